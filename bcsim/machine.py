@@ -1,0 +1,205 @@
+"""Machine parameters: one frozen description that the mapping, the simulator and the hardware share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from bcsim.errors import BcsimError
+
+__all__ = ["PRESETS", "Machine", "parse_machine"]
+
+DIGITS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One accelerator: an array of lanes x pes one-bit-weight lanes, and the memories and units around it.
+
+    lanes : inputs matched in one cycle, N; even, 2 to 1024.
+    pes : processing elements, M, each forming one output; 1 to 1024.
+    digit : bits of a value that a lane takes in one cycle, p; 1, 2, 4 or 8.
+    activation_bits : the widest activation, from `digit` to 8. Wider than `digit` adds the Horner stage.
+    accumulator_bits : width of a processing element's two's complement accumulator.
+    fraction_bits : F of the requantisers; a program's layers need at most this many.
+    requantisers : units that turn accumulators into activations, R; divides lanes and pes.
+    activation_words : depth of the activation memory, words of lanes * digit bits.
+    weight_words : depth of the weight memory, words of lanes * pes bits.
+    parameter_words : depth of each requantiser's parameter memory.
+    layers : depth of the program memory.
+    input_buffers : images the activation memory can hold while one is computed, 1 or 2.
+    input_bytes : bytes (one value each) in an input stream word; divides lanes.
+    outputs : the most class scores that a program may have.
+    shift_planes : whether accumulators can double between weight planes (weights of more than two bits).
+    clock_mhz : for times in reports; nothing else depends on it.
+    """
+
+    name: str = "custom"
+    lanes: int = 32
+    pes: int = 32
+    digit: int = 8
+    activation_bits: int = 8
+    accumulator_bits: int = 20
+    fraction_bits: int = 16
+    requantisers: int = 16
+    activation_words: int = 256
+    weight_words: int = 4096
+    parameter_words: int = 1024
+    layers: int = 16
+    input_buffers: int = 2
+    input_bytes: int = 4
+    outputs: int = 64
+    shift_planes: bool = False
+    clock_mhz: float = 100.0
+
+    def __post_init__(self) -> None:
+        check_machine(self)
+
+    @property
+    def groups(self) -> int:
+        """Write-enable groups of an activation word: one for each `requantisers` lanes."""
+        return self.lanes // self.requantisers
+
+    @property
+    def remainder_bits(self) -> int:
+        """Width of a requantiser's two's complement remainder and of its offset."""
+        return self.accumulator_bits + self.fraction_bits + 1
+
+    @property
+    def divisor_bits(self) -> int:
+        """Width of a divisor, unsigned, stored shifted left by target bits - 1.
+
+        Seven bits wider than the remainder, so that a channel whose steps are wider than its accumulator's
+        whole range still finds its divisor exact.
+        """
+        return self.remainder_bits + 7
+
+    @property
+    def slots(self) -> int:
+        """Lanes in the whole array: the accumulations of one busy cycle."""
+        return self.lanes * self.pes
+
+
+def _check_range(machine: Machine, name: str, low: int, high: int) -> None:
+    value = getattr(machine, name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BcsimError(f"Machine parameter {name} must be an integer from {low} to {high}, not {value!r}")
+    if not low <= value <= high:
+        raise BcsimError(f"Machine parameter {name} must be from {low} to {high}, not {value!r}")
+
+
+RANGES: Mapping[str, tuple[int, int]] = {
+    "lanes": (2, 1024),
+    "pes": (1, 1024),
+    "accumulator_bits": (4, 40),
+    "fraction_bits": (0, 24),
+    "requantisers": (1, 1024),
+    "activation_words": (2, 1 << 20),
+    "weight_words": (1, 1 << 24),
+    "parameter_words": (2, 1 << 20),
+    "layers": (1, 256),
+    "input_buffers": (1, 2),
+    "input_bytes": (1, 64),
+    "outputs": (1, 4096),
+}
+
+
+def check_machine(machine: Machine) -> None:
+    """Raise BcsimError naming the first parameter that no hardware could have, and what it may be."""
+    for name, (low, high) in RANGES.items():
+        _check_range(machine, name, low, high)
+    if machine.lanes % 2:
+        raise BcsimError(f"Machine parameter lanes must be even (lanes work in pairs), not {machine.lanes!r}")
+    if machine.digit not in DIGITS:
+        raise BcsimError(f"Machine parameter digit must be one of 1, 2, 4, 8, not {machine.digit!r}")
+    if not machine.digit <= machine.activation_bits <= 8:
+        raise BcsimError(
+            f"Machine parameter activation_bits must be from digit ({machine.digit}) to 8, "
+            f"not {machine.activation_bits!r}"
+        )
+    for divided in ("lanes", "pes"):
+        if getattr(machine, divided) % machine.requantisers:
+            raise BcsimError(
+                f"Machine parameter requantisers must divide {divided} ({getattr(machine, divided)}), "
+                f"not {machine.requantisers!r}"
+            )
+    if machine.lanes % machine.input_bytes or machine.input_bytes & (machine.input_bytes - 1):
+        raise BcsimError(
+            f"Machine parameter input_bytes must be a power of two that divides lanes ({machine.lanes}), "
+            f"not {machine.input_bytes!r}"
+        )
+    if not isinstance(machine.clock_mhz, int | float) or not 0 < machine.clock_mhz <= 10_000:
+        raise BcsimError(
+            f"Machine parameter clock_mhz must be above 0 and at most 10000, not {machine.clock_mhz!r}"
+        )
+
+
+TINY = Machine(
+    name="tiny",
+    lanes=8,
+    pes=8,
+    digit=4,
+    requantisers=2,
+    activation_words=128,
+    weight_words=1024,
+    parameter_words=256,
+    input_bytes=1,
+    outputs=16,
+)
+SMALL = Machine(
+    name="small",
+    lanes=16,
+    pes=16,
+    digit=8,
+    requantisers=4,
+    activation_words=512,
+    weight_words=16384,
+    parameter_words=2048,
+)
+MEDIUM = Machine(name="medium", lanes=32, pes=32, digit=8, requantisers=16)
+LARGE = Machine(
+    name="large", lanes=64, pes=64, digit=8, accumulator_bits=22, requantisers=64, weight_words=2048
+)
+BNN = Machine(
+    name="bnn", lanes=64, pes=64, digit=1, activation_bits=8, accumulator_bits=20, requantisers=16
+)
+
+PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE, BNN)}
+
+
+def _convert(name: str, text: str) -> int | float | bool:
+    kinds = {f.name: f.type for f in fields(Machine)}
+    if name not in kinds or name == "name":
+        accepted = ", ".join(k for k in kinds if k != "name")
+        raise BcsimError(f"Unknown machine parameter {name!r}; the parameters are {accepted}")
+    if kinds[name] == "bool":
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise BcsimError(f"Machine parameter {name} must be true or false, not {text!r}")
+        return text.lower() in ("true", "1", "yes")
+    try:
+        return float(text) if kinds[name] == "float" else int(text)
+    except ValueError:
+        raise BcsimError(f"Machine parameter {name} must be a number, not {text!r}") from None
+
+
+def parse_machine(text: str) -> Machine:
+    """A machine from a preset's name, `parameter=value,...`, or `preset,parameter=value,...`.
+
+    Raises BcsimError for an unknown preset or parameter and for values that no machine can have.
+    """
+    base, changes = MEDIUM, {}
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if parts and "=" not in parts[0]:
+        name = parts.pop(0)
+        if name not in PRESETS:
+            raise BcsimError(
+                f"Unknown machine {name!r}; the presets are {', '.join(PRESETS)}, "
+                "or give parameters such as lanes=32,pes=32,digit=8"
+            )
+        base = PRESETS[name]
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BcsimError(f"Machine parameter {part!r} must have the form name=value")
+        changes[key.strip()] = _convert(key.strip(), value.strip())
+    return replace(base, name="custom", **changes) if changes else base  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""The compiler: ONNX to an exact integer program to a machine image."""

@@ -1,0 +1,221 @@
+"""The integer program: what every level below the float network computes, and nothing but integers.
+
+Letters in shapes: I inputs, O outputs, B weight planes, K thresholds (2**bits - 1).
+
+A layer computes, for every output o,
+
+    accumulator[o] = sum_b 2**shift[b] * sum_i w[b, o, i] * q[i]          w in {-1, +1}, q unsigned
+    target q[o]    = requantiser(accumulator[o])
+
+which is all that the float layer, its batch normalisation, activation and rounding do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "DenseLayer",
+    "Divide",
+    "Encoding",
+    "InputCoding",
+    "Layer",
+    "Program",
+    "Requantiser",
+    "Search",
+    "WeightPlane",
+]
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Unsigned integers q of `bits` bits that mean x = scale * q + offset.
+
+    bits : 1 to 16.
+    scale : positive.
+    """
+
+    bits: int
+    scale: Fraction
+    offset: Fraction
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 16:
+            raise ValueError(f"Bits must be from 1 to 16, not {self.bits!r}")
+        if self.scale <= 0:
+            raise ValueError(f"Scale must be positive, not {self.scale!r}")
+
+    @property
+    def levels(self) -> int:
+        return 1 << self.bits
+
+    def decode(self, q: NDArray[np.generic]) -> NDArray[np.float64]:
+        """x of q, float64, any shape."""
+        return np.asarray(q, dtype=np.float64) * float(self.scale) + float(self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class InputCoding:
+    """How the host turns the network's float input into the integers it streams to the machine.
+
+    x -> level = nearest integer to (x - pixel.offset) / pixel.scale, clipped to pixel.bits -> q = table[level].
+
+    pixel : the raw data's encoding (an 8-bit pixel, mostly).
+    stream : the encoding of q, the first layer's source.
+    table : int64 (pixel.levels,), or None for q = level. Elementwise operations before the first layer (the
+        input quantisers of QONNX files) live here, evaluated for every level.
+    """
+
+    pixel: Encoding
+    stream: Encoding
+    table: IntArray | None = None
+
+    def encode(self, x: NDArray[np.generic]) -> NDArray[np.uint16]:
+        """q, uint16, the shape of x."""
+        level = np.rint((np.asarray(x, dtype=np.float64) - float(self.pixel.offset)) / float(self.pixel.scale))
+        return self.encode_levels(np.clip(level, 0, self.pixel.levels - 1).astype(np.int64))
+
+    def encode_levels(self, level: NDArray[np.integer]) -> NDArray[np.uint16]:
+        """q of raw levels (pixels as the data set stores them), uint16, the shape of level."""
+        return (level if self.table is None else self.table[level]).astype(np.uint16)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPlane:
+    """Weights of -1 and +1, times 2**shift.
+
+    packed : uint8 (O, ceil(I / 8)), bit i % 8 (least significant first) of byte i // 8 is 1 where the weight
+        is +1; bits beyond I are 0.
+    """
+
+    shift: int
+    packed: NDArray[np.uint8]
+
+    def signs(self, inputs: int) -> NDArray[np.int8]:
+        """The weights as -1 and +1, int8 (O, I)."""
+        bits = np.unpackbits(self.packed, axis=1, count=inputs, bitorder="little")
+        return (bits.astype(np.int8) << 1) - np.int8(1)
+
+    @classmethod
+    def pack(cls, signs: NDArray[np.integer], shift: int = 0) -> WeightPlane:
+        """A plane from an array (O, I) of -1 and +1."""
+        return cls(shift, np.packbits(signs > 0, axis=1, bitorder="little"))
+
+
+@dataclass(frozen=True, slots=True)
+class Divide:
+    """q = clip(floor((2**fraction_bits * accumulator - offset) / divisor), 0, 2**bits - 1), per output.
+
+    A restoring division by compare-and-subtract yields the bits of q from the most significant down.
+
+    offset : int64 (O,), T in docs/arithmetic.md.
+    divisor : int64 (O,), D, positive.
+    """
+
+    bits: int
+    fraction_bits: int
+    offset: IntArray
+    divisor: IntArray
+
+    def apply(self, accumulator: IntArray) -> NDArray[np.uint16]:
+        """q, uint16, for accumulators int64 (..., O)."""
+        quotient = ((accumulator << self.fraction_bits) - self.offset) // self.divisor
+        return np.clip(quotient, 0, (1 << self.bits) - 1).astype(np.uint16)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """q = how many of the output's thresholds are <= accumulator, found by binary search.
+
+    thresholds : int64 (O, 2**bits - 1), ascending along the last axis.
+    """
+
+    bits: int
+    thresholds: IntArray
+
+    def apply(self, accumulator: IntArray) -> NDArray[np.uint16]:
+        """q, uint16, for accumulators int64 (..., O)."""
+        q = np.zeros(accumulator.shape, dtype=np.int64)
+        columns = np.arange(len(self.thresholds))
+        for bit in reversed(range(self.bits)):
+            candidate = q | (1 << bit)
+            q = np.where(accumulator >= self.thresholds[columns, candidate - 1], candidate, q)
+        return q.astype(np.uint16)
+
+
+Requantiser: TypeAlias = Divide | Search
+
+
+@dataclass(frozen=True, slots=True)
+class DenseLayer:
+    """A fully connected layer with everything up to the next one folded into its requantiser.
+
+    planes : weight planes, the highest shift first; one plane of shift 0 for weights of -1 and +1.
+    low, high : the least and the greatest value an accumulator can take, from the weights and the source's range.
+    exact : the requantiser equals the float layer's own quantiser for every accumulator in low..high. False
+        where the float network has no quantiser here and rounding was added after training.
+    float_output : the float graph's tensor whose values `target` encodes.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    source: Encoding
+    target: Encoding
+    planes: tuple[WeightPlane, ...]
+    requantiser: Requantiser
+    low: int
+    high: int
+    exact: bool
+    float_output: str
+
+    def weights(self) -> NDArray[np.int32]:
+        """sum_b 2**shift[b] * signs[b], int32 (O, I)."""
+        total = np.zeros((self.outputs, self.inputs), dtype=np.int32)
+        for plane in self.planes:
+            total += plane.signs(self.inputs).astype(np.int32) << plane.shift
+        return total
+
+
+Layer: TypeAlias = DenseLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A whole network in integers, for any machine.
+
+    The last layer's target values are the class scores on one common scale; the class is their first greatest.
+
+    input : how floats become the first layer's source.
+    input_shape : of one image in the float network, without the batch axis.
+    notes : what a user should know of how the network was read.
+    metadata : free strings kept with the stored program (the model's name, its data set, its hash).
+    """
+
+    name: str
+    input: InputCoding
+    input_shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> int:
+        return self.layers[0].inputs
+
+    @property
+    def classes(self) -> int:
+        return self.layers[-1].outputs
+
+    @property
+    def exact(self) -> bool:
+        """Whether every layer but the scores' rounding equals the float network for every input on the grid."""
+        return all(layer.exact for layer in self.layers)

@@ -1,0 +1,1 @@
+"""The accelerator as Amaranth components, and the tools around its Verilog."""
