@@ -20,7 +20,7 @@ class Machine:
     pes : processing elements, M, each forming one output; 1 to 1024.
     digit : bits of a value that a lane takes in one cycle, p; 1, 2, 4 or 8.
     activation_bits : the widest activation, from `digit` to 8. Wider than `digit` adds the Horner stage.
-    accumulator_bits : width of a processing element's two's complement accumulator.
+    accumulator_bits : width of a processing element's accumulator, unsigned, A.
     fraction_bits : F of the requantisers; a program's layers need at most this many.
     requantisers : units that turn accumulators into activations, R; divides lanes and pes.
     activation_words : depth of the activation memory, words of lanes * digit bits.
@@ -62,8 +62,11 @@ class Machine:
 
     @property
     def remainder_bits(self) -> int:
-        """Width of a requantiser's two's complement remainder and of its offset."""
-        return self.accumulator_bits + self.fraction_bits + 1
+        """Width of a requantiser's two's complement remainder and of its offset: A + F + 2.
+
+        An offset from -2**(A + F) to 2**(A + F) can then be taken from any accumulator without overflow.
+        """
+        return self.accumulator_bits + self.fraction_bits + 2
 
     @property
     def divisor_bits(self) -> int:

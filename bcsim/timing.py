@@ -1,0 +1,47 @@
+"""The machine's latencies and intervals as formulas: the simulator computes with them, the hardware's tests too.
+
+All are in clock cycles; docs/machine.md defines "in cycle t".
+"""
+
+from __future__ import annotations
+
+from bcsim.machine import Machine
+
+__all__ = [
+    "LAYER_GAP",
+    "LOADED_TO_STEP",
+    "SCORES_TO_VALID",
+    "array_latency",
+    "round_cycles",
+    "shadow_latency",
+    "tree_levels",
+]
+
+LAYER_GAP = 2
+"""From a layer's last step to the next layer's first, at least."""
+
+LOADED_TO_STEP = 2
+"""From the last write of an image to its first step, at least."""
+
+SCORES_TO_VALID = 2
+"""From the write of the last scores to the first word of the output stream."""
+
+
+def tree_levels(machine: Machine) -> int:
+    """Levels of a processing element's adder tree: ceil(log2(lanes / 2))."""
+    return (machine.lanes // 2 - 1).bit_length()
+
+
+def array_latency(machine: Machine) -> int:
+    """From the issue of a step to the accumulator that includes it: 5 + tree levels + Horner stage."""
+    return 5 + tree_levels(machine) + (machine.activation_bits > machine.digit)
+
+
+def shadow_latency(machine: Machine) -> int:
+    """From the issue of a tile's last step to the first cycle of its first round: array latency + 1."""
+    return array_latency(machine) + 1
+
+
+def round_cycles(bits: int, search: bool) -> int:
+    """Cycles of one round of requantisation to `bits` bits: bits + 2, or 3 * bits + 2 when searched."""
+    return (3 * bits if search else bits) + 2
