@@ -1,0 +1,20 @@
+"""Trained networks shipped with bcsim, and the BinaryConnect training that made them.
+
+Importing this package needs numpy only; PyTorch (extra `train`) is imported by `layers`, `binarise`,
+`optimise` and `trainer`.
+"""
+
+from pathlib import Path
+
+from bcsim.models.splits import digits_split, mnist_split
+
+__all__ = ["SHIPPED", "digits_split", "mnist_split", "shipped_path"]
+
+SHIPPED = ("digits", "mnist-mlp")
+
+
+def shipped_path(name: str) -> Path:
+    """Path of the shipped ONNX file called `name`; raises ValueError for a name that is not in SHIPPED."""
+    if name not in SHIPPED:
+        raise ValueError(f"Shipped network must be one of {', '.join(SHIPPED)}, not {name!r}")
+    return Path(__file__).with_name(f"{name}.onnx")

@@ -1,0 +1,50 @@
+"""Binarisation of real weights with a straight-through gradient (needs PyTorch)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Deterministic(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return (weight >= 0).to(weight.dtype).mul_(2).sub_(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+class _Stochastic(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        chance = hard_sigmoid(weight)
+        return (torch.rand_like(chance) < chance).to(weight.dtype).mul_(2).sub_(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """clip((x + 1) / 2, 0, 1), element by element: the chance of +1 under the stochastic rule."""
+    return ((x + 1) / 2).clamp_(0, 1)
+
+
+def binarise_deterministic(weight: Tensor) -> Tensor:
+    """+1 where `weight` >= 0 (a zero counts as +1), else -1; same shape and dtype.
+
+    The gradient with respect to the result is that with respect to `weight`: straight through, unmasked.
+    """
+    result: Tensor = _Deterministic.apply(weight)
+    return result
+
+
+def binarise_stochastic(weight: Tensor) -> Tensor:
+    """+1 with probability `hard_sigmoid(weight)`, else -1, drawn from PyTorch's global generator.
+
+    The gradient passes straight through, unmasked, as in `binarise_deterministic`.
+    """
+    result: Tensor = _Stochastic.apply(weight)
+    return result
