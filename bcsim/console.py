@@ -1,0 +1,51 @@
+"""What the user sees on the terminal while something runs: nothing when output is piped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["errors", "track", "track_bytes"]
+
+T = TypeVar("T")
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """`items` one by one, with a bar on standard error where that is a terminal."""
+    length = len(items) if total is None and isinstance(items, Sized) else total
+    with _progress(MofNCompleteColumn()) as progress:
+        yield from progress.track(items, total=length, description=description)
+
+
+def track_bytes(blocks: Iterable[bytes], total: int, description: str) -> Iterator[bytes]:
+    """`blocks` one by one, with a bar that counts their bytes."""
+    with _progress(DownloadColumn()) as progress:
+        task = progress.add_task(description, total=total)
+        for block in blocks:
+            yield block
+            progress.advance(task, len(block))

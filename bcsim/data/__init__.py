@@ -1,0 +1,7 @@
+"""Labelled images: the data sets known by name, and the user's own files."""
+
+from bcsim.data.dataset import Dataset
+from bcsim.data.load import load_dataset
+from bcsim.data.named import NAMES
+
+__all__ = ["NAMES", "Dataset", "load_dataset"]

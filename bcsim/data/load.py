@@ -1,0 +1,81 @@
+"""One entry to every source of images: a name, an .npz file, a folder."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.data.dataset import SPLITS, Dataset, Split
+from bcsim.data.named import NAMES, load_folder, load_named
+from bcsim.errors import BcsimError
+
+__all__ = ["load_dataset"]
+
+
+def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = None) -> Dataset:
+    """A data set by name (digits, mnist, cifar10, svhn), from an .npz (x, and y if known) or from a folder.
+
+    A folder holds the files of mnist, cifar10 or svhn under their published names. Train and validation are
+    disjoint: validation is the last 10,000 training images of mnist, the last 5,000 of cifar10 and svhn.
+    An .npz has no splits. `limit` keeps the first images. Raises BcsimError for whatever cannot be read.
+    """
+    if split not in SPLITS:
+        raise BcsimError(f"Split must be one of {', '.join(SPLITS)}, not {split!r}")
+    if name_or_path in NAMES:
+        return load_named(name_or_path, split).head(limit)
+    path = Path(name_or_path)
+    if path.is_dir():
+        return _load_folder(path, split).head(limit)
+    if path.is_file():
+        return _load_npz(path).head(limit)
+    raise BcsimError(
+        f"Data {name_or_path!r} is neither one of {', '.join(NAMES)} nor an existing .npz file or folder"
+    )
+
+
+def _load_folder(path: Path, split: Split) -> Dataset:
+    found = load_folder(path, split)
+    if found is None:
+        raise BcsimError(
+            f"Folder {path} has no {split} images under the published names of mnist (IDX), "
+            "cifar10 (binary version) or svhn (.mat)"
+        )
+    return found
+
+
+def _load_npz(path: Path) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = list(arrays.files)
+            x = arrays["x"] if "x" in names else None
+            y = arrays["y"] if "y" in names else None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise BcsimError(f"Data file {path} is not a whole .npz file of plain arrays: {error}") from error
+    if x is None:
+        raise BcsimError(f"Data file {path} must hold an array x, and has {', '.join(names) or 'none'}")
+    return _from_arrays(path, x, y)
+
+
+def _from_arrays(path: Path, x: NDArray[np.generic], y: NDArray[np.generic] | None) -> Dataset:
+    if x.ndim < 2:
+        raise BcsimError(f"Array x of {path} must have one row an image, not shape {x.shape}")
+    if y is not None and y.dtype.kind not in "iu":
+        raise BcsimError(f"Array y of {path} must hold integer classes, not {y.dtype}")
+    labels = None if y is None else y.astype(np.int64)
+    if x.dtype.kind == "f":
+        if not np.isfinite(x).all():
+            raise BcsimError(f"Array x of {path} must be finite, and has NaN or infinite values")
+        return Dataset(str(path), x.astype(np.float64), labels, bits=0, full=1)
+    if x.dtype.kind not in "iub":
+        raise BcsimError(f"Array x of {path} must hold integers or floats, not {x.dtype}")
+    return Dataset(str(path), _levels(path, x), labels, bits=8, full=255)
+
+
+def _levels(path: Path, x: NDArray[np.generic]) -> NDArray[np.uint8]:
+    low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
+    if low < 0 or high > 255:
+        raise BcsimError(f"Integer array x of {path} must have levels from 0 to 255, not {low} to {high}")
+    return x.astype(np.uint8)

@@ -1,0 +1,56 @@
+"""Files that are either whole or absent: every result that bcsim writes goes through here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from bcsim.errors import BcsimError
+
+__all__ = ["atomic_write", "write_bytes", "write_text"]
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary file that becomes `path` when the block ends without an error, and otherwise leaves no trace.
+
+    The bytes go to a file beside `path`, reach the disk, and are renamed over it. Devices and pipes are
+    written directly. Raises BcsimError where the system refuses (full disk, missing folder, no permission).
+    """
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        with _replacing(target) as file:
+            yield file
+    except OSError as error:
+        raise BcsimError(f"Cannot write {target}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path` atomically; raises BcsimError."""
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8 to `path` atomically; raises BcsimError."""
+    write_bytes(path, text.encode())
