@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from zlib import crc32
 
 from bcsim.errors import BcsimError
 
@@ -76,6 +77,12 @@ class Machine:
         whole range still finds its divisor exact.
         """
         return self.remainder_bits + 7
+
+    @property
+    def fingerprint(self) -> int:
+        """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
+        shape = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "clock_mhz")]
+        return crc32(repr(shape).encode())
 
     @property
     def slots(self) -> int:
