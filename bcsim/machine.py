@@ -138,6 +138,11 @@ def check_machine(machine: Machine) -> None:
             f"Machine parameter input_bytes must be a power of two that divides lanes ({machine.lanes}), "
             f"not {machine.input_bytes!r}"
         )
+    if machine.accumulator_bits + machine.fraction_bits > 50:
+        raise BcsimError(
+            "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
+            f"not {machine.accumulator_bits} and {machine.fraction_bits}"
+        )
     if not isinstance(machine.clock_mhz, int | float) or not 0 < machine.clock_mhz <= 10_000:
         raise BcsimError(
             f"Machine parameter clock_mhz must be above 0 and at most 10000, not {machine.clock_mhz!r}"

@@ -1,14 +1,14 @@
 """Trained networks shipped with bcsim, and the BinaryConnect training that made them.
 
-Importing this package needs numpy only; PyTorch (extra `train`) is imported by `layers`, `binarise`,
-`optimise` and `trainer`.
+Importing this package needs numpy only. PyTorch (extra `train`) is imported by `binarise`, `layers`,
+`optimise`, `checkpoint` and `trainer`.
 """
 
 from pathlib import Path
 
-from bcsim.models.splits import digits_split, mnist_split
+from bcsim.models.splits import digits_split
 
-__all__ = ["SHIPPED", "digits_split", "mnist_split", "shipped_path"]
+__all__ = ["SHIPPED", "digits_split", "shipped_path"]
 
 SHIPPED = ("digits", "mnist-mlp")
 

@@ -1,6 +1,5 @@
 """ONNX files of trained BinaryConnect networks: lean, unfused, checked."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bcsim.errors import BcsimError
+from bcsim.files import write_bytes
 from bcsim.models.topologies import Topology
 
 Floats = NDArray[np.float32]
@@ -96,7 +96,7 @@ def check(model: onnx.ModelProto, x: Floats, expected: Floats) -> None:
     """
     for tensor in model.graph.initializer:
         if tensor.name.startswith("weight") and not np.all(np.abs(numpy_helper.to_array(tensor)) == 1):
-            raise BcsimError(f"Exported tensor {tensor.name} has values other than +1 and -1.")
+            raise BcsimError(f"Exported tensor {tensor.name} has values other than +1 and -1")
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     got = session.run(None, {"pixels": x})[0]
     difference = float(np.max(np.abs(got - expected)))
@@ -104,16 +104,10 @@ def check(model: onnx.ModelProto, x: Floats, expected: Floats) -> None:
     if not difference <= _TOLERANCE or classes:
         raise BcsimError(
             f"Exported network differs from the trained one: scores by {difference:.2g}, "
-            f"classes of {classes} of {len(x)} images."
+            f"classes of {classes} of {len(x)} images"
         )
 
 
 def write(path: Path, model: onnx.ModelProto) -> None:
-    """Write `model` beside `path`, then rename, so that `path` is never half a file."""
-    beside = path.with_name(path.name + ".partial")
-    try:
-        beside.write_bytes(model.SerializeToString(deterministic=True))
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise BcsimError(f"Network {path} cannot be written: {error.strerror}.") from error
+    """Write `model` to `path`, byte for byte the same for the same model."""
+    write_bytes(path, model.SerializeToString(deterministic=True))

@@ -85,7 +85,7 @@ def baked_layers(model: nn.Module) -> list[DenseLayer]:
 
 def _baked(linear: BinaryLinear, norm: nn.BatchNorm1d) -> DenseLayer:
     if not linear.is_binary:
-        raise BcsimError("Method none trains real weights, which have no binary ONNX file.")
+        raise BcsimError("Method none trains real weights, which have no binary ONNX file")
     with torch.no_grad():
         weight = binarise_deterministic(linear.weight).T.contiguous().to(torch.int8).numpy()
     state = {name: tensor.numpy().copy() for name, tensor in norm.state_dict().items()}

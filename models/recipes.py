@@ -51,7 +51,7 @@ class Recipe:
 
 def _require(noun: str, rule: str, value: object, holds: bool) -> None:
     if not holds:
-        raise BcsimError(f"{noun} must be {rule}, not {value!r}.")
+        raise BcsimError(f"{noun} must be {rule}, not {value!r}")
 
 
 def _require_one_of(noun: str, value: str, names: tuple[str, ...]) -> None:

@@ -36,5 +36,5 @@ TOPOLOGIES = {topology.name: topology for topology in (digits, mnist_mlp)}
 def topology(name: str) -> Topology:
     """The configuration called `name`; raises BcsimError for any other name."""
     if name not in TOPOLOGIES:
-        raise BcsimError(f"Network must be one of {', '.join(TOPOLOGIES)}, not {name!r}.")
+        raise BcsimError(f"Network must be one of {', '.join(TOPOLOGIES)}, not {name!r}")
     return TOPOLOGIES[name]

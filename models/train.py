@@ -78,14 +78,14 @@ def _start(
 
         from bcsim.models.trainer import Trainer
     except ImportError as error:
-        raise BcsimError("Training needs PyTorch: pip install bcsim[train].") from error
+        raise BcsimError("Training needs PyTorch: pip install bcsim[train]") from error
     torch.set_num_threads(threads)
     if resume is None:
         return Trainer(recipe, splits)
     trainer = Trainer.resume(resume, splits)
     expected = dataclasses.replace(trainer.recipe, network=network, **given)
     if expected != trainer.recipe:
-        raise BcsimError(f"Options differ from the recipe in {resume}: leave them out to go on.")
+        raise BcsimError(f"Options differ from the recipe in {resume}: leave them out to go on")
     return trainer
 
 
@@ -94,9 +94,9 @@ def _check_output(output: Path | None, recipe: Recipe) -> None:
     if output is None:
         return
     if recipe.method == "none":
-        raise BcsimError("Method none trains real weights, which have no binary ONNX file: leave out -o.")
+        raise BcsimError("Method none trains real weights, which have no binary ONNX file: leave out -o")
     if not output.absolute().parent.is_dir():
-        raise BcsimError(f"Folder {output.absolute().parent} does not exist.")
+        raise BcsimError(f"Folder {output.absolute().parent} does not exist")
 
 
 def _run(trainer: "Trainer", checkpoint: Path | None, log: Path | None) -> None:
@@ -128,7 +128,7 @@ def _write_log(path: Path, history: "list[EpochReport]") -> None:
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:
-        raise BcsimError(f"Log {path} cannot be written: {error.strerror}.") from error
+        raise BcsimError(f"Log {path} cannot be written: {error.strerror}") from error
 
 
 def _finish(trainer: "Trainer", splits: Splits, output: Path | None) -> None:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from bcsim.errors import BcsimError
 from bcsim.models import checkpoint, export
-from bcsim.models.data import Images, Splits
+from bcsim.models.data import Samples, Splits
 from bcsim.models.layers import baked_layers, binary_layers, build
 from bcsim.models.optimise import make_optimiser, set_learning_rate, squared_hinge
 from bcsim.models.recipes import Recipe
-from bcsim.models.topologies import Topology, topology
+from bcsim.models.topologies import topology
 
 _EVALUATION_BATCH = 1000
 
@@ -54,8 +54,8 @@ class Trainer:
         self.optimiser = make_optimiser(self.model, recipe)
         self.history: list[EpochReport] = []
         self.best_state: dict[str, Any] = {}
-        self._train = _tensors(splits.train, self.topology)
-        self._validation = _tensors(splits.validation, self.topology)
+        self._train = _tensors(splits.train)
+        self._validation = _tensors(splits.validation)
 
     def run(self) -> Iterator[EpochReport]:
         """Train the epochs that are left, one each time the iterator is advanced."""
@@ -65,7 +65,7 @@ class Trainer:
     def best_model(self) -> nn.Sequential:
         """A copy of the network at its lowest validation error, in evaluation mode."""
         if not self.best_state:
-            raise BcsimError("Training has not finished an epoch yet.")
+            raise BcsimError("Training has not finished an epoch yet")
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.best_state)
         return model.eval()
@@ -100,7 +100,7 @@ class Trainer:
         set_learning_rate(self.optimiser, self.recipe.learning_rate(epoch))
         loss = self._train_epoch()
         if not math.isfinite(loss):
-            raise BcsimError(f"Training loss became {loss} in epoch {epoch + 1}: lower --lr-start.")
+            raise BcsimError(f"Training loss became {loss} in epoch {epoch + 1}: lower --lr-start")
         error = error_rate(self.model, *self._validation)
         report = self._report(epoch + 1, loss, error, time.perf_counter() - start)
         self.history.append(report)
@@ -113,7 +113,7 @@ class Trainer:
         batches = torch.randperm(len(y)).split(self.recipe.batch)
         full = [batch for batch in batches if len(batch) == self.recipe.batch]
         if not full:
-            raise BcsimError(f"Batch size must be at most the {len(y)} training images.")
+            raise BcsimError(f"Batch size must be at most the {len(y)} training images")
         return sum(self._step(x[batch], y[batch]) for batch in full) / len(full)
 
     def _step(self, x: Tensor, y: Tensor) -> float:
@@ -147,24 +147,24 @@ def error_rate(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return int(wrong.sum()) / len(y)
 
 
-def test_error(trainer: Trainer, test: Images) -> float:
+def test_error(trainer: Trainer, test: Samples) -> float:
     """Error on the `test` images of the network with the lowest validation error."""
-    return error_rate(trainer.best_model(), *_tensors(test, trainer.topology))
+    return error_rate(trainer.best_model(), *_tensors(test))
 
 
-def export_best(trainer: Trainer, test: Images, path: Path) -> None:
+def export_best(trainer: Trainer, test: Samples, path: Path) -> None:
     """Write the network with the lowest validation error to `path` as ONNX.
 
     Nothing is written unless onnxruntime agrees with PyTorch on all `test` images.
     """
-    model, x = trainer.best_model(), test.inputs(trainer.topology)
+    model = trainer.best_model()
     exported = export.to_onnx(trainer.topology, baked_layers(model))
-    export.check(exported, x, scores(model, torch.from_numpy(x)).numpy())
+    export.check(exported, test.x, scores(model, torch.from_numpy(test.x)).numpy())
     export.write(path, exported)
 
 
-def _tensors(images: Images, topology: Topology) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(images.inputs(topology)), torch.from_numpy(images.y)
+def _tensors(samples: Samples) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
 
 
 def _prepare_torch(seed: int) -> None:
