@@ -1,0 +1,92 @@
+"""The program memories' words: field tuples, and packing to and from plain integers.
+
+A record's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
+A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `rounds_*`, `bits`, `beats`, `classes`)
+holds that count minus one.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+__all__ = [
+    "DRAIN_FIELDS",
+    "ISSUE_FIELDS",
+    "STREAM_FIELDS",
+    "Fields",
+    "pack",
+    "record_bits",
+    "unpack",
+]
+
+Fields: TypeAlias = tuple[tuple[str, int], ...]
+
+ISSUE_FIELDS: Fields = (
+    ("chunks", 16),
+    ("digits", 3),
+    ("planes", 4),
+    ("tiles", 16),
+    ("read_base", 20),
+    ("wait", 16),
+    ("drain_full", 16),
+    ("drain_last", 16),
+    ("double", 1),
+    ("first", 1),
+    ("scores", 1),
+    ("last", 1),
+    ("read_base_odd", 20),
+)
+"""A layer as the issue walker reads it."""
+
+DRAIN_FIELDS: Fields = (
+    ("tiles", 16),
+    ("rounds_full", 16),
+    ("rounds_last", 16),
+    ("search", 1),
+    ("bits", 4),
+    ("digits", 3),
+    ("write_base", 20),
+    ("scores", 1),
+    ("last", 1),
+)
+"""A layer as the drain walker reads it."""
+
+STREAM_FIELDS: Fields = (
+    ("beats", 20),
+    ("digits", 3),
+    ("base", 20),
+    ("base_odd", 20),
+    ("classes", 16),
+    ("fingerprint", 32),
+)
+"""What the loader and the output know of the program; one word."""
+
+
+def record_bits(fields: Fields) -> int:
+    """Width of a record's word."""
+    return sum(width for _, width in fields)
+
+
+def pack(fields: Fields, **values: int) -> int:
+    """The record's word. Raises ValueError for a missing or unknown field or a value that does not fit."""
+    if values.keys() != dict(fields).keys():
+        wrong = sorted(values.keys() ^ dict(fields).keys())
+        raise ValueError(f"Record needs each of its fields once; missing or unknown: {', '.join(wrong)}")
+    word, shift = 0, 0
+    for name, width in fields:
+        if not 0 <= values[name] < 1 << width:
+            raise ValueError(f"Field {name} must be from 0 to {(1 << width) - 1}, not {values[name]!r}")
+        word |= int(values[name]) << shift
+        shift += width
+    return word
+
+
+def unpack(fields: Fields, word: int) -> dict[str, int]:
+    """The record's fields by name. Raises ValueError where `word` is wider than the record."""
+    if not 0 <= word < 1 << record_bits(fields):
+        raise ValueError(f"Record must be an unsigned integer of {record_bits(fields)} bits, not {word!r}")
+    values = {}
+    for name, width in fields:
+        values[name] = word & ((1 << width) - 1)
+        word >>= width
+    return values

@@ -1,0 +1,42 @@
+import re
+
+import pytest
+
+from bcsim.records import DRAIN_FIELDS, ISSUE_FIELDS, STREAM_FIELDS, pack, record_bits, unpack
+
+SMALL = (("low", 3), ("flag", 1), ("high", 20))
+
+
+def test_fields_go_from_the_least_significant_bit_up():
+    assert pack(SMALL, low=5, flag=1, high=3) == 5 | 1 << 3 | 3 << 4
+
+
+@pytest.mark.parametrize("fields", [ISSUE_FIELDS, DRAIN_FIELDS, STREAM_FIELDS])
+def test_every_field_survives_at_its_largest_alone(fields):
+    for name, width in fields:
+        values = dict.fromkeys(dict(fields), 0) | {name: (1 << width) - 1}
+        word = pack(fields, **values)
+        assert word.bit_count() == width
+        assert unpack(fields, word) == values
+
+
+def test_widths_are_those_of_the_specification():
+    assert [record_bits(f) for f in (ISSUE_FIELDS, DRAIN_FIELDS, STREAM_FIELDS)] == [131, 78, 111]
+
+
+@pytest.mark.parametrize("value", [-1, 8])
+def test_a_value_that_does_not_fit_is_refused(value):
+    message = f"Field low must be from 0 to 7, not {value}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        pack(SMALL, low=value, flag=0, high=0)
+
+
+def test_missing_and_unknown_fields_are_named():
+    message = "Record needs each of its fields once; missing or unknown: depth, high"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        pack(SMALL, low=0, flag=0, depth=0)
+
+
+def test_a_word_wider_than_the_record_is_refused():
+    with pytest.raises(ValueError, match=r"^Record must be an unsigned integer of 24 bits, not 16777216$"):
+        unpack(SMALL, 1 << 24)
