@@ -30,7 +30,7 @@ ISSUE_FIELDS: Fields = (
     ("wait", 16),
     ("drain_full", 16),
     ("drain_last", 16),
-    ("double", 1),
+    ("doubles", 16),
     ("first", 1),
     ("scores", 1),
     ("last", 1),
