@@ -1,0 +1,120 @@
+"""The program level: a whole batch through the integer program, exact and fast."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.program import Program
+from bcsim.errors import BcsimError
+from bcsim.kernels.portable import Portable
+
+__all__ = ["BACKENDS", "Execution", "Prepared", "execute", "prepare"]
+
+Levels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+Outputs: TypeAlias = tuple[NDArray[np.uint16] | None, ...]
+
+
+class Backend(Protocol):
+    """A program packed for one way of computing it."""
+
+    def run(self, q: Levels, outputs: Outputs, threads: int) -> None:
+        """Write the q of every layer whose array in `outputs` is not None; all are (n, features)."""
+
+
+BACKENDS: Mapping[str, Callable[[Program], Backend]] = {"portable": Portable}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What a batch of n images came to.
+
+    scores : uint16 (n, classes), the last layer's q.
+    classes : int64 (n,), the first greatest score of each image.
+    hidden : the q of every layer, uint16 (n, outputs) each, the last one being `scores`; empty unless kept.
+    """
+
+    scores: NDArray[np.uint16]
+    classes: NDArray[np.int64]
+    hidden: tuple[NDArray[np.uint16], ...] = ()
+
+
+def _check_levels(program: Program, q: Levels) -> None:
+    if q.dtype not in (np.uint8, np.uint16):
+        raise BcsimError(f"The program's input must be uint8 or uint16 integers, not {q.dtype}")
+    if q.ndim != 2 or q.shape[1] != program.inputs:
+        raise BcsimError(
+            f"The program's input must have the shape (images, {program.inputs}), not {tuple(q.shape)}"
+        )
+    top = program.layers[0].source.levels - 1
+    if np.iinfo(q.dtype).max > top and q.size and q.max() > top:
+        raise BcsimError(f"The program's input must hold integers from 0 to {top}, not {q.max()}")
+
+
+def _default_threads() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class Prepared:
+    """A program with its weights packed once for every backend that is used."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._backends: dict[str, Backend] = {}
+
+    def execute(
+        self, q: Levels, *, keep: bool = False, backend: str | None = None, threads: int | None = None
+    ) -> Execution:
+        """See `execute`."""
+        _check_levels(self.program, q)
+        outputs = tuple(
+            np.empty((len(q), layer.outputs), dtype=np.uint16)
+            if keep or layer is self.program.layers[-1]
+            else None
+            for layer in self.program.layers
+        )
+        self._backend(backend or "portable").run(q, outputs, threads or _default_threads())
+        kept = tuple(output for output in outputs if output is not None)
+        return Execution(kept[-1], kept[-1].argmax(axis=1), kept if keep else ())
+
+    def _backend(self, name: str) -> Backend:
+        if name not in BACKENDS:
+            raise BcsimError(f"Unknown backend {name!r}; the backends here are {', '.join(BACKENDS)}")
+        if name not in self._backends:
+            self._backends[name] = BACKENDS[name](self.program)
+        return self._backends[name]
+
+
+_recent: deque[Prepared] = deque(maxlen=4)
+
+
+def prepare(program: Program) -> Prepared:
+    """The program packed for its backends; the last four programs are remembered."""
+    for prepared in tuple(_recent):
+        if prepared.program is program:
+            return prepared
+    prepared = Prepared(program)
+    _recent.append(prepared)
+    return prepared
+
+
+def execute(
+    program: Program, q: Levels, *, keep: bool = False, backend: str | None = None, threads: int | None = None
+) -> Execution:
+    """Every image of a batch through the integer program.
+
+    q : (n, inputs), the first layer's source values.
+    keep : also return every layer's q.
+    backend : a name of BACKENDS; None takes the fastest here. All return the same integers.
+    threads : of the compiled backends; None takes every core this process may use.
+
+    Raises BcsimError for a wrong shape, type or value of q, and for an unknown backend.
+    """
+    return prepare(program).execute(q, keep=keep, backend=backend, threads=threads)

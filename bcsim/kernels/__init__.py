@@ -1,0 +1,1 @@
+"""Backends of the program level: exact integer layers on whole batches."""
