@@ -63,20 +63,18 @@ class Machine:
 
     @property
     def remainder_bits(self) -> int:
-        """Width of a requantiser's two's complement remainder and of its offset: A + F + 2.
+        """Width of a requantiser's two's complement remainder and of its offset: A + F + 10.
 
-        An offset from -2**(A + F) to 2**(A + F) can then be taken from any accumulator without overflow.
+        Offsets reach from -2**(A + F + 8) to 2**(A + F + 8). The eight bits beyond the accumulator's range let a
+        channel whose steps are wider than that range (a tiny or zero batch normalisation gain) start from any
+        of its 2**8 levels.
         """
-        return self.accumulator_bits + self.fraction_bits + 2
+        return self.accumulator_bits + self.fraction_bits + 10
 
     @property
     def divisor_bits(self) -> int:
-        """Width of a divisor, unsigned, stored shifted left by target bits - 1.
-
-        Seven bits wider than the remainder, so that a channel whose steps are wider than its accumulator's
-        whole range still finds its divisor exact.
-        """
-        return self.remainder_bits + 7
+        """Width of a divisor, unsigned, stored shifted left by target bits - 1: A + F + 9."""
+        return self.accumulator_bits + self.fraction_bits + 9
 
     @property
     def fingerprint(self) -> int:
