@@ -2,15 +2,17 @@
 
 import csv
 import dataclasses
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bcsim.console import errors
 from bcsim.errors import BcsimError
+from bcsim.files import write_text
 from bcsim.models.data import Splits, load_splits
 from bcsim.models.recipes import RECIPES, Recipe
 from bcsim.models.topologies import topology
@@ -56,7 +58,7 @@ def train(
     }
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        splits = load_splits(topology(network).dataset)
+        splits = load_splits(topology(network))
         trainer = _start(network, given, resume, splits, threads)
         _check_output(output, trainer.recipe)
         _run(trainer, checkpoint or resume, log)
@@ -65,7 +67,7 @@ def train(
         _stop(str(error), 2)
     except KeyboardInterrupt:
         kept = f"; go on with --resume {checkpoint or resume}" if checkpoint or resume else ""
-        _stop(f"Interrupted{kept}.", 130)
+        _stop(f"Interrupted{kept}", 130)
 
 
 def _start(
@@ -101,9 +103,8 @@ def _check_output(output: Path | None, recipe: Recipe) -> None:
 
 def _run(trainer: "Trainer", checkpoint: Path | None, log: Path | None) -> None:
     """Train to the end under a progress bar, which is silent where standard error is not a terminal."""
-    console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("epoch", total=trainer.recipe.epochs, completed=len(trainer.history))
         for report in trainer.run():
             if checkpoint is not None:
@@ -121,21 +122,18 @@ def _line(report: "EpochReport") -> str:
 
 
 def _write_log(path: Path, history: "list[EpochReport]") -> None:
-    rows = [dataclasses.asdict(report) for report in history]
-    try:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise BcsimError(f"Log {path} cannot be written: {error.strerror}") from error
+    rows, text = [dataclasses.asdict(report) for report in history], io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def _finish(trainer: "Trainer", splits: Splits, output: Path | None) -> None:
     """Print the test error at the best validation error; write and check the ONNX file."""
-    from bcsim.models.trainer import export_best, test_error
+    from bcsim.models.trainer import export_best, error_of_best
 
-    last, error = trainer.history[-1], test_error(trainer, splits.test)
+    last, error = trainer.history[-1], error_of_best(trainer, splits.test)
     seconds = sum(report.seconds for report in trainer.history)
     typer.echo(f"validation error {last.best_error:.2%} (epoch {last.best_epoch} of {last.epoch})")
     typer.echo(f"test error       {error:.2%} ({len(splits.test.y)} images)")

@@ -147,9 +147,9 @@ def error_rate(model: nn.Module, x: Tensor, y: Tensor) -> float:
     return int(wrong.sum()) / len(y)
 
 
-def test_error(trainer: Trainer, test: Samples) -> float:
-    """Error on the `test` images of the network with the lowest validation error."""
-    return error_rate(trainer.best_model(), *_tensors(test))
+def error_of_best(trainer: Trainer, samples: Samples) -> float:
+    """Error on `samples` of the network with the lowest validation error."""
+    return error_rate(trainer.best_model(), *_tensors(samples))
 
 
 def export_best(trainer: Trainer, test: Samples, path: Path) -> None:

@@ -1,0 +1,84 @@
+"""The shipped networks are what their cards say."""
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from bcsim.models import SHIPPED, shipped_path
+from bcsim.models.data import load_samples
+from bcsim.models.topologies import topology
+
+
+def _weights(name: str) -> list[np.ndarray]:
+    tensors = onnx.load(shipped_path(name)).graph.initializer
+    return [numpy_helper.to_array(t) for t in tensors if t.name.startswith("weight")]
+
+
+def _card_error(name: str) -> tuple[int, int]:
+    """Wrong and all test images, from the card's line `| test error | 1.95 % (7 of 359) |`."""
+    card = shipped_path(name).with_suffix(".md").read_text(encoding="utf-8")
+    found = re.search(r"^\| test error \| ([\d.]+) % \((\d+) of ([\d,]+)\) \|$", card, re.MULTILINE)
+    assert found is not None
+    wrong, images = int(found[2]), int(found[3].replace(",", ""))
+    assert found[1] == f"{100 * wrong / images:.2f}"
+    return wrong, images
+
+
+def _measured_error(name: str) -> tuple[int, int]:
+    test = load_samples(topology(name), "test")
+    path, providers = str(shipped_path(name)), ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(path, providers=providers)
+    scores = session.run(None, {"pixels": test.x})[0]
+    return int(np.sum(scores.argmax(1) != test.y)), len(test.y)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_weights_are_binary_and_of_the_right_shape(name: str) -> None:
+    weights, widths = _weights(name), topology(name).widths
+    assert [w.shape for w in weights] == list(itertools.pairwise(widths))
+    assert all(w.dtype == np.int8 and set(np.unique(w)) == {-1, 1} for w in weights)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_metadata_say_how_pixels_enter(name: str) -> None:
+    model = onnx.load(shipped_path(name))
+    assert {p.key: p.value for p in model.metadata_props} == {
+        "bcsim.dataset": topology(name).dataset,
+        "bcsim.input_scale": str(topology(name).scale),
+        "bcsim.input_offset": str(topology(name).offset),
+    }
+
+
+def test_sizes_are_those_of_lean_storage() -> None:
+    assert shipped_path("digits").stat().st_size < 40_000
+    assert shipped_path("mnist-mlp").stat().st_size < 3_100_000
+
+
+def test_digits_error_is_that_of_the_card() -> None:
+    wrong, images = _measured_error("digits")
+    assert (wrong, images) == _card_error("digits")
+    assert wrong / images <= 0.03
+
+
+def test_mnist_error_is_that_of_the_card() -> None:
+    wrong, images = _card_error("mnist-mlp")
+    assert wrong / images <= 0.014
+    if not (Path(os.environ.get("BCSIM_DATA", os.devnull)) / "mnist").is_dir():
+        pytest.skip("BCSIM_DATA names no folder with MNIST in it")
+    measured, count = _measured_error("mnist-mlp")
+    # 2 images may fall on the other side: the order of float32 additions depends on the processor.
+    assert count == images
+    assert abs(measured - wrong) <= 2
+    assert measured / count <= 0.014
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(ValueError, match=r"^Shipped network must be one of digits, mnist-mlp, not 'vgg'$"):
+        shipped_path("vgg")
