@@ -131,7 +131,7 @@ def _write_log(path: Path, history: "list[EpochReport]") -> None:
 
 def _finish(trainer: "Trainer", splits: Splits, output: Path | None) -> None:
     """Print the test error at the best validation error; write and check the ONNX file."""
-    from bcsim.models.trainer import export_best, error_of_best
+    from bcsim.models.trainer import error_of_best, export_best
 
     last, error = trainer.history[-1], error_of_best(trainer, splits.test)
     seconds = sum(report.seconds for report in trainer.history)

@@ -12,7 +12,7 @@ from bcsim.models.data import Splits, load_splits  # noqa: E402
 from bcsim.models.layers import binary_layers  # noqa: E402
 from bcsim.models.recipes import Method, Recipe  # noqa: E402
 from bcsim.models.topologies import digits  # noqa: E402
-from bcsim.models.trainer import Trainer, error_rate, export_best, error_of_best  # noqa: E402
+from bcsim.models.trainer import Trainer, error_of_best, error_rate, export_best  # noqa: E402
 
 pytestmark = pytest.mark.train
 
