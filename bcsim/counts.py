@@ -1,0 +1,219 @@
+"""What one inference does, counted exactly: by kind, by width, by memory, by layer.
+
+Letters: I inputs, O outputs, B weight planes, D digits of the source and Q bits of the target, C chunks and
+T tiles of a layer; N lanes, M processing elements, p digit bits, A accumulator bits and R requantisers of a
+machine. docs/machine.md defines them all. Lanes that pad a step are at work in hardware, and counted so.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.program import Search
+from bcsim.machine import Machine
+from bcsim.timing import tree_levels
+
+__all__ = [
+    "MULTIPLIERS",
+    "Access",
+    "Action",
+    "LayerCounts",
+    "NetworkCounts",
+    "count_io",
+    "count_mapping",
+    "multiplications",
+]
+
+MULTIPLIERS = ("multiplier", "float_multiplier")
+SCORE_BITS = 32
+"""Width of a word of the output stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`count` times per image, a unit of `kind` (a figure of an energy table) and `bits` wide is at work.
+
+    part : where reports add it: adders, select, requantiser, registers, multipliers.
+    """
+
+    part: str
+    kind: str
+    bits: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Bits that one image moves in and out of a memory of `capacity_bits` in all (0: not on the chip)."""
+
+    memory: str
+    capacity_bits: int
+    bits_read: int
+    bits_written: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCounts:
+    """Counts of one layer and image.
+
+    operations : what the layer's arithmetic asks for, without padding: accumulate O*I*B, lane_match O*I*B*D,
+        requantise O, compare_subtract O*Q, and multiply.
+    actions, accesses : what the hardware does for it, with padding.
+    """
+
+    name: str
+    operations: collections.abc.Mapping[str, int]
+    actions: tuple[Action, ...]
+    accesses: tuple[Access, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCounts:
+    """Counts of a whole network and one image; `io` is the streams of pixels and scores."""
+
+    layers: tuple[LayerCounts, ...]
+    io: Access
+
+    @property
+    def operations(self) -> dict[str, int]:
+        """The layers' operations, added up."""
+        names = self.layers[0].operations
+        return {name: sum(layer.operations[name] for layer in self.layers) for name in names}
+
+    @property
+    def actions(self) -> Iterable[Action]:
+        return chain.from_iterable(layer.actions for layer in self.layers)
+
+    @property
+    def bits(self) -> dict[str, int]:
+        """Bits at work per image by unit, sum of bits * count: adder, bitwise, comparator, register."""
+        total: dict[str, int] = {}
+        for action in self.actions:
+            total[action.kind] = total.get(action.kind, 0) + action.bits * action.count
+        return total
+
+    @property
+    def memory(self) -> dict[str, dict[str, int]]:
+        """Bits read and written per image by memory, and the memory's capacity."""
+        total: dict[str, dict[str, int]] = {}
+        for access in (*chain.from_iterable(layer.accesses for layer in self.layers), self.io):
+            entry = total.setdefault(access.memory, {"capacity_bits": 0, "bits_read": 0, "bits_written": 0})
+            entry["capacity_bits"] = access.capacity_bits
+            entry["bits_read"] += access.bits_read
+            entry["bits_written"] += access.bits_written
+        return total
+
+
+def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
+    """Actions of the array in S = T * B * C * D steps.
+
+    Pairs, once for the array: `same` and `differ`, 2 adders of p bits for each of N/2 pairs.
+    Select, in each of M elements: one multiplexer and one XOR of p + 1 bits a pair.
+    Tree, in each element: level l = 1, 2, ... halves the operands (an odd one passes), adders of p + l bits.
+    Horner, where activations are wider than a digit: one adder of t's width, activation_bits + 1 + levels.
+    Accumulator: A bits, once for each element and chunk.
+    Registers: memory outputs N*p, pairs N*(p + 1), selected terms, every level of the tree, t, accumulators,
+    weight words twice a chunk, shadow A bits an element at each round (the chain shifts).
+    """
+    pairs, pes, digit = machine.lanes // 2, machine.pes, machine.digit
+    steps = nest.tiles * nest.steps_per_tile
+    width, sums = machine.accumulator_bits, pes * nest.weight_words
+    return [
+        Action("adders", "adder", digit, 2 * pairs * steps),
+        Action("select", "bitwise", digit + 1, 2 * pairs * pes * steps),
+        *_tree_actions(machine, pes * steps),
+        Action("adders", "adder", width, sums),
+        Action("registers", "register", digit, machine.lanes * steps),
+        Action("registers", "register", digit + 1, (2 * pairs + pairs * pes) * steps),
+        Action("registers", "register", machine.slots, 2 * nest.weight_words),
+        Action("registers", "register", width, sums + pes * (nest.tiles + nest.rounds)),
+    ]
+
+
+def _tree_actions(machine: Machine, sums: int) -> list[Action]:
+    """Adders and registers of `sums` passes through an adder tree and, where there is one, Horner's stage."""
+    digit, operands, actions = machine.digit, machine.lanes // 2, []
+    for level in range(1, tree_levels(machine) + 1):
+        actions.append(Action("adders", "adder", digit + level, operands // 2 * sums))
+        operands -= operands // 2
+        actions.append(Action("registers", "register", digit + level + 1, operands * sums))
+    if machine.activation_bits > digit:
+        horner = machine.activation_bits + 1 + tree_levels(machine)
+        actions += [Action("adders", "adder", horner, sums), Action("registers", "register", horner, sums)]
+    return actions
+
+
+def _requantiser_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
+    """Actions of the requantisers, for `words` channels drained.
+
+    Divide: the offset's subtraction and Q compare-and-subtracts as wide as the remainder; remainder and
+    divisor are registers that change with each. Search: Q comparisons of that width; the remainder and the
+    thresholds read are registers. Q bits of q are shifted in one by one.
+    """
+    words, width, bits = nest.rounds * machine.requantisers, machine.remainder_bits, nest.layer.target.bits
+    search = isinstance(nest.layer.requantiser, Search)
+    work = ("comparator", bits * words) if search else ("adder", (bits + 1) * words)
+    beside = width if search else machine.divisor_bits
+    changes = words if search else (bits + 1) * words
+    return [
+        Action("requantiser", work[0], width, work[1]),
+        Action("registers", "register", width, changes),
+        Action("registers", "register", beside, bits * words),
+        Action("registers", "register", bits, bits * words),
+    ]
+
+
+def _accesses(nest: LayerMapping, machine: Machine, loaded: bool) -> tuple[Access, ...]:
+    """Words of a layer times their widths; `loaded`: the layer's source was written by the input loader.
+
+    Activations: one word of N*p bits a step is read; a round writes R*p bits for each digit of the target.
+    Weights: one word of N*M bits for each tile, plane and chunk. Parameters: one word a channel, Q of them
+    where thresholds are searched.
+    """
+    word, parameter = machine.lanes * machine.digit, machine.remainder_bits + machine.divisor_bits
+    channels = nest.rounds * machine.requantisers
+    written = 0 if nest.scores else channels * nest.target_digits * machine.digit
+    if loaded:
+        written += nest.chunks * nest.digits * word
+    searched = nest.layer.target.bits if isinstance(nest.layer.requantiser, Search) else 1
+    depths = machine.activation_words, machine.weight_words, machine.requantisers * machine.parameter_words
+    return (
+        Access("activation", depths[0] * word, nest.tiles * nest.steps_per_tile * word, written),
+        Access("weight", depths[1] * machine.slots, nest.weight_words * machine.slots, 0),
+        Access("parameter", depths[2] * parameter, channels * searched * parameter, 0),
+    )
+
+
+def multiplications(actions: Iterable[Action]) -> int:
+    """How many of the actions are a multiplier's."""
+    return sum(action.count for action in actions if action.kind in MULTIPLIERS)
+
+
+def _count_layer(nest: LayerMapping, machine: Machine, first: bool) -> LayerCounts:
+    layer = nest.layer
+    actions = (*_array_actions(nest, machine), *_requantiser_actions(nest, machine))
+    weights = layer.outputs * layer.inputs * len(layer.planes)
+    operations = {
+        "accumulate": weights,
+        "multiply": multiplications(actions),
+        "lane_match": weights * nest.digits,
+        "requantise": layer.outputs,
+        "compare_subtract": layer.outputs * layer.target.bits,
+    }
+    return LayerCounts(layer.name, operations, actions, _accesses(nest, machine, first))
+
+
+def count_io(mapping: Mapping) -> Access:
+    """Stream bits of an image: whole input words of bytes; 32 bits a class score and 32 for the class."""
+    received = mapping.beats * mapping.machine.input_bytes * 8
+    return Access("io", 0, received, (mapping.program.classes + 1) * SCORE_BITS)
+
+
+def count_mapping(mapping: Mapping) -> NetworkCounts:
+    """Counts of a mapped program, per image."""
+    layers = tuple(_count_layer(nest, mapping.machine, i == 0) for i, nest in enumerate(mapping.layers))
+    return NetworkCounts(layers, count_io(mapping))

@@ -1,0 +1,112 @@
+"""How raw levels (pixels as a data set stores them) become the float input that a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.errors import BcsimError
+
+__all__ = ["InputReading", "reading_from_metadata", "reading_from_text"]
+
+BIPOLAR = Encoding(1, Fraction(2), Fraction(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class InputReading:
+    """The float input of a raw level: pixel.decode(level), or its sign about the middle level.
+
+    pixel : encoding of the raw levels.
+    binary : whether the network sees only +1 (where pixel.decode(level) >= 0) and -1.
+    """
+
+    pixel: Encoding
+    binary: bool = False
+
+    @property
+    def lowered(self) -> Encoding:
+        """The input encoding to lower a network with."""
+        return BIPOLAR if self.binary else self.pixel
+
+    def _bits(self) -> NDArray[np.int64]:
+        return (self.pixel.decode(np.arange(self.pixel.levels)) >= 0).astype(np.int64)
+
+    def floats(self, levels: NDArray[np.generic]) -> NDArray[np.float64]:
+        """The network's float input of raw levels, float64, the shape of levels."""
+        if self.binary:
+            return BIPOLAR.decode(self._bits()[levels])
+        return self.pixel.decode(levels)
+
+    def attach(self, program: Program) -> Program:
+        """The program lowered with `lowered`, made to take raw levels."""
+        if not self.binary:
+            return program
+        inner = program.input
+        table = inner.encode_levels(self._bits()).astype(np.int64)
+        return replace(program, input=InputCoding(self.pixel, inner.stream, table))
+
+
+def _unit(bits: int, full: int) -> InputReading:
+    return InputReading(Encoding(bits, Fraction(1, full), Fraction(0)))
+
+
+def _centred(bits: int, full: int) -> InputReading:
+    return InputReading(Encoding(bits, Fraction(2, full), Fraction(-1)))
+
+
+def _sign(bits: int, full: int) -> InputReading:
+    return replace(_centred(bits, full), binary=True)
+
+
+def _raw(bits: int, full: int) -> InputReading:
+    return InputReading(Encoding(bits, Fraction(1), Fraction(0)))
+
+
+NAMED: Mapping[str, Callable[[int, int], InputReading]] = {
+    "unit": _unit,
+    "centred": _centred,
+    "sign": _sign,
+    "raw": _raw,
+}
+
+
+def _number(what: str, text: str) -> Fraction:
+    try:
+        return Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise BcsimError(
+            f"{what} must be a decimal number or a fraction such as 1/255, not {text!r}"
+        ) from None
+
+
+def _affine(what: str, scale: str, offset: str, bits: int) -> InputReading:
+    step = _number(f"{what} scale", scale)
+    if step <= 0:
+        raise BcsimError(f"{what} scale must be positive, not {scale!r}")
+    return InputReading(Encoding(bits, step, _number(f"{what} offset", offset)))
+
+
+def reading_from_text(text: str, bits: int, full: int) -> InputReading:
+    """The reading that `--input` names: unit, centred, sign, raw or SCALE,OFFSET.
+
+    bits, full : width and greatest value of the raw levels (8 and 255 for pixels; 5 and 16 for digits).
+    unit is level / full, centred 2 * level / full - 1, sign is +1 where centred >= 0 and else -1.
+    Raises BcsimError for anything else.
+    """
+    if text in NAMED:
+        return NAMED[text](bits, full)
+    scale, comma, offset = text.partition(",")
+    if not comma:
+        raise BcsimError(f"Input must be one of {', '.join(NAMED)} or SCALE,OFFSET, not {text!r}")
+    return _affine("Input", scale, offset, bits)
+
+
+def reading_from_metadata(metadata: Mapping[str, str], bits: int) -> InputReading | None:
+    """The reading that a model's bcsim.input_scale and bcsim.input_offset give, None where it has neither."""
+    scale, offset = metadata.get("bcsim.input_scale"), metadata.get("bcsim.input_offset", "0")
+    return None if scale is None else _affine("Metadata bcsim.input", scale, offset, bits)

@@ -1,0 +1,167 @@
+"""Energy of counted actions: tables of energy per action, and what an inference comes to with one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from itertools import pairwise
+from math import exp, fsum, log
+from pathlib import Path
+from typing import Any
+
+from bcsim.counts import Access, Action, LayerCounts, NetworkCounts
+from bcsim.errors import BcsimError
+
+__all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table"]
+
+TABLES = ("horowitz-45nm", "aladdin-40nm-1ns", "aladdin-40nm-5ns")
+"""The tables in the package; the first is the default."""
+
+PARTS = (
+    "adders",
+    "select",
+    "multipliers",
+    "requantiser",
+    "registers",
+    "activation_memory",
+    "weight_memory",
+    "parameter_memory",
+    "io",
+)
+
+KINDS = (
+    "adder",
+    "comparator",
+    "bitwise",
+    "register",
+    "multiplier",
+    "float_adder",
+    "float_multiplier",
+    "sram",
+    "dram",
+)
+ACCESS_BITS = 64
+"""The width of the memory access that `sram` and `dram` figures are for; energy is linear in the bits moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Energy in pJ against a size: a power law through neighbouring points, continued beyond the ends.
+
+    One point is a line through the origin. Sizes are bits, or for `sram` a memory's bytes.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    source: str
+
+    def at(self, size: float) -> float:
+        """pJ at `size`, which must be positive."""
+        if len(self.points) == 1:
+            return self.points[0][1] * size / self.points[0][0]
+        upper = next((i for i, point in enumerate(self.points) if point[0] >= size), len(self.points) - 1)
+        (x0, y0), (x1, y1) = self.points[max(upper, 1) - 1 : max(upper, 1) + 1]
+        return y0 * exp(log(size / x0) * log(y1 / y0) / log(x1 / x0))
+
+
+@dataclass(frozen=True)
+class EnergyTable:
+    """Energy per action of one technology, each figure with its source."""
+
+    name: str
+    technology: str
+    curves: Mapping[str, Curve]
+
+    def action_pj(self, action: Action) -> float:
+        """pJ of all of an action's counts."""
+        return self.curves[action.kind].at(action.bits) * action.count
+
+    def access_pj(self, access: Access) -> float:
+        """pJ of an access's bits, read and written alike; a memory not on the chip is DRAM."""
+        if access.capacity_bits:
+            word = self.curves["sram"].at(access.capacity_bits / 8)
+        else:
+            word = self.curves["dram"].at(ACCESS_BITS)
+        return word * (access.bits_read + access.bits_written) / ACCESS_BITS
+
+
+def load_table(name_or_path: str) -> EnergyTable:
+    """A table of the package by name, or the user's own TOML file; raises BcsimError saying what is wrong."""
+    try:
+        if name_or_path in TABLES:
+            text = files("bcsim").joinpath("tables", f"{name_or_path}.toml").read_text("utf-8")
+        else:
+            text = Path(name_or_path).read_text("utf-8")
+        content = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BcsimError(
+            f"Energy table {name_or_path!r} is neither one of {', '.join(TABLES)} nor a readable TOML file"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise BcsimError(f"Energy table {name_or_path!r} is not valid TOML: {error}") from error
+    name = str(content.get("name", Path(name_or_path).stem))
+    curves = {kind: _curve(name_or_path, kind, content.get(kind)) for kind in KINDS}
+    return EnergyTable(name, str(content.get("technology", "not stated")), curves)
+
+
+def _curve(table: str, kind: str, entry: Any) -> Curve:
+    """The checked curve of one section; sram needs two points, since one has no trend with the size."""
+    source = entry.get("source") if isinstance(entry, dict) else None
+    if not isinstance(source, str) or not source.strip():
+        raise BcsimError(f"Energy table {table!r} needs a section [{kind}] with points and a source")
+    points = entry.get("points")
+    least = 2 if kind == "sram" else 1
+    if not isinstance(points, list) or len(points) < least or not all(map(_is_point, points)):
+        raise BcsimError(
+            f"Energy table {table!r} needs at least {least} points [size, pJ] of positive numbers in [{kind}], "
+            f"not {points!r}"
+        )
+    pairs = tuple((float(size), float(pj)) for size, pj in points)
+    if any(a[0] >= b[0] for a, b in pairwise(pairs)):
+        raise BcsimError(f"Energy table {table!r} needs points of rising size in [{kind}], not {points!r}")
+    return Curve(pairs, source)
+
+
+def _is_point(point: object) -> bool:
+    return (
+        isinstance(point, list)
+        and len(point) == 2
+        and all(isinstance(value, int | float) and 0 < value < float("inf") for value in point)
+    )
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one image in pJ, by layer and part; the streams (`io`) belong to no layer."""
+
+    table: str
+    layers: tuple[Mapping[str, float], ...]
+    io: float
+
+    @cached_property
+    def by_part(self) -> dict[str, float]:
+        """pJ of every part of PARTS."""
+        parts = {part: fsum(layer.get(part, 0.0) for layer in self.layers) for part in PARTS}
+        return parts | {"io": self.io}
+
+    @property
+    def total(self) -> float:
+        """pJ of the whole image, the sum of by_part."""
+        return fsum(self.by_part.values())
+
+
+def _layer_energy(layer: LayerCounts, table: EnergyTable) -> dict[str, float]:
+    terms: dict[str, list[float]] = {}
+    for action in layer.actions:
+        terms.setdefault(action.part, []).append(table.action_pj(action))
+    for access in layer.accesses:
+        terms.setdefault(f"{access.memory}_memory", []).append(table.access_pj(access))
+    return {part: fsum(values) for part, values in terms.items()}
+
+
+def energy_of(counts: NetworkCounts, table: EnergyTable) -> Energy:
+    """Energy of the counted network with `table`, per image."""
+    layers = tuple(_layer_energy(layer, table) for layer in counts.layers)
+    return Energy(table.name, layers, table.access_pj(counts.io))
