@@ -1,0 +1,204 @@
+"""When everything happens: the cycles of a run of images on a mapped program (docs/machine.md).
+
+No data here, only times: the machine never decides anything by a value.
+Letters in shapes: T tiles, K rounds of a layer, B stream words of an image, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.timing import LAYER_GAP, SCORES_TO_VALID, shadow_latency
+
+__all__ = ["ImageSchedule", "LayerSchedule", "Stalls", "schedule_images"]
+
+Cycles = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Cycles without a step before and within one layer, by cause."""
+
+    fill: int = 0
+    drain: int = 0
+    input: int = 0
+    output: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.fill + self.drain + self.input + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSchedule:
+    """first : cycle of the layer's first step. last : int64 (T,), cycle of every tile's last step."""
+
+    first: int
+    last: Cycles
+    stalls: Stalls
+
+    def rounds_end(self, nest: LayerMapping, latency: int) -> Cycles:
+        """int64 (K,): s + (k + 1) * V of every round in order, when its first digits are written."""
+        in_tile = np.arange(nest.tiles * nest.rounds_full) % nest.rounds_full
+        start = np.repeat(self.last + latency, nest.rounds_full)
+        return (start + (in_tile + 1) * nest.round_cycles)[: nest.rounds]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSchedule:
+    """One image's way through the machine.
+
+    buffer : the input buffer it is loaded into.
+    beats : int64 (B,), cycles in which its stream words are accepted.
+    load_writes : int64 (chunks * digits,), cycles in which the loader writes, in order of address.
+    layers : the array's work.
+    rounds_end : for every layer int64 (K,), see LayerSchedule.rounds_end.
+    scores : int64 (C + 1,), cycles in which the scores and the class are accepted.
+    """
+
+    buffer: int
+    beats: Cycles
+    load_writes: Cycles
+    layers: tuple[LayerSchedule, ...]
+    rounds_end: tuple[Cycles, ...]
+    scores: Cycles
+
+    @property
+    def last_step(self) -> int:
+        return int(self.layers[-1].last[-1])
+
+    @property
+    def end(self) -> int:
+        """The cycle in which the class is accepted."""
+        return int(self.scores[-1])
+
+
+def schedule_images(
+    mapping: Mapping,
+    images: int,
+    *,
+    gaps: Sequence[int] | None = None,
+    holds: Sequence[int] | None = None,
+) -> list[ImageSchedule]:
+    """The cycles of `images` images one after another; cycle 0 accepts the first word of the first.
+
+    gaps : one per input word, over all images: idle cycles between the acceptance of the word before and this
+        word's offer.
+    holds : one per output word, over all images: cycles for which the sink leaves it waiting.
+
+    None means a source and a sink that are always ready.
+    """
+    beats, sends = mapping.beats, mapping.program.classes + 1
+    done: list[ImageSchedule] = []
+    for index in range(images):
+        gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
+        hold = np.asarray(holds[index * sends : (index + 1) * sends] if holds is not None else [0] * sends)
+        done.append(_schedule_image(mapping, done, gap, hold))
+    return done
+
+
+def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, hold: Cycles) -> ImageSchedule:
+    latency = shadow_latency(mapping.machine)
+    beats, load_writes = _load(mapping, done, gap)
+    loaded = int(load_writes[-1]) + 1
+    free = done[-1].end + 1 if done else 0
+    layers: list[LayerSchedule] = []
+    before = (done[-1].last_step, mapping.layers[-1]) if done else None
+    for nest in mapping.layers:
+        scheduled = _schedule_layer(nest, before, loaded if not layers else None, free if nest.scores else None)
+        layers.append(scheduled)
+        before = (int(scheduled.last[-1]), nest)
+    ends = tuple(s.rounds_end(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
+    _check_reads(mapping, layers, ends, loaded)
+    return ImageSchedule(
+        buffer=len(done) % mapping.machine.input_buffers,
+        beats=beats,
+        load_writes=load_writes,
+        layers=tuple(layers),
+        rounds_end=ends,
+        scores=_send(int(ends[-1][-1]) + SCORES_TO_VALID, hold),
+    )
+
+
+def _schedule_layer(
+    nest: LayerMapping, before: tuple[int, LayerMapping] | None, loaded: int | None, free: int | None
+) -> LayerSchedule:
+    """One layer behind the step in cycle before[0], the last of layer before[1]; None for the very first layer.
+
+    loaded, free : the cycle from which the image counts as loaded and the output buffer as free, where they matter.
+    """
+    ready, fill, drain = 0, 0, 0
+    if before is not None:
+        ready = before[0] + max(LAYER_GAP, nest.wait)
+        fill, drain = LAYER_GAP - 1, max(0, nest.wait - LAYER_GAP)
+    with_input = max(ready, loaded + 1) if loaded is not None else ready
+    first = max(with_input, free + 1) if free is not None else with_input
+    unhindered = first + nest.steps_per_tile - 1
+    last = max(unhindered, before[0] + before[1].drain_last if before else 0)
+    held = (last - unhindered) + (nest.tiles - 1) * (nest.tile_interval - nest.steps_per_tile)
+    return LayerSchedule(
+        first=first,
+        last=last + nest.tile_interval * np.arange(nest.tiles, dtype=np.int64),
+        stalls=Stalls(fill=fill, drain=drain + held, input=with_input - ready, output=first - with_input),
+    )
+
+
+def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cycles, Cycles]:
+    """Cycles in which the next image's words are accepted and its activation words written."""
+    nest, machine = mapping.layers[0], mapping.machine
+    taken = _write_cycles(mapping, done[-2:])
+    free = 0
+    if len(done) >= machine.input_buffers:
+        free = int(done[-machine.input_buffers].layers[0].last[-1]) + 1
+    per_word = machine.lanes // machine.input_bytes
+    accepted, ready = -1 - int(gap[0]), 0
+    if done:
+        accepted, ready = int(done[-1].beats[-1]), max(free, int(done[-1].load_writes[-1]) + 1)
+    beats, writes = [], []
+    for index, wait in enumerate(gap.tolist()):
+        accepted = max(accepted + 1 + wait, ready)
+        beats.append(accepted)
+        if (index + 1) % per_word == 0 or index + 1 == mapping.beats:
+            cycle = accepted
+            for _ in range(nest.digits):
+                cycle += 1
+                while cycle in taken:
+                    cycle += 1
+                writes.append(cycle)
+            ready = cycle + 1
+    return np.array(beats, dtype=np.int64), np.array(writes, dtype=np.int64)
+
+
+def _write_cycles(mapping: Mapping, done: list[ImageSchedule]) -> set[int]:
+    """Cycles in which drained values are written."""
+    taken: set[int] = set()
+    for image in done:
+        for nest, ends in zip(mapping.layers, image.rounds_end, strict=True):
+            if not nest.scores:
+                taken.update((ends[:, None] + np.arange(nest.target_digits)).ravel().tolist())
+    return taken
+
+
+def _send(valid: int, hold: Cycles) -> Cycles:
+    """Cycles in which the words behind the first, offered in cycle `valid`, are accepted."""
+    return np.asarray(valid + np.arange(len(hold)) + np.cumsum(hold), dtype=np.int64)
+
+
+def _check_reads(
+    mapping: Mapping, layers: Sequence[LayerSchedule], ends: Sequence[Cycles], loaded: int
+) -> None:
+    """No word may be read before the cycle after its write: the mapping's `wait` promises it."""
+    if layers[0].first < loaded + 1:
+        raise AssertionError("first layer reads an image that is not loaded")
+    for previous, end, nest, layer in zip(
+        mapping.layers, ends, mapping.layers[1:], layers[1:], strict=False
+    ):
+        written = end[mapping.machine.groups - 1 :: mapping.machine.groups]
+        read = layer.first + np.arange(nest.chunks) * nest.digits
+        if previous.target_digits != nest.digits or (read <= written).any():
+            raise AssertionError(f"layer {nest.layer.name!r} reads a word that is not yet written")

@@ -1,0 +1,206 @@
+"""The machine level: a mapped program run cycle by cycle, vectorised over images.
+
+`bcsim.schedule` says when, `bcsim.array` what; here both meet in the memories. Letters in shapes: n images,
+N lanes, R requantisers, W writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.array import LoadedLayer, load_layer
+from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.schedule import ImageSchedule, schedule_images
+from bcsim.slots import LayerSlots, count_slots, steady_slots
+
+__all__ = ["MachineRun", "OutputWords", "Writes", "run_machine"]
+
+BLOCK = 256
+"""Images simulated together: bounds the memory that their activation words take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Every write to the activation memory, in order of cycle.
+
+    cycle : int64 (W,). address : int64 (W,).
+    mask : bool (W, N / R), the groups written.
+    data : uint8 (W, N), one digit per lane; lanes of groups that are not written are 0.
+    """
+
+    cycle: NDArray[np.int64]
+    address: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    data: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputWords:
+    """Every word of the output stream: cycle of acceptance int64 (W,), data int64 (W,), last bool (W,)."""
+
+    cycle: NDArray[np.int64]
+    data: NDArray[np.int64]
+    last: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRun:
+    """What a run of n images on a machine gives.
+
+    scores : uint16 (n, classes). classes : int64 (n,).
+    cycles : of the whole run; latency : of the first image; per_image : between images once they follow each other.
+    slots : lane-cycles by cause in the whole run, layers : the same layer by layer; they sum to cycles * lanes * pes
+        together with the slots that belong to no layer.
+    steady : lane-cycles by cause in one image's interval once images follow each other.
+    writes, outputs : of the first `record` images.
+    """
+
+    mapping: Mapping
+    scores: NDArray[np.uint16]
+    classes: NDArray[np.int64]
+    cycles: int
+    latency: int
+    per_image: int
+    slots: MappingType[str, int]
+    steady: MappingType[str, int]
+    layers: tuple[LayerSlots, ...]
+    schedules: tuple[ImageSchedule, ...]
+    writes: Writes
+    outputs: OutputWords
+
+    @property
+    def utilisation(self) -> float:
+        """Useful accumulations per lane and cycle once images follow each other."""
+        return self.steady["busy"] / sum(self.steady.values())
+
+
+def run_machine(
+    mapping: Mapping,
+    q: NDArray[np.uint8],
+    *,
+    record: int = 0,
+    gaps: Sequence[int] | None = None,
+    holds: Sequence[int] | None = None,
+) -> MachineRun:
+    """Run images q, uint8 (n, inputs), as the input stream carries them.
+
+    record : for how many of the first images to keep every write and output word.
+    gaps, holds : of input and output words, see `schedule_images`.
+
+    Raises ValueError for an empty or wrongly shaped q.
+    """
+    if q.ndim != 2 or not len(q) or q.shape[1] != mapping.program.inputs:
+        raise ValueError(f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}")
+    schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds)
+    loaded = [load_layer(mapping, nest) for nest in mapping.layers]
+    scores = np.empty((len(q), mapping.program.classes), dtype=np.uint16)
+    pieces: list[Writes] = []
+    for start in range(0, len(q), BLOCK):
+        block = slice(start, min(start + BLOCK, len(q)))
+        scores[block], kept = _run_block(mapping, loaded, q[block], schedules[block], record - start)
+        pieces += kept
+    slots, layers = count_slots(mapping, schedules)
+    steady, per_image = steady_slots(mapping)
+    classes = scores.argmax(axis=1)
+    return MachineRun(
+        mapping=mapping,
+        scores=scores,
+        classes=classes,
+        cycles=schedules[-1].end + 1,
+        latency=schedules[0].end + 1,
+        per_image=per_image,
+        slots=slots,
+        steady=steady,
+        layers=layers,
+        schedules=tuple(schedules),
+        writes=_in_order(pieces, mapping),
+        outputs=_outputs(schedules[:record], scores[:record], classes[:record]),
+    )
+
+
+def _run_block(
+    mapping: Mapping,
+    loaded: Sequence[LoadedLayer],
+    q: NDArray[np.uint8],
+    schedules: Sequence[ImageSchedule],
+    record: int,
+) -> tuple[NDArray[np.int64], list[Writes]]:
+    """Scores of a block of images, and the writes of its first `record`."""
+    memory = np.zeros((len(q), mapping.activation_words, mapping.machine.lanes), dtype=np.uint8)
+    buffers = np.array([schedule.buffer for schedule in schedules])
+    first, pieces = mapping.layers[0], []
+    words = _split_digits(q, first.chunks, first.digits, mapping.machine.digit, mapping.machine.lanes)
+    addresses = np.array(first.read_bases)[buffers][:, None] + np.arange(words.shape[1])
+    memory[np.arange(len(q))[:, None], addresses] = words
+    for image in range(min(max(record, 0), len(q))):
+        pieces.append(_load_writes(schedules[image], addresses[image], words[image], mapping))
+    for index, layer in enumerate(loaded):
+        nest = layer.nest
+        bases = np.array(nest.read_bases)[buffers % len(nest.read_bases)]
+        read = bases[:, None] + np.arange(nest.chunks * nest.digits)
+        values = layer.requantise(layer.accumulate(memory[np.arange(len(q))[:, None], read]))
+        if nest.scores:
+            return values[:, : nest.layer.outputs], pieces
+        chunks = values.shape[1] // mapping.machine.lanes
+        words = _split_digits(values, chunks, nest.target_digits, mapping.machine.digit, mapping.machine.lanes)
+        memory[:, nest.write_base : nest.write_base + words.shape[1]] = words
+        for image in range(min(max(record, 0), len(q))):
+            pieces.append(_drain_writes(schedules[image].rounds_end[index], nest, words[image], mapping))
+    raise AssertionError("the last layer of a mapping gives the scores")
+
+
+def _split_digits(
+    values: NDArray[np.integer], chunks: int, digits: int, digit: int, lanes: int
+) -> NDArray[np.uint8]:
+    """Activation words uint8 (n, chunks * digits, N) of values (n, channels), most significant digit first."""
+    padded = np.zeros((len(values), chunks * lanes), dtype=np.uint16)
+    padded[:, : values.shape[1]] = values
+    shifts = digit * np.arange(digits - 1, -1, -1, dtype=np.uint16)
+    split = padded.reshape(len(values), chunks, 1, lanes) >> shifts[None, None, :, None]
+    return (split & ((1 << digit) - 1)).astype(np.uint8).reshape(len(values), -1, lanes)
+
+
+def _load_writes(
+    schedule: ImageSchedule, addresses: NDArray[np.int64], words: NDArray[np.uint8], mapping: Mapping
+) -> Writes:
+    mask = np.ones((len(words), mapping.machine.groups), dtype=bool)
+    return Writes(schedule.load_writes, addresses, mask, words)
+
+
+def _drain_writes(
+    ends: NDArray[np.int64], nest: LayerMapping, words: NDArray[np.uint8], mapping: Mapping
+) -> Writes:
+    """One layer's writes: round by round, digit by digit, one group of a word each."""
+    machine, digits = mapping.machine, nest.target_digits
+    round_, digit = np.divmod(np.arange(nest.rounds * digits), digits)
+    word = round_ // machine.groups * digits + digit
+    mask = (round_ % machine.groups)[:, None] == np.arange(machine.groups)
+    lanes = np.repeat(mask, machine.requantisers, axis=1)
+    return Writes(ends[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8))
+
+
+def _in_order(pieces: Sequence[Writes], mapping: Mapping) -> Writes:
+    if not pieces:
+        lanes, groups = mapping.machine.lanes, mapping.machine.groups
+        nothing = np.zeros(0, dtype=np.int64)
+        return Writes(nothing, nothing, np.zeros((0, groups), dtype=bool), np.zeros((0, lanes), dtype=np.uint8))
+    fields = [np.concatenate([getattr(piece, name) for piece in pieces]) for name in Writes.__slots__]
+    order = np.argsort(fields[0], kind="stable")
+    return Writes(*(field[order] for field in fields))
+
+
+def _outputs(
+    schedules: Sequence[ImageSchedule], scores: NDArray[np.uint16], classes: NDArray[np.int64]
+) -> OutputWords:
+    cycle = [schedule.scores for schedule in schedules]
+    data = [np.append(row.astype(np.int64), best) for row, best in zip(scores, classes, strict=True)]
+    last = [np.arange(len(row)) == len(row) - 1 for row in data]
+    if not cycle:
+        return OutputWords(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool))
+    return OutputWords(np.concatenate(cycle), np.concatenate(data), np.concatenate(last))
+

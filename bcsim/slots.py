@@ -1,0 +1,97 @@
+"""Where the machine's lane-cycles go: every slot of a run has one cause, and the causes sum to the total."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.machine import Machine
+from bcsim.schedule import ImageSchedule, Stalls, schedule_images
+
+__all__ = ["CAUSES", "LayerSlots", "count_slots", "steady_slots"]
+
+CAUSES = (
+    "busy",
+    "fill",
+    "drain",
+    "chunk_padding",
+    "tile_padding",
+    "parameter_load",
+    "weight_load",
+    "input",
+    "output",
+)
+
+WARM_UP = 5
+"""Images after which the interval between images no longer changes: more than any number of input buffers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSlots:
+    """One layer over a whole run: its lane-cycles by cause (`CAUSES`), and the cycles they fill."""
+
+    name: str
+    slots: MappingType[str, int]
+    cycles: int
+
+    @property
+    def utilisation(self) -> float:
+        return self.slots["busy"] / max(1, sum(self.slots.values()))
+
+
+def count_slots(
+    mapping: Mapping, schedules: Sequence[ImageSchedule]
+) -> tuple[dict[str, int], tuple[LayerSlots, ...]]:
+    """Slots by cause in the run, and layer by layer. The end of the run, behind the last step, belongs to the last layer.
+
+    Raises AssertionError if they do not sum to cycles * lanes * pes.
+    """
+    machine = mapping.machine
+    counters = [
+        _layer_slots(nest, machine, [schedule.layers[index].stalls for schedule in schedules])
+        for index, nest in enumerate(mapping.layers)
+    ]
+    _add_tail(counters[-1], schedules[-1], machine)
+    layers = tuple(
+        LayerSlots(nest.layer.name, dict(counter), sum(counter.values()) // machine.slots)
+        for nest, counter in zip(mapping.layers, counters, strict=True)
+    )
+    total = {cause: sum(counter[cause] for counter in counters) for cause in CAUSES}
+    if sum(total.values()) != (schedules[-1].end + 1) * machine.slots:
+        raise AssertionError("the causes do not sum to the cycles of the run")
+    return total, layers
+
+
+def _layer_slots(nest: LayerMapping, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
+    images, layer = len(stalls), nest.layer
+    passes = nest.planes * nest.digits * images
+    lanes = nest.chunks * machine.lanes
+    counter = Counter(dict.fromkeys(CAUSES, 0))
+    counter["busy"] = layer.outputs * layer.inputs * passes
+    counter["chunk_padding"] = layer.outputs * (lanes - layer.inputs) * passes
+    counter["tile_padding"] = (nest.tiles * machine.pes - layer.outputs) * lanes * passes
+    for cause in ("fill", "drain", "input", "output"):
+        counter[cause] = sum(getattr(stall, cause) for stall in stalls) * machine.slots
+    return counter
+
+
+def _add_tail(counter: Counter[str], last: ImageSchedule, machine: Machine) -> None:
+    """What follows the run's last step: draining the last tile, then sending the scores."""
+    written = int(last.rounds_end[-1][-1])
+    counter["drain"] += (written - last.last_step) * machine.slots
+    counter["output"] += (last.end - written) * machine.slots
+
+
+def steady_slots(mapping: Mapping) -> tuple[dict[str, int], int]:
+    """Slots by cause, and cycles, from one image's last step to the next one's, once images follow each other."""
+    schedules = schedule_images(mapping, WARM_UP + 1)
+    interval = schedules[-1].last_step - schedules[-2].last_step
+    total: Counter[str] = Counter()
+    for index, nest in enumerate(mapping.layers):
+        total += _layer_slots(nest, mapping.machine, [schedules[-1].layers[index].stalls])
+    if sum(total.values()) != interval * mapping.machine.slots:
+        raise AssertionError("the causes do not sum to the cycles between two images")
+    return {cause: total[cause] for cause in CAUSES}, interval
