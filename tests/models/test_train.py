@@ -66,6 +66,12 @@ class TestWithTorch:
         message = f"Error: Folder {folder} does not exist\n"
         assert _run(*_QUICK, "-o", str(folder / "x.onnx")) == (2, "", message)
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+    @pytest.mark.parametrize("option", ["--output", "--checkpoint", "--log"])
+    def test_full_disk(self, option: str) -> None:
+        code, _, err = _run(*_QUICK, option, "/dev/full")
+        assert (code, err) == (2, "Error: Cannot write /dev/full: No space left on device\n")
+
     def test_interruption_keeps_the_checkpoint(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from bcsim.models import trainer
 
