@@ -1,0 +1,128 @@
+"""Operators added to onnx's reference evaluator, from their published definitions, in the tensors' precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference.op_run import OpRun
+
+__all__ = ["OPERATORS"]
+
+Array: TypeAlias = NDArray[Any]
+
+DOMAINS = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+
+ROUNDING: Mapping[str, Callable[[Array], Array]] = {
+    "ROUND": np.rint,
+    "HALF_EVEN": np.rint,
+    "CEIL": np.ceil,
+    "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
+    "FLOOR": np.floor,
+    "ROUND_TO_ZERO": np.trunc,
+    "DOWN": np.trunc,
+    "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+    "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+}
+
+
+def integer_range(bits: Array, signed: int, narrow: int) -> tuple[Array, Array]:
+    """Least and greatest integer of a quantiser; narrow gives up the end that has no opposite."""
+    if signed:
+        half = 2.0 ** (bits - 1)
+        return -half + narrow, half - 1
+    return np.zeros_like(bits), 2.0**bits - 1 - narrow
+
+
+class BipolarQuant(OpRun):
+    """y = scale where x >= 0, else -scale."""
+
+    op_domain = DOMAINS[0]
+
+    def _run(self, x: Array, scale: Array) -> tuple[Array]:
+        return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
+
+
+class Quant(OpRun):
+    """y = (round(clamp(x / scale + zero_point)) - zero_point) * scale; a signed single bit is bipolar."""
+
+    op_domain = DOMAINS[0]
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero_point: Array,
+        bits: Array,
+        signed: int = 1,
+        narrow: int = 0,
+        rounding_mode: str = "ROUND",
+    ) -> tuple[Array]:
+        if signed and np.all(bits == 1):
+            return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
+        low, high = integer_range(bits, signed, narrow)
+        level = ROUNDING[rounding_mode.upper()](np.clip(x / scale + zero_point, low, high))
+        return (((level - zero_point) * scale).astype(x.dtype),)
+
+
+class IntQuant(Quant):
+    """Quant under its later name."""
+
+    op_domain = DOMAINS[0]
+
+
+class MultiThreshold(OpRun):
+    """y = out_scale * (how many thresholds of its channel are <= x) + out_bias, channels on axis 1."""
+
+    op_domain = DOMAINS[0]
+
+    def _run(
+        self,
+        x: Array,
+        thresholds: Array,
+        out_scale: float = 1.0,
+        out_bias: float = 0.0,
+        out_dtype: str = "",
+        data_layout: str = "NCHW",
+    ) -> tuple[Array]:
+        shape = (1, len(thresholds), *[1] * (x.ndim - 2))
+        count = sum((x >= column.reshape(shape)).astype(x.dtype) for column in thresholds.T)
+        return ((out_scale * count + out_bias).astype(x.dtype),)
+
+
+class BatchNormalization(OpRun):
+    """Inference only: before opset 14 the evaluator's own takes a `momentum` for a wish to train on the batch."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        variance: Array,
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        training_mode: int = 0,
+        spatial: int = 1,
+    ) -> tuple[Array]:
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        gamma, beta, mean, variance = (value.reshape(shape) for value in (gamma, beta, mean, variance))
+        return ((gamma * (x - mean) / np.sqrt(variance + epsilon) + beta).astype(x.dtype),)
+
+
+def _in_domain(operator: type[OpRun], domain: str) -> type[OpRun]:
+    return type(operator.__name__, (operator,), {"op_domain": domain})
+
+
+OPERATORS: tuple[type[OpRun], ...] = (
+    BatchNormalization,
+    *(
+        _in_domain(operator, domain)
+        for operator in (BipolarQuant, Quant, IntQuant, MultiThreshold)
+        for domain in DOMAINS
+    ),
+)

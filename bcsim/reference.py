@@ -1,0 +1,130 @@
+"""The float network: the user's own ONNX file in onnxruntime, the figure that every level is compared with.
+
+onnxruntime knows no QONNX operators; a file that has some goes through onnx's reference evaluator, to which
+they are added here straight from their definitions, independently of the importer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+
+from bcsim.compiler.graph import Graph
+from bcsim.compiler.onnx_file import read_model
+from bcsim.console import track
+from bcsim.errors import BcsimError
+from bcsim.evaluator_operators import OPERATORS
+
+__all__ = ["FloatRun", "run_float"]
+
+Runner: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+
+BATCH = 1000
+ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRun:
+    """What the float network says.
+
+    scores : float64 (n, classes), the tensor that holds the class scores, before a final Softmax or ArgMax.
+    classes : int64 (n,), the first greatest score of each image.
+    engine : what computed them, for reports.
+    """
+
+    scores: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    engine: str
+
+
+def run_float(path: Path, graph: Graph, x: NDArray[np.generic]) -> FloatRun:
+    """The network in the file `path` for the float input x (n, ...), in batches even where the file fixes one.
+
+    graph : the same file as imported; names the input, its shape and the tensor of class scores.
+    Raises BcsimError where no engine can run the file.
+    """
+    model = _rebatched(read_model(path).model, graph)
+    info = next(value for value in model.graph.input if value.name == graph.input)
+    images = x.reshape(len(x), *graph.input_shape).astype(helper.tensor_dtype_to_np_dtype(_element(info)))
+    standard = all(node.domain in ONNX_DOMAINS for node in model.graph.node)
+    try:
+        run = _onnxruntime(model, graph, path) if standard else _evaluator(model, graph)
+        scores = _in_batches(run, images)
+    except Exception as error:  # both engines raise their own types, which say nothing to a user
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BcsimError(f"Float network {graph.name!r} cannot be run for comparison: {reason}") from error
+    engine = "onnxruntime" if standard else "onnx reference evaluator with QONNX operators"
+    return FloatRun(scores, scores.argmax(axis=1), engine)
+
+
+def _element(info: ValueInfoProto) -> int:
+    return int(info.type.tensor_type.elem_type)
+
+
+def _rebatched(model: ModelProto, graph: Graph) -> ModelProto:
+    """The model with a free batch axis, and with the class scores as its only output."""
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.tensor_type.HasField("shape") and value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    kept = [value for value in model.graph.output if value.name == graph.output]
+    if not kept:
+        kept = [helper.make_tensor_value_info(graph.output, TensorProto.FLOAT, None)]
+    del model.graph.value_info[:]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model
+
+
+def _onnxruntime(model: ModelProto, graph: Graph, path: Path) -> Runner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a fixed batch in the file makes it warn about every node
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda x: np.asarray(session.run([graph.output], {graph.input: x})[0])
+
+
+def _evaluator(model: ModelProto, graph: Graph) -> Runner:
+    from onnx.reference import ReferenceEvaluator
+
+    known = {entry.domain for entry in model.opset_import}
+    domains = {node.domain for node in model.graph.node} - known
+    model.opset_import.extend(helper.make_opsetid(domain, 1) for domain in sorted(domains))
+    session: Any = ReferenceEvaluator(model, new_ops=list(OPERATORS))
+    return lambda x: np.asarray(session.run([graph.output], {graph.input: x})[0])
+
+
+def _batches(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
+    return (images[start : start + size] for start in range(0, len(images), size))
+
+
+def _in_batches(run: Runner, images: NDArray[Any]) -> NDArray[np.float64]:
+    """Scores of all images; one at a time where the network holds more than the declared batch fixed."""
+    first = min(BATCH, len(images))
+    size = first if _takes(run, images[:first]) else 1
+    total = -(-len(images) // size)
+    scores = [
+        np.asarray(run(batch), dtype=np.float64).reshape(len(batch), -1)
+        for batch in track(_batches(images, size), "Float network", total)
+    ]
+    return np.concatenate(scores)
+
+
+def _takes(run: Runner, batch: NDArray[Any]) -> bool:
+    """Whether a whole batch gives one row an image, the first the same as alone."""
+    if len(batch) == 1:
+        return True
+    try:
+        together = run(batch)
+    except Exception:  # whatever the engine raises on a shape that does not fit
+        return False
+    return len(together) == len(batch) and np.allclose(together[:1], run(batch[:1]), rtol=1e-4, atol=1e-4)
