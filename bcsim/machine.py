@@ -173,9 +173,7 @@ MEDIUM = Machine(name="medium", lanes=32, pes=32, digit=8, requantisers=16)
 LARGE = Machine(
     name="large", lanes=64, pes=64, digit=8, accumulator_bits=22, requantisers=64, weight_words=2048
 )
-BNN = Machine(
-    name="bnn", lanes=64, pes=64, digit=1, activation_bits=8, accumulator_bits=20, requantisers=16
-)
+BNN = Machine(name="bnn", lanes=64, pes=64, digit=1, activation_bits=8, accumulator_bits=20, requantisers=16)
 
 PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE, BNN)}
 

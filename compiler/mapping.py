@@ -33,7 +33,7 @@ class LayerMapping:
     chunks, digits, planes, tiles : trip counts; a tile takes planes * chunks * digits steps.
     rounds, rounds_full : rounds of requantisation in the whole layer, and in every tile but the last.
     round_cycles : V of docs/machine.md.
-    target_digits : digits of an output value in the activation memory.
+    target_digits : digits of an output value in the activation memory; 1 for scores, which are written whole.
     doubles : bit b set where the accumulators double before plane b.
     read_bases : where the layer's input lies; the first layer has one for each input buffer.
     write_base : where its output goes (0 for the scores, which are not stored there).
@@ -198,7 +198,7 @@ def _nest(layer: DenseLayer, machine: Machine, scores: bool) -> LayerMapping:
         rounds=drained // machine.requantisers,
         rounds_full=machine.pes // machine.requantisers,
         round_cycles=round_cycles(layer.target.bits, search),
-        target_digits=ceil_div(layer.target.bits, machine.digit),
+        target_digits=1 if scores else ceil_div(layer.target.bits, machine.digit),
         doubles=_doubles(layer, machine),
         scores=scores,
         read_bases=(),

@@ -80,7 +80,9 @@ class InputCoding:
 
     def encode(self, x: NDArray[np.generic]) -> NDArray[np.uint16]:
         """q, uint16, the shape of x."""
-        level = np.rint((np.asarray(x, dtype=np.float64) - float(self.pixel.offset)) / float(self.pixel.scale))
+        level = np.rint(
+            (np.asarray(x, dtype=np.float64) - float(self.pixel.offset)) / float(self.pixel.scale)
+        )
         return self.encode_levels(np.clip(level, 0, self.pixel.levels - 1).astype(np.int64))
 
     def encode_levels(self, level: NDArray[np.integer]) -> NDArray[np.uint16]:

@@ -32,7 +32,7 @@ def parameter_fields(
     else:
         offsets, divisors = _divide_fields(layer, layer.requantiser, machine, constants)
     return _by_requantiser(offsets, 1 << _top(machine), machine, rounds), _by_requantiser(
-        divisors, 0, machine, rounds
+        divisors, 1 << (layer.target.bits - 1), machine, rounds
     )
 
 

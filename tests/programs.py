@@ -34,7 +34,7 @@ def _requantiser(rng: np.random.Generator, outputs: int, bits: int, low: int, hi
     span = max(1, (high - low) << fraction)
     step = np.maximum(1, (span * rng.uniform(0.3, 2, outputs) / 2**bits).astype(np.int64))
     offset = (low << fraction) + (span * rng.uniform(-0.2, 0.9, outputs)).astype(np.int64)
-    constant = rng.random(outputs) < 0.1
+    constant = rng.random(outputs) < (0.1 if bits < 8 else 0)
     step = np.where(constant, span + 1, step)
     offset = np.where(constant, -step * rng.integers(0, 2**bits, outputs) + (low << fraction), offset)
     return Divide(bits, fraction, offset.astype(np.int64), step.astype(np.int64))
