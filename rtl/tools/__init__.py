@@ -1,0 +1,1 @@
+"""The tools around the hardware: Yosys as a library, and what needs it."""

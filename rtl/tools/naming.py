@@ -1,0 +1,89 @@
+"""Names in generated Verilog: modules after component classes, ports after the members of their signatures.
+
+Amaranth names a module after its path and a port after whichever signal it met first. The names given here are the
+ones in the documentation, and make the instances of one class the same text, so that they can be merged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from inspect import getdoc
+from itertools import chain, count
+
+from amaranth.hdl import Elaboratable, Fragment, Signal, Value
+from amaranth.hdl._ast import SignalDict
+from amaranth.hdl._ir import Design
+from amaranth.lib import wiring
+
+__all__ = ["ModuleName", "module_names", "rename_signals"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleName:
+    """What a module should be called, and the line that says what it is.
+
+    name : a Verilog identifier; modules of the same content may share it.
+    title : the first line of the component's docstring, or nothing.
+    """
+
+    name: str
+    title: str
+
+
+def module_names(design: Design) -> dict[str, ModuleName]:
+    """A name for every module of a design, by Amaranth's own name for it."""
+    return {".".join(info.name): _module_name(fragment, info.name) for fragment, info in design.fragments.items()}
+
+
+def _module_name(fragment: Fragment, path: tuple[str, ...]) -> ModuleName:
+    origin = _component(fragment)
+    if origin is None or len(path) == 1:
+        return ModuleName(re.sub(r"\W", "_", path[-1]), _title(origin))
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", type(origin).__name__)
+    return ModuleName("_".join(words).lower(), _title(origin))
+
+
+def _title(origin: Elaboratable | None) -> str:
+    return (getdoc(type(origin)) or "").partition("\n")[0] if origin is not None else ""
+
+
+def _component(fragment: Fragment) -> wiring.Component | None:
+    origins = fragment.origins or ()
+    return next((origin for origin in origins if isinstance(origin, wiring.Component)), None)
+
+
+def rename_signals(design: Design) -> None:
+    """Name the ports of every module after its component's members, and what its children bring after those."""
+    for fragment, info in design.fragments.items():
+        if info.parent is None:
+            wanted = SignalDict((signal, name) for name, signal, _ in design.ports)
+        else:
+            wanted = SignalDict(_members(fragment, ""))
+        children = [(child, design.fragments[child].name[-1]) for child, _, _ in fragment.subfragments]
+        for child, instance in children:
+            for signal, name in _members(child, f"{instance}_"):
+                wanted.setdefault(signal, name)
+        info.signal_names = _renamed(info.signal_names, wanted, {instance for _, instance in children})
+
+
+def _members(fragment: Fragment, prefix: str) -> Iterator[tuple[Signal, str]]:
+    component = _component(fragment)
+    if component is None:
+        return
+    for path, _, value in component.signature.flatten(component):
+        signal = Value.cast(value)
+        if isinstance(signal, Signal):
+            yield signal, prefix + "__".join(map(str, path))
+
+
+def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDict:
+    """The same signals, those that are `wanted` first, under distinct plain names."""
+    renamed = SignalDict()
+    for signal, name in sorted(names.items(), key=lambda item: item[0] not in wanted):
+        base = wanted.get(signal, name.partition("$")[0])
+        label = next(each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken)
+        taken.add(label)
+        renamed[signal] = label
+    return renamed
