@@ -16,7 +16,15 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from bcsim.errors import BcsimError
 
-__all__ = ["MAX_ELEMENTS", "MAX_FILE_BYTES", "OnnxFile", "read_model", "tensor_array", "tensor_elements"]
+__all__ = [
+    "MAX_ELEMENTS",
+    "MAX_FILE_BYTES",
+    "OnnxFile",
+    "read_model",
+    "tensor_array",
+    "tensor_elements",
+    "type_name",
+]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -123,7 +131,7 @@ def tensor_array(tensor: TensorProto, folder: Path) -> Array:
     if storage is None:
         accepted = "floats of 16 to 64 bits, integers of 4 to 64 bits and booleans"
         raise BcsimError(
-            f"Tensor {tensor.name!r} has the element type {_type_name(tensor)}; accepted are {accepted}"
+            f"Tensor {tensor.name!r} has the element type {type_name(tensor.data_type)}; accepted are {accepted}"
         )
     elements = tensor_elements(tensor)
     size = -(-elements * storage.bits // 8)
@@ -137,9 +145,10 @@ def tensor_array(tensor: TensorProto, folder: Path) -> Array:
     return np.asarray(numpy_helper.to_array(tensor)).astype(storage.widened, copy=False)
 
 
-def _type_name(tensor: TensorProto) -> str:
-    names: Mapping[int, str] = {number: name for name, number in TensorProto.DataType.items()}
-    return names.get(tensor.data_type, str(tensor.data_type))
+def type_name(data_type: int) -> str:
+    """The ONNX name of an element type in small letters, such as "int4"."""
+    names: Mapping[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    return names.get(data_type, str(data_type))
 
 
 def _check_present(tensor: TensorProto, what: str, found: int, needed: int) -> None:

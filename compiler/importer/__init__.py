@@ -1,0 +1,82 @@
+"""ONNX files to float graphs: one small function for each operator, and one clear sentence for anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bcsim.compiler.graph import Graph
+from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
+    activations,
+    dense,
+    elementwise,
+    endings,
+    linear_quant,
+    qonnx,
+    refused,
+    views,
+)
+from bcsim.compiler.importer.structure import read_structure
+from bcsim.compiler.importer.values import Activation, Codes, Scores
+from bcsim.compiler.importer.walk import NodeReport, Walk
+from bcsim.compiler.onnx_file import read_model
+from bcsim.errors import BcsimError
+
+__all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
+
+
+def import_onnx(path: str | Path) -> Graph:
+    """The float graph of the ONNX file `path`.
+
+    Raises BcsimError for a file that is no ONNX model and for the first thing in it that is not supported: one
+    sentence with the node's name, its operator, the reason and what is accepted.
+    """
+    file = read_model(path)
+    walk = Walk(file, read_structure(file.model)).run()
+    for report in walk.reports:
+        if report.status == "unsupported":
+            raise report.error
+    return Graph(
+        name=file.path.stem,
+        input=walk.structure.input,
+        input_shape=walk.structure.shape,
+        nodes=tuple(walk.nodes),
+        output=_scores(walk).name,
+        dropped=tuple(walk.dropped),
+        notes=tuple(walk.notes),
+        metadata={entry.key: entry.value for entry in file.model.metadata_props},
+    )
+
+
+def inspect_onnx(path: str | Path) -> list[NodeReport]:
+    """What every node of the ONNX file `path` lowers to, or why it cannot be lowered, in the file's order.
+
+    What is wrong with the network as a whole comes last, as a report with the operator "graph". Raises BcsimError
+    only for a file that is no ONNX model.
+    """
+    file = read_model(path)
+    reports: list[NodeReport] = []
+    try:
+        walk = Walk(file, read_structure(file.model)).run()
+        reports = walk.reports
+        if all(report.status != "unsupported" for report in reports):
+            _scores(walk)
+    except BcsimError as error:
+        reports.append(NodeReport(file.model.graph.name, "graph", "", "unsupported", reason=str(error)))
+    return reports
+
+
+def _scores(walk: Walk) -> Activation:
+    """The class scores. Raises BcsimError where the file's output is none."""
+    name = walk.structure.output
+    value = walk.values.get(name)
+    if isinstance(value, Scores):
+        value = value.source
+    if isinstance(value, Codes):
+        raise BcsimError(f"Output {name!r} is what QuantizeLinear makes; a DequantizeLinear must follow it")
+    if not isinstance(value, Activation):
+        raise BcsimError(f"Output {name!r} does not depend on the network's input; expected the class scores")
+    if value.shape is None or len(value.shape) != 1:
+        raise BcsimError(
+            f"Output {name!r} has the shape {value.shape} behind the batch axis; expected one score for each class"
+        )
+    return value

@@ -1,0 +1,123 @@
+"""Arithmetic with constants, and batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bcsim.compiler.graph import Affine, BatchNorm, FloatArray
+from bcsim.compiler.importer.registry import operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Activation, Constant
+from bcsim.errors import BcsimError
+
+ONE, ZERO = np.ones(()), np.zeros(())
+
+
+def _affine(site: Site, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
+    node = Affine(site.name, site.op, (x.name,), site.output, scale, shift)
+    return Lowered(Activation(site.output, x.shape), (node,))
+
+
+def _with_constant(site: Site) -> tuple[Activation, FloatArray, bool]:
+    """The input, the constant (() or (C,)) and whether the constant is the first operand."""
+    first = isinstance(site.operand(0), Constant)
+    if not first and not isinstance(site.operand(1), Constant):
+        site.activation(0), site.activation(1)
+        raise BcsimError(
+            "both inputs depend on the network's input, as in a residual connection, which is not supported yet; "
+            "accepted is a constant on either side"
+        )
+    if site.has_attribute("axis"):
+        raise BcsimError(
+            "its attribute 'axis' (operator sets before 7) is not supported; accepted is numpy broadcasting"
+        )
+    x = site.activation(int(first))
+    return x, site.channels(int(not first), "constant", x), first
+
+
+@operator("Add", "Sum")
+def add(site: Site) -> Lowered:
+    if len(site.operands) != 2:
+        raise BcsimError(f"it has {len(site.operands)} inputs; accepted are two, one of them a constant")
+    x, constant, _ = _with_constant(site)
+    return _affine(site, x, ONE, constant)
+
+
+@operator("Sub")
+def subtract(site: Site) -> Lowered:
+    x, constant, first = _with_constant(site)
+    return _affine(site, x, -ONE, constant) if first else _affine(site, x, ONE, -constant)
+
+
+@operator("Mul")
+def multiply(site: Site) -> Lowered:
+    x, constant, _ = _with_constant(site)
+    return _affine(site, x, constant, ZERO)
+
+
+@operator("Neg")
+def negate(site: Site) -> Lowered:
+    return _affine(site, site.activation(), -ONE, ZERO)
+
+
+@operator("Div")
+def divide(site: Site) -> Lowered:
+    """x / c. Where 1 / c is no float64, a batch normalisation of variance c**2, which is x / c exactly."""
+    x, constant, first = _with_constant(site)
+    if first:
+        raise BcsimError(
+            "it divides by a tensor that depends on the network's input; accepted is division by a constant"
+        )
+    if not constant.all():
+        raise BcsimError(
+            f"its constant {site.operand_name(1)!r} is 0 somewhere; division needs another value"
+        )
+    if (np.abs(np.frexp(constant)[0]) == 0.5).all():
+        return _affine(site, x, 1 / constant, ZERO)
+    head = (site.name, site.op, (x.name,), site.output)
+    node = BatchNorm(*head, np.sign(constant), ZERO, ZERO, constant**2, 0.0)
+    return Lowered(Activation(site.output, x.shape), (node,))
+
+
+@operator("BatchNormalization")
+def batch_norm(site: Site) -> Lowered:
+    x = site.activation()
+    _check_inference(site)
+    names = ("scale", "bias", "mean", "variance")
+    arrays = {name: site.channels(i, name, x).reshape(-1) for i, name in enumerate(names, 1)}
+    sizes = {name: len(array) for name, array in arrays.items()}
+    if len(set(sizes.values())) != 1 or (x.shape is not None and sizes["scale"] != x.shape[0]):
+        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise BcsimError(
+            f"its parameters have other sizes ({found}) than the channels of its input, {x.shape}"
+        )
+    epsilon = site.attribute("epsilon", 1e-5)
+    _check_variance(site, arrays["variance"], epsilon)
+    node = BatchNorm(site.name, site.op, (x.name,), site.output, *_ordered(arrays), epsilon)
+    return Lowered(Activation(site.output, x.shape), (node,))
+
+
+def _ordered(arrays: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    return arrays["scale"], arrays["bias"], arrays["mean"], arrays["variance"]
+
+
+def _check_inference(site: Site) -> None:
+    extra = [name for name in site.proto.output[1:] if name]
+    old_training = site.opset < 7 and not site.attribute("is_test", 0)
+    if site.attribute("training_mode", 0) or extra or old_training:
+        raise BcsimError(
+            "it is in training mode; export the network for inference, with running mean and variance"
+        )
+
+
+def _check_variance(site: Site, variance: FloatArray, epsilon: float) -> None:
+    if not np.isfinite(epsilon) or epsilon < 0:
+        raise BcsimError(f"its epsilon is {epsilon:g}; expected 0 or above")
+    if (variance < 0).any():
+        raise BcsimError(
+            f"its variance {site.operand_name(4)!r} is negative ({variance.min():g}); expected 0 or above"
+        )
+    if (variance + epsilon == 0).any():
+        raise BcsimError(
+            f"its variance {site.operand_name(4)!r} is 0 and so is its epsilon; their sum must be positive"
+        )

@@ -1,0 +1,190 @@
+"""Constant folding: nodes that depend on nothing but the file's own values, computed by ONNX's reference evaluator.
+
+Floats are widened to float64 before any arithmetic. What a node may produce is bounded before it is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
+from onnx.reference import ReferenceEvaluator
+
+from bcsim.compiler.importer.qonnx import fold_bipolar, fold_quant
+from bcsim.compiler.importer.registry import QONNX, domain_of
+from bcsim.compiler.importer.site import Site
+from bcsim.compiler.importer.values import Array, Constant
+from bcsim.compiler.onnx_file import tensor_array, tensor_elements, type_name
+from bcsim.errors import BcsimError
+
+__all__ = ["MAX_FOLDED", "Folded", "fold"]
+
+# 2 GiB of float64, above any dense layer that fits a device.
+MAX_FOLDED = 2**28
+
+Operands: TypeAlias = list[Array | None]
+Estimate: TypeAlias = Callable[[Site, list[Array]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The values of a node's outputs and what a user should know of them."""
+
+    values: tuple[Constant, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _largest(site: Site, arrays: list[Array]) -> int:
+    return sum(array.size for array in arrays)
+
+
+def _broadcast(site: Site, arrays: list[Array]) -> int:
+    return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
+
+
+def _gathered(site: Site, arrays: list[Array]) -> int:
+    data, indices = arrays
+    return int(data.size // max(1, data.shape[site.attribute("axis", 0)]) * indices.size)
+
+
+def _product(array: Array) -> int:
+    if array.size > 64:
+        raise BcsimError(f"its shape has {array.size} axes; accepted are up to 64")
+    return math.prod(int(value) for value in array.ravel())
+
+
+def _expanded(site: Site, arrays: list[Array]) -> int:
+    return arrays[0].size * max(1, _product(arrays[1]))
+
+
+def _filled(site: Site, arrays: list[Array]) -> int:
+    return _product(arrays[0])
+
+
+def _ranged(site: Site, arrays: list[Array]) -> int:
+    start, limit, delta = (float(array.reshape(())) for array in arrays)
+    return max(0, math.ceil((limit - start) / delta)) if delta else 0
+
+
+_ELEMENTWISE = (
+    "Abs Add And Ceil Clip Div Equal Exp Floor Greater GreaterOrEqual Less LessOrEqual Log Max Mean Min Mod Mul Neg "
+    "Not Or Pow Reciprocal Relu Round Sign Sqrt Sub Sum Where Xor"
+)
+_REARRANGING = (
+    "Cast CastLike Concat DequantizeLinear Flatten Identity QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceProd "
+    "ReduceSum Reshape Shape Size Slice Split Squeeze Transpose Unsqueeze"
+)
+_ESTIMATES: Mapping[str, Estimate] = {
+    **dict.fromkeys(_ELEMENTWISE.split(), _broadcast),
+    **dict.fromkeys(_REARRANGING.split(), _largest),
+    "Gather": _gathered,
+    "Expand": _expanded,
+    "Tile": _expanded,
+    "ConstantOfShape": _filled,
+    "Range": _ranged,
+}
+# Through these a stored weight's sign and zero stay what they are.
+_KEEPS_SIGN = ("Cast", "Clip", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+_CONSTANT_TYPES = {
+    "value_float": np.float64,
+    "value_floats": np.float64,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+
+
+def fold(site: Site, available: int = MAX_FOLDED) -> Folded:
+    """The outputs of a node whose operands are all Constant (or left out).
+
+    available : how many elements more may be produced. Raises BcsimError for operators that are not folded, for
+    results beyond `available`, and where the operator rejects its operands.
+    """
+    domain = domain_of(site.proto)
+    if domain in QONNX and site.op in ("BipolarQuant", "Quant", "IntQuant"):
+        folding = fold_bipolar if site.op == "BipolarQuant" else fold_quant
+        return Folded((Constant.of(folding(site)),))
+    if not domain and site.op == "Constant":
+        return Folded((_constant(site, available),))
+    if domain or site.op not in _ESTIMATES:
+        raise BcsimError(
+            "its inputs are all constants, and this operator is not computed at compile time; "
+            f"computed are {', '.join(sorted(_ESTIMATES))}"
+        )
+    return _fold_standard(site, available)
+
+
+def _constant(site: Site, available: int) -> Constant:
+    tensor = site.attribute("value")
+    if isinstance(tensor, TensorProto):
+        _check_room(tensor_elements(tensor), available)
+        return Constant.of(tensor_array(tensor, site.folder), kind=type_name(tensor.data_type), latent=True)
+    for name, dtype in _CONSTANT_TYPES.items():
+        if site.has_attribute(name):
+            return Constant.of(np.asarray(site.attribute(name), dtype=dtype))
+    raise BcsimError(f"it must have a tensor or one of {', '.join(_CONSTANT_TYPES)}")
+
+
+def _check_room(elements: int, available: int) -> None:
+    if elements > available:
+        raise BcsimError(
+            f"it would produce {elements} values; constants of the file may take up to {MAX_FOLDED} in all"
+        )
+
+
+def _fold_standard(site: Site, available: int) -> Folded:
+    operands = [value if isinstance(value, Constant) else None for value in site.operands]
+    first = operands[0] if operands else None
+    if site.op == "Identity" and first:
+        return Folded((first,))
+    probes = max((len(value.arrays) for value in operands if value), default=1)
+    runs = [_run(site, [_at(value, probe) for value in operands], available) for probe in range(probes)]
+    latent = bool(first and first.latent and site.op in _KEEPS_SIGN)
+    folded = Folded(tuple(Constant.of(*arrays, latent=latent) for arrays in zip(*runs, strict=True)))
+    return _signed(site, folded) if site.op == "Sign" and first and first.latent else folded
+
+
+def _at(value: Constant | None, probe: int) -> Array | None:
+    return None if value is None else value.arrays[min(probe, len(value.arrays) - 1)]
+
+
+def _signed(site: Site, folded: Folded) -> Folded:
+    """Sign of a stored weight matrix, with +1 for a weight of 0: BinaryConnect's w >= 0, where ONNX has Sign(0) = 0."""
+    signs = folded.values[0].arrays[0]
+    zeros = int(np.sum(signs == 0))
+    if not zeros or signs.ndim < 2:
+        return folded
+    note = (
+        f"Node {site.name!r} (Sign): {zeros} of the {signs.size} weights in {site.operand_name(0)!r} are 0 and count "
+        "as +1 (BinaryConnect's w >= 0; ONNX's Sign(0) is 0)"
+    )
+    return Folded((Constant.of(np.where(signs == 0, 1.0, signs)),), (note,))
+
+
+def _run(site: Site, operands: Operands, available: int) -> list[Array]:
+    """The node's outputs, by ONNX's reference evaluator."""
+    try:
+        _check_room(_ESTIMATES[site.op](site, [array for array in operands if array is not None]), available)
+        with np.errstate(all="ignore"):
+            return [np.asarray(out) for out in _evaluate(site, operands)]
+    except BcsimError:
+        raise
+    except Exception as error:
+        # The reference evaluator raises anything, from IndexError to kinds of its own, for operands it cannot take.
+        raise BcsimError(f"it cannot be computed from its constants: {error}") from None
+
+
+def _evaluate(site: Site, operands: Operands) -> list[Array]:
+    node = NodeProto()
+    node.CopyFrom(site.proto)
+    feeds = {name: array for name, array in zip(node.input, operands, strict=True) if array is not None}
+    inputs = [ValueInfoProto(name=name) for name in feeds]
+    outputs = [ValueInfoProto(name=name) for name in node.output]
+    graph = helper.make_graph([node], "constant", inputs, outputs)
+    # The evaluator has these from version 19 on only; earlier versions are special cases of 21.
+    opset = max(site.opset, 21) if site.op in ("DequantizeLinear", "QuantizeLinear") else site.opset
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    return list(ReferenceEvaluator(model).run(None, feeds))

@@ -1,0 +1,65 @@
+"""ONNX's own quantisers on activations: QuantizeLinear and DequantizeLinear in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bcsim.compiler.graph import Quant
+from bcsim.compiler.importer.registry import operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Activation, Codes, Constant
+from bcsim.errors import BcsimError
+
+_RANGES: Mapping[str, tuple[int, int]] = {
+    "uint4": (0, 15),
+    "int4": (-8, 7),
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "uint16": (0, 65535),
+    "int16": (-32768, 32767),
+}
+_OUTPUT_TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4"}
+
+
+@operator("QuantizeLinear")
+def quantize_linear(site: Site) -> Lowered:
+    x = site.activation()
+    scale, zero_point = _parameters(site)
+    low, high = _range(site)
+    return Lowered(Codes(x, scale, zero_point, low - zero_point, high - zero_point))
+
+
+@operator("DequantizeLinear")
+def dequantize_linear(site: Site) -> Lowered:
+    codes = site.operand(0)
+    if not isinstance(codes, Codes):
+        raise BcsimError("its input must be a constant or the output of a QuantizeLinear")
+    if _parameters(site) != (codes.scale, codes.zero_point):
+        raise BcsimError("its scale and zero point must be those of the QuantizeLinear before it")
+    head = (site.name, site.op, (codes.source.name,), site.output)
+    # QuantizeLinear adds its zero point after rounding, so an odd one must not turn half-to-even ties around.
+    node = Quant(*head, codes.scale, 0.0, codes.low, codes.high, "ROUND")
+    return Lowered(Activation(site.output, codes.source.shape), (node,))
+
+
+def _parameters(site: Site) -> tuple[float, int]:
+    scale = site.scalar(1, "scale")
+    if scale <= 0:
+        raise BcsimError(f"its scale {site.operand_name(1)!r} must be positive, and is {scale:g}")
+    zero_point = 0.0 if site.operand(2) is None else site.scalar(2, "zero point")
+    return scale, int(np.rint(zero_point))
+
+
+def _range(site: Site) -> tuple[int, int]:
+    zero_point = site.operand(2)
+    kind = (
+        zero_point.kind
+        if isinstance(zero_point, Constant)
+        else _OUTPUT_TYPES.get(site.attribute("output_dtype", 0))
+    )
+    kind = kind or "uint8"
+    if kind not in _RANGES:
+        raise BcsimError(f"its zero point has the type {kind}; accepted are {', '.join(_RANGES)}")
+    return _RANGES[kind]

@@ -1,0 +1,135 @@
+"""QONNX's quantisers: on activations, nodes of the graph; on weights, folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from bcsim.compiler.graph import Bipolar, FloatArray, MultiThreshold, Quant
+from bcsim.compiler.importer.registry import QONNX, operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Activation
+from bcsim.compiler.rounding import Rounding, bipolar, quantise
+from bcsim.errors import BcsimError
+
+__all__ = ["fold_bipolar", "fold_quant"]
+
+MAX_BITS = 16
+_SYNONYMS: dict[str, Rounding] = {"HALF_EVEN": "ROUND", "DOWN": "ROUND_TO_ZERO"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The integers of a Quant, and how it rounds; `bipolar` is its signed 1-bit form, -1 and +1."""
+
+    low: int
+    high: int
+    rounding: Rounding
+    bipolar: bool
+
+
+def _range(site: Site) -> _Range:
+    bits = site.scalar(3, "bit width")
+    if bits != int(bits) or not 1 <= bits <= MAX_BITS:
+        raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {MAX_BITS}")
+    signed, narrow = site.attribute("signed", 1), site.attribute("narrow", 0)
+    top = 1 << (int(bits) - bool(signed))
+    low = -top + bool(narrow) if signed else 0
+    high = top - 1 - (narrow and not signed)
+    if high <= low and not signed:
+        raise BcsimError("it is unsigned, narrow and of 1 bit, which leaves the single value 0")
+    return _Range(low, high, _rounding(site), bool(signed) and bits == 1)
+
+
+def _rounding(site: Site) -> Rounding:
+    text = site.attribute("rounding_mode", "ROUND").upper()
+    accepted: tuple[Rounding, ...] = get_args(Rounding)
+    for mode in accepted:
+        if mode == _SYNONYMS.get(text, text):
+            return mode
+    raise BcsimError(f"its rounding_mode is {text!r}; accepted are {', '.join((*accepted, *_SYNONYMS))}")
+
+
+def _positive(site: Site, index: int, what: str) -> FloatArray:
+    array = site.finite(index, what)
+    if not (array > 0).all():
+        raise BcsimError(f"its {what} {site.operand_name(index)!r} must be positive, and is {array.min():g}")
+    return array
+
+
+def _scale(site: Site) -> float:
+    scale = _positive(site, 1, "scale")
+    if scale.size != 1:
+        raise BcsimError(
+            f"its scale {site.operand_name(1)!r} has shape {scale.shape}; "
+            "accepted for activations is one scale per tensor, not per channel"
+        )
+    return float(scale.reshape(()))
+
+
+def fold_bipolar(site: Site) -> FloatArray:
+    """BipolarQuant of constants."""
+    return bipolar(site.finite(0, "weights"), _positive(site, 1, "scale"))
+
+
+def fold_quant(site: Site) -> FloatArray:
+    """Quant of constants; scale and zero point may be per channel."""
+    weights, scale, zero_point = (
+        site.finite(0, "weights"),
+        _positive(site, 1, "scale"),
+        site.finite(2, "zero point"),
+    )
+    if np.broadcast_shapes(weights.shape, scale.shape, zero_point.shape) != weights.shape:
+        raise BcsimError(
+            f"its scale of shape {scale.shape} and zero point of shape {zero_point.shape} must fit "
+            f"its weights of shape {weights.shape}"
+        )
+    steps = _range(site)
+    if steps.bipolar:
+        return (bipolar(weights / scale + zero_point, 1.0) - zero_point) * scale
+    return quantise(weights, scale, zero_point, steps.low, steps.high, steps.rounding)
+
+
+@operator("BipolarQuant", domains=QONNX)
+def bipolar_quant(site: Site) -> Lowered:
+    x = site.activation()
+    node = Bipolar(site.name, site.op, (x.name,), site.output, _scale(site))
+    return Lowered(Activation(site.output, x.shape), (node,))
+
+
+@operator("Quant", "IntQuant", domains=QONNX)
+def quant(site: Site) -> Lowered:
+    x = site.activation()
+    scale, zero_point, steps = _scale(site), site.scalar(2, "zero point"), _range(site)
+    head = (site.name, site.op, (x.name,), site.output)
+    if not steps.bipolar:
+        node = Quant(*head, scale, zero_point, steps.low, steps.high, steps.rounding)
+        return Lowered(Activation(site.output, x.shape), (node,))
+    if zero_point:
+        raise BcsimError(
+            f"it is signed and of 1 bit with zero point {zero_point:g}; accepted is zero point 0"
+        )
+    return Lowered(Activation(site.output, x.shape), (Bipolar(*head, scale),))
+
+
+@operator("MultiThreshold", domains=QONNX)
+def multi_threshold(site: Site) -> Lowered:
+    x = site.activation()
+    thresholds = site.finite(1, "thresholds")
+    if thresholds.ndim != 2 or 0 in thresholds.shape or not _fits(thresholds, x):
+        raise BcsimError(
+            f"its thresholds {site.operand_name(1)!r} have shape {thresholds.shape} beside an input of shape "
+            f"{x.shape}; expected (channels or 1, thresholds)"
+        )
+    scale, bias = site.attribute("out_scale", 1.0), site.attribute("out_bias", 0.0)
+    if not (np.isfinite([scale, bias]).all() and scale > 0):
+        raise BcsimError(f"its out_scale {scale:g} must be positive and its out_bias {bias:g} finite")
+    head = (site.name, site.op, (x.name,), site.output)
+    node = MultiThreshold(*head, np.sort(thresholds, axis=1), scale, bias)
+    return Lowered(Activation(site.output, x.shape), (node,))
+
+
+def _fits(thresholds: FloatArray, x: Activation) -> bool:
+    return len(thresholds) == 1 or x.shape is None or (len(x.shape) == 1 and len(thresholds) == x.shape[0])

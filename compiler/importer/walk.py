@@ -1,0 +1,160 @@
+"""The walk over a file's nodes: constants are folded, the rest lowered, every finding kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from onnx import NodeProto
+
+from bcsim.compiler.graph import Dense, Node, Quant
+from bcsim.compiler.importer import registry
+from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
+from bcsim.compiler.importer.site import Lowered, Site, label
+from bcsim.compiler.importer.structure import Structure
+from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
+from bcsim.compiler.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
+from bcsim.compiler.weights import IntegerWeights
+from bcsim.errors import BcsimError
+
+__all__ = ["NodeReport", "Status", "Walk"]
+
+Status: TypeAlias = Literal["lowered", "folded", "dropped", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What became of one ONNX node.
+
+    status : "lowered" to graph nodes, "folded" into a constant, "dropped" because it changes no value or nothing
+        uses it, or "unsupported".
+    into : the graph nodes or the constant, in words.
+    reason : why it is unsupported or dropped, or a note on how it was read.
+    """
+
+    name: str
+    op: str
+    domain: str
+    status: Status
+    into: str = ""
+    reason: str = ""
+
+    @property
+    def error(self) -> BcsimError:
+        return BcsimError(f"Node {self.name!r} ({self.op}): {self.reason}")
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk's findings.
+
+    reports : one for each ONNX node. values : what every tensor is known to be. consumers : the node that each
+    graph tensor feeds. dropped : the nodes behind the last graph node. room : constants still allowed, elements.
+    """
+
+    file: OnnxFile
+    structure: Structure
+    nodes: list[Node] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reports: list[NodeReport] = field(default_factory=list)
+    values: dict[str, Value] = field(default_factory=dict)
+    consumers: dict[str, str] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    room: int = MAX_FOLDED
+
+    def run(self) -> Walk:
+        """Visit every node. Nothing is raised: what is not supported is reported, and the walk goes on."""
+        self.values[self.structure.input] = Activation(self.structure.input, self.structure.shape)
+        for node in self.structure.nodes:
+            self.reports.append(self._visit(node))
+        return self
+
+    def _visit(self, node: NodeProto) -> NodeReport:
+        if not self.structure.live.intersection(node.output):
+            return _report(node, "dropped", reason="nothing uses its result")
+        try:
+            site = self._site(node)
+            if any(isinstance(value, Broken) for value in site.operands):
+                raise BcsimError("one of its constants could not be computed")
+            return self._fold(site) if _is_constant(site) else self._lower(site)
+        except BcsimError as error:
+            self._mark_unknown(node)
+            return _report(node, "unsupported", reason=str(error))
+
+    def _site(self, node: NodeProto) -> Site:
+        operands = tuple(self._value(name) for name in node.input)
+        opset = self.structure.opsets.get(registry.domain_of(node), 1)
+        return Site(node, operands, opset, self.file.folder, self.structure.batch)
+
+    def _value(self, name: str) -> Value | None:
+        """What a tensor is; an initialiser is read when a node first needs it."""
+        if name and name not in self.values:
+            tensor = self.structure.initializers[name]
+            self._reserve(tensor_elements(tensor))
+            array, kind = tensor_array(tensor, self.file.folder), type_name(tensor.data_type)
+            self.values[name] = Constant.of(array, kind=kind, latent=True)
+        return self.values.get(name)
+
+    def _reserve(self, elements: int) -> None:
+        if elements > self.room:
+            raise BcsimError(
+                f"the file's constants take more than {MAX_FOLDED} values in all, which is the limit"
+            )
+        self.room -= elements
+
+    def _fold(self, site: Site) -> NodeReport:
+        folded: Folded = fold(site, self.room)
+        self._reserve(sum(array.size for value in folded.values for array in value.arrays))
+        self.values.update(zip(site.proto.output, folded.values, strict=False))
+        self.notes += folded.notes
+        shape = folded.values[0].arrays[0].shape
+        return _report(site.proto, "folded", into=f"constant {shape}", reason="; ".join(folded.notes))
+
+    def _lower(self, site: Site) -> NodeReport:
+        lowered = registry.find(site.proto)(site)
+        self._claim(site, lowered)
+        self.values[site.output] = lowered.value
+        self.nodes += lowered.nodes
+        self.notes += lowered.notes
+        if isinstance(lowered.value, Constant):
+            return _report(site.proto, "folded", into=f"constant {lowered.value.arrays[0].shape}")
+        if not lowered.nodes:
+            self.dropped.append(f"{site.name} ({site.op})")
+            return _report(site.proto, "dropped", reason="it changes no value that the classes depend on")
+        self.dropped.clear()
+        into = ", ".join(_describe(node) for node in lowered.nodes)
+        return _report(site.proto, "lowered", into=into, reason="; ".join(lowered.notes))
+
+    def _claim(self, site: Site, lowered: Lowered) -> None:
+        """Hold the network to a chain: every tensor of the graph feeds one node."""
+        for name in (name for node in lowered.nodes for name in node.inputs):
+            if name in self.consumers:
+                raise BcsimError(
+                    f"its input {name!r} also feeds node {self.consumers[name]!r}; branches are not supported yet, "
+                    "accepted are chains"
+                )
+            self.consumers[name] = site.name
+
+    def _mark_unknown(self, node: NodeProto) -> None:
+        """Give the outputs of an unsupported node a value that lets the walk go on."""
+        depends = any(not isinstance(self.values.get(name), Constant | Broken | None) for name in node.input)
+        for name in node.output:
+            self.values[name] = Activation(name, None) if depends else Broken()
+
+
+def _is_constant(site: Site) -> bool:
+    return all(value is None or isinstance(value, Constant) for value in site.operands)
+
+
+def _report(node: NodeProto, status: Status, into: str = "", reason: str = "") -> NodeReport:
+    return NodeReport(label(node), node.op_type, node.domain, status, into, reason)
+
+
+def _describe(node: Node) -> str:
+    if isinstance(node, Dense):
+        outputs, inputs = node.weights.shape
+        kind = IntegerWeights(node.weights, node.scale, 0.0).kind
+        return f"Dense {inputs} to {outputs}, weights {kind}"
+    if isinstance(node, Quant):
+        return f"Quant {node.low} to {node.high}"
+    return type(node).__name__
