@@ -45,7 +45,7 @@ class LoadedLayer:
         for index in range(nest.digits):
             values = values * (1 << machine.digit) + digits[:, :, index]
         sums = values.reshape(len(words), -1) @ self.weights.T
-        return sums.astype(np.int64) + self.constants
+        return np.asarray(sums, dtype=np.int64) + self.constants
 
     def requantise(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
         """q of the drained channels, int64 (n, K * R), as P compare-and-subtract steps give them."""

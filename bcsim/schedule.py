@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,29 @@ class ImageSchedule:
     rounds_end: tuple[Cycles, ...]
     scores: Cycles
 
+    def shifted(self, cycles: int, buffer: int) -> ImageSchedule:
+        """The same `cycles` later, loaded into `buffer`."""
+        return ImageSchedule(
+            buffer=buffer,
+            beats=self.beats + cycles,
+            load_writes=self.load_writes + cycles,
+            layers=tuple(LayerSchedule(x.first + cycles, x.last + cycles, x.stalls) for x in self.layers),
+            rounds_end=tuple(ends + cycles for ends in self.rounds_end),
+            scores=self.scores + cycles,
+        )
+
+    def equals(self, other: ImageSchedule) -> bool:
+        """Whether every cycle is the same."""
+        return (
+            np.array_equal(self.beats, other.beats)
+            and np.array_equal(self.load_writes, other.load_writes)
+            and np.array_equal(self.scores, other.scores)
+            and all(
+                a.first == b.first and a.stalls == b.stalls and np.array_equal(a.last, b.last)
+                for a, b in zip(self.layers, other.layers, strict=True)
+            )
+        )
+
     @property
     def last_step(self) -> int:
         return int(self.layers[-1].last[-1])
@@ -96,10 +120,27 @@ def schedule_images(
     beats, sends = mapping.beats, mapping.program.classes + 1
     done: list[ImageSchedule] = []
     for index in range(images):
+        if gaps is None and holds is None and (period := _period(done)):
+            done.append(done[-1].shifted(period, index % mapping.machine.input_buffers))
+            continue
         gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
         hold = np.asarray(holds[index * sends : (index + 1) * sends] if holds is not None else [0] * sends)
         done.append(_schedule_image(mapping, done, gap, hold))
     return done
+
+
+def _period(done: Sequence[ImageSchedule]) -> int:
+    """Cycles between images once they repeat, 0 before.
+
+    An image's schedule depends only on those of the two images before it, so three alike repeat for ever.
+    """
+    if len(done) < 3:
+        return 0
+    period = done[-1].end - done[-2].end
+    for earlier, later in pairwise(done[-3:]):
+        if not later.equals(earlier.shifted(period, later.buffer)):
+            return 0
+    return period
 
 
 def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, hold: Cycles) -> ImageSchedule:
@@ -110,7 +151,9 @@ def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, ho
     layers: list[LayerSchedule] = []
     before = (done[-1].last_step, mapping.layers[-1]) if done else None
     for nest in mapping.layers:
-        scheduled = _schedule_layer(nest, before, loaded if not layers else None, free if nest.scores else None)
+        scheduled = _schedule_layer(
+            nest, before, loaded if not layers else None, free if nest.scores else None
+        )
         layers.append(scheduled)
         before = (int(scheduled.last[-1]), nest)
     ends = tuple(s.rounds_end(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
@@ -195,9 +238,7 @@ def _check_reads(
     """No word may be read before the cycle after its write: the mapping's `wait` promises it."""
     if layers[0].first < loaded + 1:
         raise AssertionError("first layer reads an image that is not loaded")
-    for previous, end, nest, layer in zip(
-        mapping.layers, ends, mapping.layers[1:], layers[1:], strict=False
-    ):
+    for previous, end, nest, layer in zip(mapping.layers, ends, mapping.layers[1:], layers[1:], strict=False):
         written = end[mapping.machine.groups - 1 :: mapping.machine.groups]
         read = layer.first + np.arange(nest.chunks) * nest.digits
         if previous.target_digits != nest.digits or (read <= written).any():

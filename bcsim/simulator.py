@@ -18,7 +18,7 @@ from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.schedule import ImageSchedule, schedule_images
 from bcsim.slots import LayerSlots, count_slots, steady_slots
 
-__all__ = ["MachineRun", "OutputWords", "Writes", "run_machine"]
+__all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine"]
 
 BLOCK = 256
 """Images simulated together: bounds the memory that their activation words take."""
@@ -79,54 +79,84 @@ class MachineRun:
         return self.steady["busy"] / sum(self.steady.values())
 
 
+class MachineSimulator:
+    """A mapped program ready to run: the image decoded once, for any number of runs."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self.mapping = mapping
+        self._loaded = [load_layer(mapping, nest) for nest in mapping.layers]
+        self._steady, self._per_image = steady_slots(mapping)
+
+    def run(
+        self,
+        q: NDArray[np.integer],
+        *,
+        record: int = 0,
+        gaps: Sequence[int] | None = None,
+        holds: Sequence[int] | None = None,
+    ) -> MachineRun:
+        """Run images q, unsigned integers (n, inputs), as the input stream carries them.
+
+        record : for how many of the first images to keep every write and output word.
+        gaps, holds : of input and output words, see `schedule_images`.
+
+        Raises ValueError for an empty or wrongly shaped q.
+        """
+        mapping = self.mapping
+        if q.ndim != 2 or not len(q) or q.shape[1] != mapping.program.inputs:
+            raise ValueError(
+                f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}"
+            )
+        schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds)
+        scores, writes = self._compute(q, schedules, record)
+        classes = scores.argmax(axis=1)
+        slots, layers = count_slots(mapping, schedules)
+        return MachineRun(
+            mapping=mapping,
+            scores=scores,
+            classes=classes,
+            cycles=schedules[-1].end + 1,
+            latency=schedules[0].end + 1,
+            per_image=self._per_image,
+            slots=slots,
+            steady=self._steady,
+            layers=layers,
+            schedules=tuple(schedules),
+            writes=writes,
+            outputs=_outputs(schedules[:record], scores[:record], classes[:record]),
+        )
+
+    def _compute(
+        self, q: NDArray[np.integer], schedules: Sequence[ImageSchedule], record: int
+    ) -> tuple[NDArray[np.uint16], Writes]:
+        """Scores of all images and the writes of the first `record`, block by block."""
+        scores = np.empty((len(q), self.mapping.program.classes), dtype=np.uint16)
+        pieces: list[Writes] = []
+        for start in range(0, len(q), BLOCK):
+            block = slice(start, start + BLOCK)
+            scores[block], kept = _run_block(
+                self.mapping, self._loaded, q[block], schedules[block], record - start
+            )
+            pieces += kept
+        return scores, _in_order(pieces, self.mapping)
+
+
 def run_machine(
     mapping: Mapping,
-    q: NDArray[np.uint8],
+    q: NDArray[np.integer],
     *,
     record: int = 0,
     gaps: Sequence[int] | None = None,
     holds: Sequence[int] | None = None,
 ) -> MachineRun:
-    """Run images q, uint8 (n, inputs), as the input stream carries them.
-
-    record : for how many of the first images to keep every write and output word.
-    gaps, holds : of input and output words, see `schedule_images`.
-
-    Raises ValueError for an empty or wrongly shaped q.
-    """
-    if q.ndim != 2 or not len(q) or q.shape[1] != mapping.program.inputs:
-        raise ValueError(f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}")
-    schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds)
-    loaded = [load_layer(mapping, nest) for nest in mapping.layers]
-    scores = np.empty((len(q), mapping.program.classes), dtype=np.uint16)
-    pieces: list[Writes] = []
-    for start in range(0, len(q), BLOCK):
-        block = slice(start, min(start + BLOCK, len(q)))
-        scores[block], kept = _run_block(mapping, loaded, q[block], schedules[block], record - start)
-        pieces += kept
-    slots, layers = count_slots(mapping, schedules)
-    steady, per_image = steady_slots(mapping)
-    classes = scores.argmax(axis=1)
-    return MachineRun(
-        mapping=mapping,
-        scores=scores,
-        classes=classes,
-        cycles=schedules[-1].end + 1,
-        latency=schedules[0].end + 1,
-        per_image=per_image,
-        slots=slots,
-        steady=steady,
-        layers=layers,
-        schedules=tuple(schedules),
-        writes=_in_order(pieces, mapping),
-        outputs=_outputs(schedules[:record], scores[:record], classes[:record]),
-    )
+    """`MachineSimulator(mapping).run(q, ...)`."""
+    return MachineSimulator(mapping).run(q, record=record, gaps=gaps, holds=holds)
 
 
 def _run_block(
     mapping: Mapping,
     loaded: Sequence[LoadedLayer],
-    q: NDArray[np.uint8],
+    q: NDArray[np.integer],
     schedules: Sequence[ImageSchedule],
     record: int,
 ) -> tuple[NDArray[np.int64], list[Writes]]:
@@ -147,7 +177,9 @@ def _run_block(
         if nest.scores:
             return values[:, : nest.layer.outputs], pieces
         chunks = values.shape[1] // mapping.machine.lanes
-        words = _split_digits(values, chunks, nest.target_digits, mapping.machine.digit, mapping.machine.lanes)
+        words = _split_digits(
+            values, chunks, nest.target_digits, mapping.machine.digit, mapping.machine.lanes
+        )
         memory[:, nest.write_base : nest.write_base + words.shape[1]] = words
         for image in range(min(max(record, 0), len(q))):
             pieces.append(_drain_writes(schedules[image].rounds_end[index], nest, words[image], mapping))
@@ -181,14 +213,18 @@ def _drain_writes(
     word = round_ // machine.groups * digits + digit
     mask = (round_ % machine.groups)[:, None] == np.arange(machine.groups)
     lanes = np.repeat(mask, machine.requantisers, axis=1)
-    return Writes(ends[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8))
+    return Writes(
+        ends[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8)
+    )
 
 
 def _in_order(pieces: Sequence[Writes], mapping: Mapping) -> Writes:
     if not pieces:
         lanes, groups = mapping.machine.lanes, mapping.machine.groups
         nothing = np.zeros(0, dtype=np.int64)
-        return Writes(nothing, nothing, np.zeros((0, groups), dtype=bool), np.zeros((0, lanes), dtype=np.uint8))
+        return Writes(
+            nothing, nothing, np.zeros((0, groups), dtype=bool), np.zeros((0, lanes), dtype=np.uint8)
+        )
     fields = [np.concatenate([getattr(piece, name) for piece in pieces]) for name in Writes.__slots__]
     order = np.argsort(fields[0], kind="stable")
     return Writes(*(field[order] for field in fields))
@@ -203,4 +239,3 @@ def _outputs(
     if not cycle:
         return OutputWords(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool))
     return OutputWords(np.concatenate(cycle), np.concatenate(data), np.concatenate(last))
-

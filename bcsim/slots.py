@@ -45,7 +45,7 @@ class LayerSlots:
 def count_slots(
     mapping: Mapping, schedules: Sequence[ImageSchedule]
 ) -> tuple[dict[str, int], tuple[LayerSlots, ...]]:
-    """Slots by cause in the run, and layer by layer. The end of the run, behind the last step, belongs to the last layer.
+    """Slots by cause in the run, and layer by layer; what follows the last step belongs to the last layer.
 
     Raises AssertionError if they do not sum to cycles * lanes * pes.
     """

@@ -297,7 +297,7 @@ def _constants(nest: LayerMapping, words: NDArray[np.uint8], machine: Machine) -
     per_word = matching_constants(weights, signs, machine.digit, nest.digits)
     per_plane = per_word.reshape(nest.tiles, nest.planes, nest.chunks, machine.pes).sum(axis=2)
     shifts = np.array([plane.shift for plane in nest.layer.planes])
-    return (per_plane << shifts[None, :, None]).sum(axis=1).reshape(-1)
+    return np.asarray((per_plane << shifts[None, :, None]).sum(axis=1).reshape(-1), dtype=np.int64)
 
 
 def _issue_record(nest: LayerMapping, first: bool) -> int:

@@ -54,4 +54,5 @@ def matching_constants(
     u * n_minus + n_sign * u / (2**p - 1) with u = 2**(p * digits) - 1: docs/machine.md, "Arithmetic of the array".
     """
     whole = (1 << (digit * digits)) - 1
-    return whole * (weights < 0).sum(axis=-1, dtype=np.int64) + signs * (whole // ((1 << digit) - 1))
+    minus = np.count_nonzero(weights < 0, axis=-1)
+    return np.asarray(whole * minus + signs * (whole // ((1 << digit) - 1)), dtype=np.int64)

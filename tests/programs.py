@@ -50,16 +50,24 @@ def random_layer(
     )
     blank = Divide(bits, 0, np.zeros(outputs, np.int64), np.ones(outputs, np.int64))
     layer = DenseLayer(
-        name, inputs, outputs, source, Encoding(bits, Fraction(1), Fraction(0)), planes, blank, 0, 0, True, name
+        name,
+        inputs,
+        outputs,
+        source,
+        Encoding(bits, Fraction(1), Fraction(0)),
+        planes,
+        blank,
+        0,
+        0,
+        True,
+        name,
     )
     weights = layer.weights().astype(np.int64)
     top = source.levels - 1
     low = int(np.minimum(weights, 0).sum(axis=1).min()) * top
     high = int(np.maximum(weights, 0).sum(axis=1).max()) * top
     requantiser = _requantiser(rng, outputs, bits, low, high)
-    return DenseLayer(
-        name, inputs, outputs, source, layer.target, planes, requantiser, low, high, True, name
-    )
+    return DenseLayer(name, inputs, outputs, source, layer.target, planes, requantiser, low, high, True, name)
 
 
 def random_program(

@@ -6,6 +6,7 @@ import pytest
 from bcsim.array import load_layer
 from bcsim.compiler.mapping import map_program
 from bcsim.execute import execute
+from bcsim.schedule import schedule_images
 from bcsim.simulator import run_machine
 from bcsim.slots import CAUSES
 from tests.programs import random_images, random_machine, random_program
@@ -31,7 +32,9 @@ def test_array_equals_lane_by_lane_matching(seed: int) -> None:
     mapping = map_program(program, machine)
     nest = mapping.layers[0]
     loaded = load_layer(mapping, nest)
-    words = rng.integers(0, 1 << machine.digit, (1, nest.chunks * nest.digits, machine.lanes)).astype(np.uint8)
+    words = rng.integers(0, 1 << machine.digit, (1, nest.chunks * nest.digits, machine.lanes)).astype(
+        np.uint8
+    )
     accumulators = loaded.accumulate(words)[0]
     for tile in range(nest.tiles):
         for element in range(machine.pes):
@@ -106,6 +109,17 @@ def test_schedules_shift_when_images_follow_each_other() -> None:
     ends = [schedule.end for schedule in run.schedules]
     assert ends[-1] - ends[-2] == run.per_image
     assert run.latency == ends[0] + 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mapping = map_program(random_program(rng), random_machine(rng))
+    images = 9
+    ready = [0] * images * (mapping.beats + mapping.program.classes + 1)
+    repeated = schedule_images(mapping, images)
+    one_by_one = schedule_images(mapping, images, gaps=ready, holds=ready)
+    assert all(a.equals(b) and a.buffer == b.buffer for a, b in zip(repeated, one_by_one, strict=True))
 
 
 def test_wrong_shape_is_named() -> None:

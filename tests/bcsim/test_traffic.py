@@ -1,0 +1,33 @@
+"""Memory traffic against the machine level's own list of writes."""
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.mapping import map_program
+from bcsim.simulator import run_machine
+from bcsim.traffic import memory_traffic
+from tests.programs import random_images, random_machine, random_program
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_writes_are_those_of_the_run(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program, machine = random_program(rng), random_machine(rng)
+    mapping = map_program(program, machine)
+    run = run_machine(mapping, random_images(rng, program, 1), record=1)
+    traffic = memory_traffic(mapping)["activation"]
+    assert traffic.words_written == len(run.writes.cycle)
+    group_bits = machine.requantisers * machine.digit
+    assert traffic.bits_written == int(run.writes.mask.sum()) * group_bits
+    steps = run.schedules[0].layers
+    assert traffic.words_read == sum(
+        nest.tiles * nest.steps_per_tile for nest, _ in zip(mapping.layers, steps, strict=True)
+    )
+
+
+def test_weights_are_read_once_an_image() -> None:
+    rng = np.random.default_rng(3)
+    mapping = map_program(random_program(rng), random_machine(rng))
+    weight = memory_traffic(mapping)["weight"]
+    assert weight.words_read == len(mapping.image.weights)
+    assert weight.bits_read == weight.words_read * mapping.machine.slots
