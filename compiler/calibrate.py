@@ -1,0 +1,102 @@
+"""Ranges after training: how a float tensor without a quantiser becomes integers of a few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph import FloatArray, Graph
+from bcsim.compiler.program import Encoding
+from bcsim.errors import BcsimError
+
+__all__ = ["RangeMethod", "Ranging", "calibration_values", "range_encoding"]
+
+RangeMethod: TypeAlias = Literal["percentile", "mse", "max"]
+
+_BATCH = 256
+# The mean squared error is searched on this many values, evenly spaced through the tensor, for this many ranges.
+_MSE_VALUES = 1 << 16
+_MSE_RANGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ranging:
+    """How the range of a tensor follows from its calibration values.
+
+    method : "max" takes the extremes; "percentile" leaves out the values beyond the percentile on either
+        side that has any; "mse" shrinks the extremes together until the mean squared error is least.
+    percentile : above 50, at most 100.
+    """
+
+    method: RangeMethod = "percentile"
+    percentile: float = 99.9
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(RangeMethod):
+            raise BcsimError(f"Range method must be one of percentile, mse and max, not {self.method!r}")
+        if not 50 < self.percentile <= 100:
+            raise BcsimError(f"Percentile must be above 50 and at most 100, not {self.percentile!r}")
+
+
+def calibration_values(graph: Graph, images: FloatArray, tensors: Iterable[str]) -> dict[str, FloatArray]:
+    """The values of some tensors of `graph` for calibration images, float64 (n, ...)."""
+    kept: dict[str, list[FloatArray]] = {name: [] for name in tensors}
+    for start in range(0, len(images), _BATCH):
+        values = evaluate_graph(graph, images[start : start + _BATCH])
+        for name, parts in kept.items():
+            parts.append(values[name])
+    return {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def range_encoding(values: FloatArray, bits: int, ranging: Ranging) -> Encoding:
+    """The encoding of `bits` bits whose levels cover the range of `values`, with a level at exactly 0.
+
+    Values that are never negative start at 0; a tensor of zeros gets the range 0 to 1.
+    """
+    low, high = _RANGES[ranging.method](np.sort(values, axis=None), bits, ranging.percentile)
+    return _encoding(min(low, 0.0), max(high, 0.0), bits)
+
+
+def _encoding(low: float, high: float, bits: int) -> Encoding:
+    if low == high:
+        high = 1.0
+    steps = (1 << bits) - 1
+    scale = (high - low) / steps
+    zero = min(max(round(-low / scale), 0), steps)
+    return Encoding(bits, Fraction(scale), -zero * Fraction(scale))
+
+
+def _max_range(ordered: FloatArray, bits: int, percentile: float) -> tuple[float, float]:
+    return float(ordered[0]), float(ordered[-1])
+
+
+def _percentile_range(ordered: FloatArray, bits: int, percentile: float) -> tuple[float, float]:
+    last = len(ordered) - 1
+    return float(ordered[round(last * (1 - percentile / 100))]), float(
+        ordered[round(last * percentile / 100)]
+    )
+
+
+def _mse_range(ordered: FloatArray, bits: int, percentile: float) -> tuple[float, float]:
+    sample = ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), _MSE_VALUES)).astype(np.int64)]
+    low, high = min(float(ordered[0]), 0.0), max(float(ordered[-1]), 0.0)
+    ranges = [(low * part / _MSE_RANGES, high * part / _MSE_RANGES) for part in range(1, _MSE_RANGES + 1)]
+    return min(ranges, key=lambda ends: _squared_error(sample, _encoding(ends[0], ends[1], bits)))
+
+
+def _squared_error(values: FloatArray, encoding: Encoding) -> float:
+    scale, offset = float(encoding.scale), float(encoding.offset)
+    q = np.clip(np.floor((values - offset) / scale + 0.5), 0, encoding.levels - 1)
+    return float(np.mean((q * scale + offset - values) ** 2))
+
+
+_RANGES: Mapping[RangeMethod, Callable[[FloatArray, int, float], tuple[float, float]]] = {
+    "max": _max_range,
+    "percentile": _percentile_range,
+    "mse": _mse_range,
+}

@@ -1,0 +1,97 @@
+"""Grids: integer encodings of tensors whose possible values are known, by their quantiser or by the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import reduce
+from math import gcd, lcm
+
+import numpy as np
+
+from bcsim.compiler.graph import Node
+from bcsim.compiler.pieces import Piece, Steps, forward, is_shared, to_pieces
+from bcsim.compiler.program import Encoding, InputCoding
+from bcsim.errors import BcsimError
+
+__all__ = ["grid_encoding", "input_coding", "quantiser_values"]
+
+Fractions = tuple[Fraction, ...]
+
+
+def quantiser_values(pieces: Sequence[Piece]) -> Fractions | None:
+    """The distinct values, ascending, that the last quantiser leaves to the last piece's output.
+
+    None without a quantiser, or where a later piece differs between channels.
+    """
+    quantisers = [index for index, piece in enumerate(pieces) if isinstance(piece, Steps)]
+    if not quantisers:
+        return None
+    last = pieces[quantisers[-1]]
+    after = pieces[quantisers[-1] + 1 :]
+    if not isinstance(last, Steps) or not all(is_shared(piece) for piece in after):
+        return None
+    return tuple(sorted({_through(after, value) for value in last.values}))
+
+
+def grid_encoding(values: Fractions, most_bits: int) -> Encoding | None:
+    """The encoding of the coarsest uniform grid that holds all `values`; None above `most_bits` bits."""
+    step = _common_step(value - values[0] for value in values) or Fraction(1)
+    bits = max(1, int((values[-1] - values[0]) / step).bit_length())
+    return Encoding(bits, step, values[0]) if bits <= most_bits else None
+
+
+def input_coding(nodes: Sequence[Node], pixel: Encoding, bits: int | None) -> InputCoding:
+    """How pixels become the first layer's source, through the elementwise nodes before it.
+
+    bits : of the source, fewer than the pixel's where the user wants fewer levels; None for its own.
+    Raises BcsimError where the nodes differ between pixels or leave values that are on no uniform grid, and
+    where they already quantise the pixels to another number of bits.
+    """
+    pieces = to_pieces(nodes)
+    if not all(is_shared(piece) for piece in pieces):
+        raise BcsimError(
+            f"Node {nodes[-1].name!r} ({nodes[-1].op}) ends a chain that scales or shifts the input's pixels "
+            "differently; accepted before the first linear layer are operations that are the same for all pixels"
+        )
+    levels = [_through(pieces, pixel.scale * level + pixel.offset) for level in range(pixel.levels)]
+    stream = grid_encoding(tuple(sorted(set(levels))), max(pixel.bits, 8))
+    if stream is None:
+        raise BcsimError(
+            f"Tensor {nodes[-1].output!r} takes values on no uniform grid of up to 8 bits; accepted before the first "
+            "linear layer are scaling, shifting and quantisers with equal steps"
+        )
+    if bits is not None and bits != stream.bits:
+        stream = _fewer_levels(stream, bits, nodes)
+    return InputCoding(pixel, stream, _table(levels, stream))
+
+
+def _fewer_levels(stream: Encoding, bits: int, nodes: Sequence[Node]) -> Encoding:
+    if any(isinstance(piece, Steps) for piece in to_pieces(nodes)):
+        raise BcsimError(
+            f"Tensor {nodes[-1].output!r} is quantised to {stream.bits} bits by the network; "
+            f"--bits must give {stream.bits} for it, not {bits}"
+        )
+    if bits > stream.bits:
+        raise BcsimError(
+            f"The input has {stream.bits} bits; --bits must give at most {stream.bits} for it, not {bits}"
+        )
+    steps = Fraction(stream.levels - 1, (1 << bits) - 1)
+    return Encoding(bits, stream.scale * steps, stream.offset)
+
+
+def _table(levels: Sequence[Fraction], stream: Encoding) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+    """The nearest level of `stream` for every pixel level, halves up; None where that is the pixel itself."""
+    nearest = [((value - stream.offset) / stream.scale + Fraction(1, 2)).__floor__() for value in levels]
+    return None if nearest == list(range(len(levels))) else np.array(nearest, dtype=np.int64)
+
+
+def _through(pieces: Iterable[Piece], value: Fraction) -> Fraction:
+    return reduce(lambda x, piece: forward(piece, x), pieces, value)
+
+
+def _common_step(differences: Iterable[Fraction]) -> Fraction:
+    """The greatest number of which every difference is a multiple; 0 where all are 0."""
+    parts = [value for value in differences if value]
+    numerator = gcd(*(value.numerator for value in parts))
+    return Fraction(numerator, lcm(*(value.denominator for value in parts)))

@@ -1,0 +1,222 @@
+"""Elementwise nodes as exact pieces: lines, limits and steps are all that lies between two linear layers.
+
+Every number is a Fraction, equal to the float it came from; only square roots that are not rational are
+rounded, to at least 200 significant bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import singledispatch
+from math import isfinite, isqrt
+from typing import TypeAlias
+
+from bcsim.compiler.graph import (
+    Affine,
+    BatchNorm,
+    Bipolar,
+    Clip,
+    Flatten,
+    FloatArray,
+    MultiThreshold,
+    Node,
+    Quant,
+    Relu,
+    Sign,
+)
+
+__all__ = [
+    "Limit",
+    "Line",
+    "Piece",
+    "Steps",
+    "at",
+    "compose",
+    "exact_sqrt",
+    "forward",
+    "is_shared",
+    "to_pieces",
+]
+
+Fractions: TypeAlias = tuple[Fraction, ...]
+
+ROOT_BITS = 208
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """y = scale * x + shift, one of each for all channels or one per channel."""
+
+    scale: Fractions
+    shift: Fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """y = min(max(x, low), high), None where a side has no bound."""
+
+    low: Fraction | None
+    high: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """y = values[how many bounds x has reached], a quantiser.
+
+    values : ascending, one more than there are bounds.
+    bounds : ascending in each row; one row for all channels or one per channel.
+    closed : whether x reaches bound k where it equals it; otherwise x must be above.
+    """
+
+    values: Fractions
+    bounds: tuple[Fractions, ...]
+    closed: tuple[bool, ...]
+
+
+Piece: TypeAlias = Line | Limit | Steps
+
+
+def at(values: Sequence[Fraction], channel: int) -> Fraction:
+    """The channel's value of a sequence that has one for each channel or one for all."""
+    return values[channel] if len(values) > 1 else values[0]
+
+
+def is_shared(piece: Piece) -> bool:
+    """Whether the piece is the same for every channel."""
+    if isinstance(piece, Line):
+        return len(piece.scale) == len(piece.shift) == 1
+    return isinstance(piece, Limit) or len(piece.bounds) == 1
+
+
+def forward(piece: Piece, x: Fraction, channel: int = 0) -> Fraction:
+    """The exact value of the piece at x."""
+    if isinstance(piece, Line):
+        return at(piece.scale, channel) * x + at(piece.shift, channel)
+    if isinstance(piece, Limit):
+        x = x if piece.low is None else max(x, piece.low)
+        return x if piece.high is None else min(x, piece.high)
+    bounds = piece.bounds[channel if len(piece.bounds) > 1 else 0]
+    reached = sum(
+        x > bound or (closed and x == bound) for bound, closed in zip(bounds, piece.closed, strict=True)
+    )
+    return piece.values[reached]
+
+
+def compose(inner: Line, outer: Line) -> Line:
+    """The line outer(inner(x))."""
+    channels = max(len(part) for line in (inner, outer) for part in (line.scale, line.shift))
+    scale = [at(outer.scale, c) * at(inner.scale, c) for c in range(channels)]
+    shift = [at(outer.scale, c) * at(inner.shift, c) + at(outer.shift, c) for c in range(channels)]
+    return Line(_collapse(scale), _collapse(shift))
+
+
+def to_pieces(nodes: Iterable[Node]) -> list[Piece]:
+    """The pieces of a chain of elementwise nodes, adjacent lines composed into one."""
+    pieces: list[Piece] = []
+    for node in nodes:
+        for piece in _pieces(node):
+            last = pieces[-1] if pieces else None
+            if isinstance(piece, Line) and isinstance(last, Line):
+                pieces[-1] = compose(last, piece)
+            else:
+                pieces.append(piece)
+    return pieces
+
+
+def exact_sqrt(x: Fraction) -> Fraction:
+    """The square root of x >= 0: exact where it is rational, else rounded down at 200 bits or more."""
+    numerator, denominator = isqrt(x.numerator), isqrt(x.denominator)
+    if numerator**2 == x.numerator and denominator**2 == x.denominator:
+        return Fraction(numerator, denominator)
+    shift = max(0, ROOT_BITS - (x.numerator.bit_length() - x.denominator.bit_length()) // 2)
+    return Fraction(isqrt((x.numerator << 2 * shift) // x.denominator), 1 << shift)
+
+
+def _collapse(values: Iterable[Fraction]) -> Fractions:
+    values = tuple(values)
+    return values[:1] if all(value == values[0] for value in values) else values
+
+
+def _exact(values: FloatArray) -> Fractions:
+    return _collapse(Fraction(value) for value in values.reshape(-1).tolist())
+
+
+@singledispatch
+def _pieces(node: Node) -> list[Piece]:
+    raise TypeError(f"Node must be elementwise, not {type(node).__name__}")
+
+
+@_pieces.register
+def _(node: Affine) -> list[Piece]:
+    return [Line(_exact(node.scale), _exact(node.shift))]
+
+
+@_pieces.register
+def _(node: BatchNorm) -> list[Piece]:
+    epsilon = Fraction(node.epsilon)
+    gamma, beta, mean = _exact(node.gamma), _exact(node.beta), _exact(node.mean)
+    deviation = tuple(exact_sqrt(variance + epsilon) for variance in _exact(node.variance))
+    channels = max(len(gamma), len(beta), len(mean), len(deviation))
+    scale = [at(gamma, c) / at(deviation, c) for c in range(channels)]
+    shift = [at(beta, c) - at(mean, c) * scale[c] for c in range(channels)]
+    return [Line(_collapse(scale), _collapse(shift))]
+
+
+@_pieces.register
+def _(node: Relu) -> list[Piece]:
+    return [Limit(Fraction(0), None)]
+
+
+@_pieces.register
+def _(node: Clip) -> list[Piece]:
+    low, high = (Fraction(bound) if isfinite(bound) else None for bound in (node.low, node.high))
+    return [Limit(low, high)]
+
+
+@_pieces.register
+def _(node: Sign) -> list[Piece]:
+    zero = Fraction(0)
+    return [Steps((Fraction(-1), zero, Fraction(1)), ((zero, zero),), (True, False))]
+
+
+@_pieces.register
+def _(node: Bipolar) -> list[Piece]:
+    scale = Fraction(node.scale)
+    return [Steps((-scale, scale), ((Fraction(0),),), (True,))]
+
+
+@_pieces.register
+def _(node: Quant) -> list[Piece]:
+    scale, zero = Fraction(node.scale), Fraction(node.zero_point)
+    ties = [_rounding_bound(node.rounding, level) for level in range(node.low + 1, node.high + 1)]
+    values = tuple((level - zero) * scale for level in range(node.low, node.high + 1))
+    bounds = tuple((bound - zero) * scale for bound, _ in ties)
+    return [Steps(values, (bounds,), tuple(closed for _, closed in ties))]
+
+
+@_pieces.register
+def _(node: MultiThreshold) -> list[Piece]:
+    count = node.thresholds.shape[1]
+    values = tuple(Fraction(level) for level in range(count + 1))
+    rows = tuple(tuple(Fraction(bound) for bound in row) for row in node.thresholds.tolist())
+    line = Line((Fraction(node.out_scale),), (Fraction(node.out_bias),))
+    return [Steps(values, rows, (True,) * count), line]
+
+
+@_pieces.register
+def _(node: Flatten) -> list[Piece]:
+    return []
+
+
+def _rounding_bound(rounding: str, level: int) -> tuple[Fraction, bool]:
+    """Where rounding first yields `level`, and whether it does at that very point."""
+    if rounding == "ROUND":
+        return level - HALF, level % 2 == 0
+    if rounding == "HALF_UP":
+        return level - HALF, level > 0
+    if rounding == "FLOOR" or (rounding == "ROUND_TO_ZERO" and level > 0):
+        return Fraction(level), True
+    return Fraction(level - 1), False

@@ -1,0 +1,85 @@
+"""Class scores: one scale and offset of 16 bits for the last layer's outputs, so that they compare as integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import reduce
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.graph import FloatArray
+from bcsim.compiler.pieces import Line, Piece, forward
+from bcsim.compiler.program import Encoding
+
+__all__ = ["SCORE_BITS", "score_encoding"]
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+SCORE_BITS = 16
+STEPS = (1 << SCORE_BITS) - 1
+# Parts of the smallest step that classes of unlike gain or bias are compared in, where 16 bits allow it.
+FINEST_SHIFT = 8
+# What unseen images may exceed the calibration images' range of scores by, as a part of it, on either side.
+MARGIN = 0.25
+
+
+def score_encoding(
+    pieces: Sequence[Piece], lowest: IntArray, highest: IntArray, values: FloatArray | None
+) -> tuple[Encoding, bool]:
+    """The encoding of the scores, and whether it is exact.
+
+    pieces : from the accumulators to the scores.
+    lowest, highest : each class's least and greatest accumulator, int64 (O,).
+    values : scores of calibration images, float64 (n, O), if there are any.
+    Exact means that no score of any input clips and that accumulators of one class with different real
+    scores get different integers; classes then compare as their real scores do, but for differences below
+    one step, half a step of rounding each. Where all classes have the same gain and biases that differ by multiples of
+    it, the step is that gain, nothing is rounded, and no difference is lost at all.
+    """
+    least, most = _extremes(pieces, lowest, highest)
+    step = _smallest_gain(pieces)
+    if step:
+        finest = 0 if _on_one_lattice(pieces, step) else FINEST_SHIFT
+        for shift in range(finest, -1, -1):
+            if most - least <= STEPS * step / (1 << shift):
+                return Encoding(SCORE_BITS, step / (1 << shift), least), True
+    if values is not None and len(values):
+        least, most = _with_margin(values, least, most)
+    scale = Fraction(float(max((most - least) / STEPS, step))) or Fraction(1)
+    offset = Fraction(float((least + most) / 2)) - scale * (STEPS // 2)
+    return Encoding(SCORE_BITS, scale, offset), False
+
+
+def _extremes(pieces: Sequence[Piece], lowest: IntArray, highest: IntArray) -> tuple[Fraction, Fraction]:
+    ends = [
+        reduce(lambda x, piece, o=o: forward(piece, x, o), pieces, Fraction(end))  # type: ignore[misc]
+        for bounds in (lowest.tolist(), highest.tolist())
+        for o, end in enumerate(bounds)
+    ]
+    return min(ends), max(ends)
+
+
+def _smallest_gain(pieces: Sequence[Piece]) -> Fraction:
+    """The least change of a score with its accumulator; 0 where some class has none or it isn't constant."""
+    line = pieces[0]
+    if len(pieces) > 1 or not isinstance(line, Line):
+        return Fraction(0)
+    return min(abs(scale) for scale in line.scale)
+
+
+def _on_one_lattice(pieces: Sequence[Piece], step: Fraction) -> bool:
+    line = pieces[0]
+    assert isinstance(line, Line)
+    first = line.shift[0]
+    return all(abs(scale) == step for scale in line.scale) and all(
+        (s - first) % step == 0 for s in line.shift
+    )
+
+
+def _with_margin(values: FloatArray, least: Fraction, most: Fraction) -> tuple[Fraction, Fraction]:
+    low, high = float(values.min()), float(values.max())
+    margin = MARGIN * (high - low)
+    return max(least, Fraction(low - margin)), min(most, Fraction(high + margin))
