@@ -130,7 +130,7 @@ class Divide:
     def apply(self, accumulator: IntArray) -> NDArray[np.uint16]:
         """q, uint16, for accumulators int64 (..., O)."""
         quotient = ((accumulator << self.fraction_bits) - self.offset) // self.divisor
-        return np.clip(quotient, 0, (1 << self.bits) - 1).astype(np.uint16)
+        return np.asarray(np.clip(quotient, 0, (1 << self.bits) - 1), dtype=np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
