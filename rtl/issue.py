@@ -1,0 +1,249 @@
+"""The issue walker: one step a cycle through a program's loop nests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.data import View
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.loop import LoopNest
+from bcsim.rtl.memory import address_bits
+from bcsim.rtl.record_reader import RecordReader
+from bcsim.rtl.records import ISSUE_LAYOUT
+from bcsim.rtl.step import StepLayout
+from bcsim.timing import LAYER_GAP
+
+__all__ = ["IssueWalker", "IssuedStep", "issue_steps"]
+
+LOOPS = ("digits", "chunks", "planes", "tiles")
+"""From the innermost out, named as in the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedStep:
+    """A step as docs/machine.md orders it; `weight` counts in weight words, `first_digit` reads one."""
+
+    cycle: int
+    activation: int
+    weight: int
+    first_digit: bool
+    last_digit: bool
+    double: bool
+    last: bool
+
+
+def issue_steps(
+    records: Sequence[Mapping[str, int]], loaded: Sequence[bool], free: Sequence[bool], *, buffers: int
+) -> list[IssuedStep]:
+    """What an IssueWalker does in the cycles 0 to len(loaded) - 1, of which 0 is the first that can start a layer.
+
+    loaded, free : the walker's inputs in these cycles.
+    """
+    steps: list[IssuedStep] = []
+    image, ready, timer = 0, 0, 0
+    while True:
+        weight = 0
+        for record in records:
+            start = next(
+                (u for u in range(ready, len(loaded)) if _may_start(record, loaded[u], free[u])), None
+            )
+            if start is None:
+                return [step for step in steps if step.cycle < len(loaded)]
+            cycle = start + 1
+            odd = record["first"] and image % buffers
+            for tile in range(record["tiles"] + 1):
+                walk = _tile(record, record["read_base_odd" if odd else "read_base"], weight)
+                weight += (record["planes"] + 1) * (record["chunks"] + 1)
+                cycles = list(range(cycle, cycle + len(walk)))
+                cycles[-1] = max(cycles[-1], timer)
+                timer = cycles[-1] + record["drain_last" if tile == record["tiles"] else "drain_full"]
+                cycle = cycles[-1] + 1
+                steps += [IssuedStep(at, *fields) for at, fields in zip(cycles, walk, strict=True)]
+            following = records[(records.index(record) + 1) % len(records)]
+            ready = cycles[-1] + max(LAYER_GAP, following["wait"]) - 1
+        image += 1
+
+
+def _may_start(record: Mapping[str, int], loaded: bool, free: bool) -> bool:
+    return (loaded or not record["first"]) and (free or not record["scores"])
+
+
+def _tile(record: Mapping[str, int], base: int, weight: int) -> list[tuple[int, int, bool, bool, bool, bool]]:
+    """The fields of IssuedStep behind `cycle` for one tile."""
+    planes, chunks, digits = record["planes"], record["chunks"], record["digits"]
+    return [
+        (
+            base + chunk * (digits + 1) + digit,
+            weight + plane * (chunks + 1) + chunk,
+            digit == 0,
+            digit == digits,
+            chunk == 0 and bool(record["doubles"] >> plane & 1),
+            (plane, chunk, digit) == (planes, chunks, digits),
+        )
+        for plane in range(planes + 1)
+        for chunk in range(chunks + 1)
+        for digit in range(digits + 1)
+    ]
+
+
+class IssueWalker(wiring.Component):
+    """The reading half of the sequencer: addresses and flags of one step a cycle, layer after layer.
+
+    Throughput: one step a cycle, but for `LAYER_GAP - 1` cycles between layers and the waits of docs/machine.md.
+    The first layer can start 2 cycles after reset, when its record has arrived.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    record_address : Out(address_bits(machine.layers))
+    record : In(ISSUE_LAYOUT)
+        Of the address two cycles ago.
+    loaded : In(1)
+        An image is complete in the activation memory.
+    release : Out(1)
+        Last step of the layer that reads the image: its region is free from the next cycle.
+    output_free : In(1)
+        The output buffer can take scores.
+    reserve : Out(1)
+        A layer of scores starts in the next cycle.
+    step : Out(StepLayout())
+        The step that the addresses belong to.
+    activation_address : Out(address_bits(machine.activation_words))
+    weight_address : Out(address_bits(machine.weight_words))
+    weight_enable : Out(1)
+        The step needs a new weight word.
+    waits_input, waits_output, waits_drain : Out(1)
+        Why there is no step in this cycle; none of them where the walker is between two layers or in reset.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        super().__init__(
+            {
+                "record_address": Out(address_bits(machine.layers)),
+                "record": In(ISSUE_LAYOUT),
+                "loaded": In(1),
+                "release": Out(1),
+                "output_free": In(1),
+                "reserve": Out(1),
+                "step": Out(StepLayout()),
+                "activation_address": Out(address_bits(machine.activation_words)),
+                "weight_address": Out(address_bits(machine.weight_words)),
+                "weight_enable": Out(1),
+                "waits_input": Out(1),
+                "waits_output": Out(1),
+                "waits_drain": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.loops = loops = LoopNest(widths={name: ISSUE_LAYOUT[name].width for name in LOOPS})
+        m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
+        record, step, ends = self.record, self.step, loops.ends
+        layer = Signal(ISSUE_LAYOUT)
+        go, held = Signal(), Signal()
+        m.d.comb += [
+            self.record_address.eq(reader.address),
+            reader.take.eq(go),
+            reader.last.eq(record.last),
+            loops.start.eq(go),
+            loops.advance.eq(step.valid),
+            *(loops.counts[name].eq(record[name]) for name in LOOPS),
+            step.last_digit.eq(ends.digits),
+            step.last.eq(ends.planes),
+            self.reserve.eq(go & record.scores),
+            self.release.eq(step.valid & ends.tiles & layer.first),
+        ]
+        with m.If(go):
+            m.d.sync += layer.eq(record)
+        self._sequence(m, go, held, ends, reader.ready)
+        self._hold(m, held, Mux(ends.tiles, layer.drain_last, layer.drain_full))
+        self._address_activations(m, go, ends)
+        self._address_weights(m, go, ends, layer.last)
+        if self.machine.shift_planes:
+            self._double(m, go, ends, layer.doubles)
+        return m
+
+    def _sequence(self, m: Module, go: Signal, held: Signal, ends: View, ready: Signal) -> None:
+        """When a layer's first step and a tile's last one may be issued."""
+        record = self.record
+        elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
+        waited, image, space = Signal(), Signal(), Signal()
+        m.d.comb += waited.eq(elapsed >= record.wait)
+        with m.FSM():
+            with m.State("Wait"):
+                m.d.comb += [
+                    image.eq(self.loaded | ~record.first),
+                    space.eq(self.output_free | ~record.scores),
+                    go.eq(ready & waited & image & space),
+                    self.waits_drain.eq(ready & ~waited),
+                    self.waits_input.eq(ready & waited & ~image),
+                    self.waits_output.eq(ready & waited & image & ~space),
+                ]
+                with m.If(~waited):
+                    m.d.sync += elapsed.eq(elapsed + 1)
+                with m.If(go):
+                    m.next = "Walk"
+            with m.State("Walk"):
+                m.d.sync += elapsed.eq(LAYER_GAP)
+                m.d.comb += [
+                    self.waits_drain.eq(ends.planes & held),
+                    self.step.valid.eq(~self.waits_drain),
+                ]
+                with m.If(self.step.valid & ends.tiles):
+                    m.next = "Wait"
+
+    def _hold(self, m: Module, held: Signal, drain: Value) -> None:
+        """Hold back a tile's last step until the requantisers are done with the tile before."""
+        left = Signal(signed(ISSUE_LAYOUT["drain_full"].width + 1), init=-1)
+        m.d.comb += held.eq(~left[-1])
+        with m.If(self.step.valid & self.step.last):
+            m.d.sync += left.eq(drain - 2)
+        with m.Elif(held):
+            m.d.sync += left.eq(left - 1)
+
+    def _address_activations(self, m: Module, go: Signal, ends: View) -> None:
+        """The input tensor's words in order, again for every plane and tile."""
+        base, again = Signal.like(self.activation_address), Signal.like(self.activation_address)
+        odd = Signal()
+        if self.machine.input_buffers == 2:
+            m.d.sync += odd.eq(odd ^ self.release)
+        m.d.comb += base.eq(Mux(self.record.first & odd, self.record.read_base_odd, self.record.read_base))
+        with m.If(go):
+            m.d.sync += [self.activation_address.eq(base), again.eq(base)]
+        with m.Elif(self.step.valid):
+            m.d.sync += self.activation_address.eq(Mux(ends.chunks, again, self.activation_address + 1))
+
+    def _address_weights(self, m: Module, go: Signal, ends: View, last: Value) -> None:
+        """The next weight word with every chunk, through all layers."""
+        first_digit = Signal()
+        m.d.comb += self.weight_enable.eq(self.step.valid & first_digit)
+        with m.If(go):
+            m.d.sync += first_digit.eq(1)
+        with m.Elif(self.step.valid):
+            m.d.sync += first_digit.eq(ends.digits)
+        with m.If(self.step.valid & ends.digits):
+            m.d.sync += self.weight_address.eq(Mux(ends.tiles & last, 0, self.weight_address + 1))
+
+    def _double(self, m: Module, go: Signal, ends: View, whole: Value) -> None:
+        """Bit b of `doubles` in the first chunk of plane b."""
+        doubles = Signal.like(whole)
+        first_chunk = Signal()
+        m.d.comb += self.step.double.eq(first_chunk & doubles[0])
+        with m.If(go):
+            m.d.sync += [doubles.eq(self.record.doubles), first_chunk.eq(1)]
+        with m.Elif(self.step.valid & ends.digits):
+            m.d.sync += first_chunk.eq(ends.chunks)
+            with m.If(ends.chunks):
+                m.d.sync += doubles.eq(Mux(ends.planes, whole, doubles >> 1))

@@ -1,0 +1,104 @@
+"""Loops of the sequencer: trips counted down, alone and nested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.checks import require_positive
+
+__all__ = ["Loop", "LoopNest"]
+
+
+class Loop(wiring.Component):
+    """A loop counter that starts over by itself after its last trip.
+
+    Throughput: one trip a cycle. `last` is a register's sign bit: no comparison is in its path.
+
+    Parameters
+    ----------
+    width : int
+        Bits of the trip count.
+
+    Members
+    -------
+    start : In(1)
+        Take `count`; the first trip begins in the next cycle. Goes before `advance`.
+    count : In(width)
+        Trips minus one.
+    advance : In(1)
+        This trip ends.
+    last : Out(1)
+        This is the last trip.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        require_positive("Width", width)
+        self.width = width
+        super().__init__({"start": In(1), "count": In(width), "advance": In(1), "last": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        left = Signal(signed(self.width + 1))
+        whole = Signal(signed(self.width + 1))
+        m.d.comb += self.last.eq(left[-1])
+        with m.If(self.start):
+            m.d.sync += [left.eq(self.count - 1), whole.eq(self.count - 1)]
+        with m.Elif(self.advance):
+            m.d.sync += left.eq(Mux(self.last, whole, left - 1))
+        return m
+
+
+class LoopNest(wiring.Component):
+    """Loops around loops, all started at once.
+
+    Throughput: one innermost trip a cycle.
+
+    Parameters
+    ----------
+    widths : mapping of str to int
+        The loops from the innermost out, and the bits of their trip counts.
+
+    Members
+    -------
+    start : In(1)
+        Take `counts`; the first trip of every loop begins in the next cycle.
+    counts : In(StructLayout(widths))
+        Trips minus one.
+    advance : In(1)
+        This trip of the innermost loop ends.
+    ends : Out(StructLayout)
+        For each loop: this is the last trip of it and of all loops within.
+    """
+
+    def __init__(self, *, widths: Mapping[str, int]) -> None:
+        for name, width in widths.items():
+            require_positive(f"Width of loop {name}", width)
+        self.widths = dict(widths)
+        super().__init__(
+            {
+                "start": In(1),
+                "counts": In(StructLayout(self.widths)),
+                "advance": In(1),
+                "ends": Out(StructLayout(dict.fromkeys(self.widths, 1))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        advance, inner = self.advance, None
+        for name, width in self.widths.items():
+            m.submodules[name] = loop = Loop(width=width)
+            end = self.ends[name]
+            m.d.comb += [
+                loop.start.eq(self.start),
+                loop.count.eq(self.counts[name]),
+                loop.advance.eq(advance),
+                end.eq(loop.last if inner is None else loop.last & inner),
+            ]
+            advance, inner = self.advance & end, end
+        return m

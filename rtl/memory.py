@@ -1,0 +1,262 @@
+"""The memories: one read port with an output register, one write port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine, require_positive
+
+__all__ = [
+    "SLICE_BITS",
+    "ActivationMemory",
+    "LoadSignature",
+    "LoadedMemory",
+    "LoadedRegister",
+    "WriteArbiter",
+    "WriteSignature",
+    "address_bits",
+    "slices",
+]
+
+SLICE_BITS = 32
+"""What the bus writes at once."""
+
+
+def address_bits(depth: int) -> int:
+    """Width of an address of `depth` words; at least 1, so that every memory has an address."""
+    return max(1, int(ceil_log2(depth)))
+
+
+def slices(width: int) -> int:
+    """Bus words in a memory word of `width` bits."""
+    return -(-width // SLICE_BITS)
+
+
+class LoadSignature(wiring.Signature):
+    """Writes from the bus, one slice of a word at a time.
+
+    Members
+    -------
+    slices : Out(slices(width))
+        Write enables, one-hot; bit k writes bits 32*k and up.
+    address : Out(address_bits(depth))
+    data : Out(32)
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        super().__init__(
+            {"slices": Out(slices(width)), "address": Out(address_bits(depth)), "data": Out(SLICE_BITS)}
+        )
+
+
+class LoadedMemory(wiring.Component):
+    """A memory that the bitstream or the bus fills and the machine reads.
+
+    Latency: 2 cycles from `address` to `data`. The word stays while `enable` is low.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word.
+    depth : int
+        Words.
+    init : iterable of int
+        The first words; the others are 0.
+
+    Members
+    -------
+    address : In(address_bits(depth))
+    enable : In(1)
+    data : Out(width)
+    load : In(LoadSignature(width, depth))
+    """
+
+    def __init__(self, *, width: int, depth: int, init: Iterable[int] = ()) -> None:
+        require_positive("Width", width)
+        require_positive("Depth", depth)
+        self.width = width
+        self.depth = depth
+        self.words = tuple(init)
+        super().__init__(
+            {
+                "address": In(address_bits(depth)),
+                "enable": In(1, init=1),
+                "data": Out(width),
+                "load": In(LoadSignature(width=width, depth=depth)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Whole slices, so that each can have its write enable; synthesis drops the bits above `width`.
+        whole = self.width if self.width <= SLICE_BITS else slices(self.width) * SLICE_BITS
+        m.submodules.words = words = memory.Memory(shape=whole, depth=max(2, self.depth), init=self.words)
+        write = words.write_port(granularity=min(whole, SLICE_BITS))
+        read = words.read_port()
+        output = Signal(self.width, reset_less=True)
+        unpadded = self.load.data.replicate(slices(self.width)) & ((1 << self.width) - 1)
+        m.d.comb += [
+            write.en.eq(self.load.slices),
+            write.addr.eq(self.load.address),
+            write.data.eq(unpadded),
+            read.en.eq(self.enable),
+            read.addr.eq(self.address),
+            self.data.eq(output),
+        ]
+        m.d.sync += output.eq(read.data)
+        return m
+
+
+class LoadedRegister(wiring.Component):
+    """A single word that the bitstream or the bus fills, always readable.
+
+    Parameters
+    ----------
+    width : int
+        Bits of the word.
+    init : int
+        The word.
+
+    Members
+    -------
+    data : Out(width)
+    load : In(LoadSignature(width, 1))
+    """
+
+    def __init__(self, *, width: int, init: int = 0) -> None:
+        require_positive("Width", width)
+        self.width = width
+        self.init = init
+        super().__init__({"data": Out(width), "load": In(LoadSignature(width=width, depth=1))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = Signal(self.width, init=self.init)
+        m.d.comb += self.data.eq(word)
+        for index in range(slices(self.width)):
+            part = word[index * SLICE_BITS : (index + 1) * SLICE_BITS]
+            with m.If(self.load.slices[index]):
+                m.d.sync += part.eq(self.load.data)
+        return m
+
+
+class WriteSignature(wiring.Signature):
+    """A write into the activation memory.
+
+    Members
+    -------
+    enable : Out(machine.groups)
+        Bit g writes lanes g * R and up.
+    address : Out(address_bits(machine.activation_words))
+    data : Out(machine.lanes * machine.digit)
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(
+            {
+                "enable": Out(machine.groups),
+                "address": Out(address_bits(machine.activation_words)),
+                "data": Out(machine.lanes * machine.digit),
+            }
+        )
+
+
+class WriteArbiter(wiring.Component):
+    """The activation memory's one write port, shared: the drain writer goes first, the loader waits.
+
+    Latency: 0. A write of the loader's happens in the cycles of `loader_ready`.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    drain, loader : In(WriteSignature(machine))
+    loader_ready : Out(1)
+    write_enable, write_address, write_data : Out
+        As in WriteSignature.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        chosen = WriteSignature(machine)
+        super().__init__(
+            {
+                "drain": In(chosen),
+                "loader": In(chosen),
+                "loader_ready": Out(1),
+                **{f"write_{name}": member for name, member in chosen.members.items()},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        drain, loader = self.drain, self.loader
+        busy = Signal()
+        m.d.comb += [
+            busy.eq(drain.enable.any()),
+            self.loader_ready.eq(~busy),
+            self.write_enable.eq(Mux(busy, drain.enable, loader.enable)),
+            self.write_address.eq(Mux(busy, drain.address, loader.address)),
+            self.write_data.eq(Mux(busy, drain.data, loader.data)),
+        ]
+        return m
+
+
+class ActivationMemory(wiring.Component):
+    """The memory of the images and of the values between layers, written in groups of lanes.
+
+    Latency: 2 cycles from `read_address` to `read_data`; a write is seen by addresses of later cycles.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    write_enable, write_address, write_data : In
+        As in WriteSignature.
+    read_enable : In(1)
+    read_address : In(address_bits(machine.activation_words))
+    read_data : Out(machine.lanes * machine.digit)
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        write = WriteSignature(machine).flip().members
+        super().__init__(
+            {
+                **{f"write_{name}": member for name, member in write.items()},
+                "read_enable": In(1),
+                "read_address": In(address_bits(machine.activation_words)),
+                "read_data": Out(machine.lanes * machine.digit),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        machine = self.machine
+        m.submodules.words = words = memory.Memory(
+            shape=machine.lanes * machine.digit, depth=machine.activation_words, init=[]
+        )
+        write = words.write_port(granularity=machine.requantisers * machine.digit)
+        read = words.read_port()
+        output = Signal(machine.lanes * machine.digit, reset_less=True)
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.en.eq(self.read_enable),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(output),
+        ]
+        m.d.sync += output.eq(read.data)
+        return m
