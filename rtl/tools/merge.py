@@ -6,50 +6,46 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import chain, count
 
+from bcsim.rtl.tools.naming import ModuleName
+from bcsim.rtl.tools.tidy import drop_unread, name_next_states, order_ports
+
 __all__ = ["merge_modules"]
 
 MODULE = re.compile(r"^(?:attribute \\[^\n]*\n)*module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^(  cell )\\(\S+)( \\\S+)$", re.MULTILINE)
-PORT = re.compile(r"^(  wire [^\n]*)(input|output) \d+ ", re.MULTILINE)
 
 
-def merge_modules(rtlil: str, names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def merge_modules(rtlil: str, names: Mapping[str, ModuleName]) -> tuple[str, dict[str, str]]:
     """The design with one module for all that are equal, and the new name of every module.
 
     names : what each module should be called; modules of one name and different content are numbered.
-    Assumes Amaranth's own module names, the path of instances joined by dots.
+    Assumes Amaranth's own module names, the path of instances joined by dots, parents before children.
     """
-    modules = {match[1]: match for match in MODULE.finditer(rtlil)}
+    bodies = {match[1]: match[2] for match in MODULE.finditer(rtlil)}
     renamed: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for old in sorted(modules, key=lambda path: -path.count(".")):
-        key = _order_free(_rename_cells(modules[old][2], renamed))
-        renamed[old] = next(new for new in _candidates(names[old]) if owners.setdefault(new, key) == key)
     kept: dict[str, str] = {}
-    for old, new in renamed.items():
-        kept.setdefault(new, old)
-    texts = [
-        _rename_cells(match[0], renamed).replace(f"module \\{old}\n", f"module \\{renamed[old]}\n", 1)
-        for old, match in modules.items()
-        if kept[renamed[old]] == old
-    ]
-    return "\n".join(texts), renamed
+    keys: dict[str, str] = {}
+    for old in sorted(bodies, key=lambda path: -path.count(".")):
+        tidy = order_ports(name_next_states(drop_unread(bodies[old])), names[old].ports)
+        bodies[old] = CELL.sub(lambda cell: f"{cell[1]}\\{renamed.get(cell[2], cell[2])}{cell[3]}", tidy)
+        key = _order_free(bodies[old])
+        renamed[old] = next(new for new in _candidates(names[old].name) if keys.setdefault(new, key) == key)
+        kept.setdefault(renamed[old], old)
+    order = [old for old in bodies if kept[renamed[old]] == old]
+    texts = [f"module \\{renamed[old]}\n{bodies[old]}end\n" for old in order]
+    return "attribute \\top 1\n" + "\n".join(texts), renamed
 
 
 def _candidates(name: str) -> Iterator[str]:
     return chain([name], (f"{name}_{number}" for number in count(1)))
 
 
-def _rename_cells(body: str, renamed: Mapping[str, str]) -> str:
-    return CELL.sub(lambda cell: f"{cell[1]}\\{renamed.get(cell[2], cell[2])}{cell[3]}", body)
-
-
 def _order_free(body: str) -> str:
-    """The body without the order of its ports and connections, which follows the order of use elsewhere."""
+    """The body without the order of its wires and connections, which follows the order of use elsewhere."""
     return "\n\n".join(sorted(map(_sort_lines, body.split("\n\n"))))
 
 
 def _sort_lines(block: str) -> str:
     if block.lstrip().startswith("process"):
         return block
-    return "\n".join(sorted(PORT.sub(r"\1\2 ", block).split("\n")))
+    return "\n".join(sorted(block.split("\n")))

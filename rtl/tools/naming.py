@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from inspect import getdoc
 from itertools import chain, count
 
-from amaranth.hdl import Elaboratable, Fragment, Signal, Value
+from amaranth.hdl import Fragment, Signal, Value
 from amaranth.hdl._ast import SignalDict
 from amaranth.hdl._ir import Design
 from amaranth.lib import wiring
@@ -26,10 +25,12 @@ class ModuleName:
 
     name : a Verilog identifier; modules of the same content may share it.
     title : the first line of the component's docstring, or nothing.
+    ports : in the order of the component's signature.
     """
 
     name: str
-    title: str
+    title: str = ""
+    ports: tuple[str, ...] = ()
 
 
 def module_names(design: Design) -> dict[str, ModuleName]:
@@ -38,15 +39,13 @@ def module_names(design: Design) -> dict[str, ModuleName]:
 
 
 def _module_name(fragment: Fragment, path: tuple[str, ...]) -> ModuleName:
-    origin = _component(fragment)
-    if origin is None or len(path) == 1:
-        return ModuleName(re.sub(r"\W", "_", path[-1]), _title(origin))
+    origin, last = _component(fragment), re.sub(r"\W", "_", path[-1])
+    if origin is None:
+        return ModuleName(last)
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", type(origin).__name__)
-    return ModuleName("_".join(words).lower(), _title(origin))
-
-
-def _title(origin: Elaboratable | None) -> str:
-    return (getdoc(type(origin)) or "").partition("\n")[0] if origin is not None else ""
+    title = (type(origin).__doc__ or "").partition("\n")[0]
+    ports = tuple(name for _, name in _members(fragment, ""))
+    return ModuleName("_".join(words).lower() if len(path) > 1 else last, title, ports)
 
 
 def _component(fragment: Fragment) -> wiring.Component | None:
@@ -75,14 +74,15 @@ def _members(fragment: Fragment, prefix: str) -> Iterator[tuple[Signal, str]]:
     for path, _, value in component.signature.flatten(component):
         signal = Value.cast(value)
         if isinstance(signal, Signal):
-            yield signal, prefix + "__".join(map(str, path))
+            yield signal, prefix + "_".join(map(str, path))
 
 
 def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDict:
     """The same signals, those that are `wanted` first, under distinct plain names."""
     renamed = SignalDict()
-    for signal, name in sorted(names.items(), key=lambda item: item[0] not in wanted):
-        base = wanted.get(signal, name.partition("$")[0])
+    order = [*(signal for signal in wanted if signal in names), *(signal for signal in names if signal not in wanted)]
+    for signal in order:
+        base = wanted.get(signal, names[signal].partition("$")[0])
         label = next(each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken)
         taken.add(label)
         renamed[signal] = label

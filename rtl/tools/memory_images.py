@@ -1,0 +1,93 @@
+"""Memory contents as files beside the Verilog, read there by $readmemh."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Shape
+from amaranth.hdl._ir import Design
+from amaranth.hdl._mem import MemoryInstance
+
+__all__ = ["MemoryImage", "initialise_memories", "mark_memories", "take_images"]
+
+CONTENTS = re.compile(r"^  cell \$meminit_v2 .*?^  end\n", re.MULTILINE | re.DOTALL)
+MODULE = re.compile(r"^module \\(\S+)\n", re.MULTILINE)
+MEMORY = re.compile(r"^  memory width \d+ size \d+ \\(\S+)\n", re.MULTILINE)
+VERILOG_MEMORY = re.compile(
+    r'(?:^ *\(\* bcsim_image = "(?P<file>.*)" \*\)\n)?'
+    r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+) \[(?P<last>\d+):0\];\n)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryImage:
+    """The words of one memory at power-up.
+
+    module, memory : Amaranth's names of both. width : bits of a word. words : beyond them the memory holds 0.
+    """
+
+    module: str
+    memory: str
+    width: int
+    words: Sequence[int]
+
+    @property
+    def file(self) -> str:
+        """The path of the memory below the top module, joined by underscores."""
+        return "_".join([*self.module.split(".")[1:], self.memory]) + ".mem"
+
+    @property
+    def text(self) -> str:
+        digits = (self.width + 3) // 4
+        return "".join(f"{word:0{digits}x}\n" for word in self.words)
+
+
+def take_images(design: Design) -> list[MemoryImage]:
+    """The contents of every memory that is not all zeros, taken out of the design.
+
+    In a netlist every bit of a memory is an object of its own: seconds for a network that files hold in no time.
+    """
+    images = []
+    for fragment, info in design.fragments.items():
+        if isinstance(fragment, MemoryInstance):
+            data = fragment._data
+            width = Shape.cast(data.shape).width
+            image = MemoryImage(".".join(info.name[:-1]), info.name[-1], width, data._init._raw)
+            data._init._raw = ()
+            if any(image.words):
+                images.append(image)
+    return images
+
+
+def mark_memories(rtlil: str, images: Sequence[MemoryImage]) -> str:
+    """RTLIL in which memories with an image have an attribute that names its file."""
+    files = {(image.module, image.memory): image.file for image in images}
+    parts = MODULE.split(CONTENTS.sub("", rtlil))
+    marked = [parts[0]]
+    for module, body in zip(parts[1::2], parts[2::2], strict=True):
+        marked.append(f"module \\{module}\n{_mark(body, module, files)}")
+    return "".join(marked)
+
+
+def _mark(body: str, module: str, files: Mapping[tuple[str, str], str]) -> str:
+    def mark(memory: re.Match[str]) -> str:
+        file = files.get((module, memory[1]))
+        return f'  attribute \\bcsim_image "{file}"\n{memory[0]}' if file else memory[0]
+
+    return MEMORY.sub(mark, body)
+
+
+def initialise_memories(verilog: str) -> str:
+    """Verilog whose marked memories are read from their files, and whose other memories start as zeros."""
+    return VERILOG_MEMORY.sub(_initialise, verilog)
+
+
+def _initialise(memory: re.Match[str]) -> str:
+    name, last = memory["name"], int(memory["last"])
+    if memory["file"]:
+        return f'{memory["declaration"]}  initial $readmemh("{memory["file"]}", {name});\n'
+    loop = f"for (word = 0; word <= {last}; word = word + 1) {name}[word] = 0;"
+    return f"{memory['declaration']}  initial begin : zero_{name}\n    integer word;\n    {loop}\n  end\n"

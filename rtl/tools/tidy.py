@@ -1,0 +1,45 @@
+"""Tidying of RTLIL text, Yosys' own format, before it becomes Verilog."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+__all__ = ["drop_unread", "name_next_states", "order_ports"]
+
+NAME = re.compile(r"[\\$]\S+")
+ALIAS = re.compile(r"^connect ([\\$]\S+) [^\n]*\n", re.MULTILINE)
+OPERATOR = re.compile(r"^  cell \$\w+ [^\n]*\n(?:    [^\n]*\n)*    connect \\Y (\$\S+)\n  end\n", re.MULTILINE)
+WIRE = re.compile(r"(?:^  attribute [^\n]*\n)*^  wire width \d+ (?:signed )?([\\$]\S+)\n", re.MULTILINE)
+PORT = re.compile(r"(input|output) \d+ (?= *(?:signed )?\\(\S+)$)", re.MULTILINE)
+FLIP_FLOP = re.compile(
+    r"^  cell \$dff .*\n(?:    parameter .*\n)*    connect \\D (\$\d+)(?: \[\d+:?\d*\])?\n    connect \\CLK .*\n    connect \\Q \\(\S+)\n",
+    re.MULTILINE,
+)
+
+
+def drop_unread(body: str) -> str:
+    """A module's body without the wires that nothing reads, and the connections and operators that drive them."""
+    while True:
+        uses = Counter(NAME.findall(body))
+        unread = {name for name in [*ALIAS.findall(body), *OPERATOR.findall(body)] if uses[name] == 2}
+        if not unread:
+            return body
+        for driver in (ALIAS, OPERATOR, WIRE):
+            body = driver.sub(lambda found: "" if found[1] in unread else found[0], body)
+
+
+def order_ports(body: str, order: Sequence[str]) -> str:
+    """A module's body with its ports numbered: clock, reset, those of `order`, then the others by name."""
+    first = {name: rank for rank, name in enumerate(["clk", "rst", *order])}
+    names = sorted((port[2] for port in PORT.finditer(body)), key=lambda name: (first.get(name, len(first)), name))
+    rank = {name: index for index, name in enumerate(names, 1)}
+    return PORT.sub(lambda port: f"{port[1]} {rank[port[2]]} ", body)
+
+
+def name_next_states(body: str) -> str:
+    """A module's body in which the value that a register takes next is called after the register."""
+    taken = set(NAME.findall(body))
+    names = {d: f"\\{q}_next" for d, q in FLIP_FLOP.findall(body) if f"\\{q}_next" not in taken}
+    return NAME.sub(lambda name: names.get(name[0], name[0]), body)

@@ -1,0 +1,100 @@
+"""Verilog of an Amaranth component that people can read.
+
+Documented names, equal modules once, no aliases, memory contents in files beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from amaranth.back import rtlil
+from amaranth.hdl import Fragment, Value
+from amaranth.hdl._ir import Design, PortDirection
+from amaranth.lib import wiring
+
+from bcsim.rtl.tools.memory_images import initialise_memories, mark_memories, take_images
+from bcsim.rtl.tools.merge import merge_modules
+from bcsim.rtl.tools.naming import module_names, rename_signals
+from bcsim.rtl.tools.yosys import run_yosys
+
+__all__ = ["Port", "Verilog", "to_verilog"]
+
+SCRIPT = """\
+read_rtlil design.il
+proc -nomux -norom
+memory_collect
+write_verilog design.v
+"""
+ATTRIBUTE = re.compile(r"^ *\(\*.*\*\)\n", re.MULTILINE)
+REPEATED = re.compile(r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE)
+START = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
+MODULE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the top module: direction is `input` or `output`, width in bits."""
+
+    name: str
+    direction: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verilog:
+    """text : the modules, top first. images : the text of each memory's $readmemh file, by its name."""
+
+    text: str
+    images: Mapping[str, str]
+    ports: tuple[Port, ...]
+
+
+def to_verilog(component: wiring.Component, name: str) -> Verilog:
+    """Verilog of a component, elaborated here, as module `name` with clock `clk` and synchronous reset `rst`.
+
+    Raises BcsimError where Yosys is missing or fails.
+    """
+    design = _design(component, name)
+    rename_signals(design)
+    images = take_images(design)
+    text, _ = rtlil.convert_fragment(design, emit_src=False)
+    names = module_names(design)
+    merged, renamed = merge_modules(mark_memories(text, images), names)
+    titles = {new: names[old].title for old, new in renamed.items()}
+    ports = tuple(Port(label, direction.value, len(signal)) for label, signal, direction in design.ports)
+    return Verilog(
+        text=_finish(_write_verilog(merged), titles),
+        images={image.file: image.text for image in images},
+        ports=ports,
+    )
+
+
+def _design(component: wiring.Component, name: str) -> Design:
+    ports = {}
+    for path, member, value in component.signature.flatten(component):
+        direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
+        ports["_".join(map(str, path))] = (Value.cast(value), direction)
+    return Fragment.get(component, None).prepare(ports=ports, hierarchy=(name,))
+
+
+def _write_verilog(text: str) -> str:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "design.il").write_text(text)
+        run_yosys(SCRIPT, cwd=Path(folder))
+        return (Path(folder) / "design.v").read_text()
+
+
+def _finish(verilog: str, titles: Mapping[str, str]) -> str:
+    """Initial contents for the memories, a comment for every module, and none of Yosys' attributes."""
+    plain = REPEATED.sub(r"\1", ATTRIBUTE.sub("", initialise_memories(verilog)))
+    plain = START.sub("start", plain)
+
+    def title(module: re.Match[str]) -> str:
+        text = titles.get(module[1].lstrip("\\"), "")
+        return f"// {text}\n{module[0]}" if text else module[0]
+
+    return MODULE.sub(title, plain.partition("\n")[2].lstrip("\n"))
