@@ -15,12 +15,18 @@ from bcsim.data.download import SOURCES, fetch
 from bcsim.data.formats import Bytes, Labels, find_packed, read_cifar, read_idx, read_mat
 from bcsim.errors import BcsimError
 
-__all__ = ["NAMES", "load_folder", "load_named"]
+__all__ = ["NAMES", "RAW", "load_folder", "load_named"]
 
 Images: TypeAlias = tuple[Bytes, Labels]
 Reader: TypeAlias = Callable[[Path, Split], Images | None]
 
-BYTE = 255
+RAW: Mapping[str, tuple[int, int]] = {
+    "digits": (5, 16),
+    "mnist": (8, 255),
+    "cifar10": (8, 255),
+    "svhn": (8, 255),
+}
+"""Bits and greatest value of the raw levels."""
 
 
 def _digits(split: Split) -> Dataset:
@@ -34,7 +40,7 @@ def _digits(split: Split) -> Dataset:
     bunch = load_digits()
     parts = dict(zip(("train", "validation", "test"), digits_split(len(bunch.target)), strict=True))
     x, y = bunch.images.astype(np.uint8)[parts[split]], bunch.target.astype(np.int64)[parts[split]]
-    return Dataset("digits", x, y, bits=5, full=16, note="UCI hand-written digits, CC BY 4.0")
+    return Dataset("digits", x, y, *RAW["digits"], note="UCI hand-written digits, CC BY 4.0")
 
 
 def _cut(images: Images, split: Split, validation: int) -> Images:
@@ -85,7 +91,7 @@ def load_folder(folder: Path, split: Split, name: str | None = None) -> Dataset 
     """The first data set whose files of `split` lie in `folder`, or None; `name` accepts that one alone."""
     for known in READERS if name is None else (name,):
         if (images := READERS[known](folder, split)) is not None:
-            return Dataset(name or str(folder), *images, bits=8, full=BYTE, note=_note(folder, split))
+            return Dataset(name or str(folder), *images, *RAW[known], note=_note(folder, split))
     return None
 
 
