@@ -16,20 +16,20 @@ from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.machine import Machine
 from bcsim.timing import tree_levels
+from bcsim.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
 
 __all__ = [
     "MULTIPLIERS",
-    "Access",
     "Action",
     "LayerCounts",
     "NetworkCounts",
-    "count_io",
     "count_mapping",
+    "count_stream_bits",
     "multiplications",
 ]
 
 MULTIPLIERS = ("multiplier", "float_multiplier")
-SCORE_BITS = 32
+SCORE_WORD_BITS = 32
 """Width of a word of the output stream."""
 
 
@@ -47,36 +47,26 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Bits that one image moves in and out of a memory of `capacity_bits` in all (0: not on the chip)."""
-
-    memory: str
-    capacity_bits: int
-    bits_read: int
-    bits_written: int
-
-
-@dataclass(frozen=True, slots=True)
 class LayerCounts:
     """Counts of one layer and image.
 
     operations : what the layer's arithmetic asks for, without padding: accumulate O*I*B, lane_match O*I*B*D,
         requantise O, compare_subtract O*Q, and multiply.
-    actions, accesses : what the hardware does for it, with padding.
+    actions, traffic : what the hardware does for it, with padding.
     """
 
     name: str
     operations: collections.abc.Mapping[str, int]
     actions: tuple[Action, ...]
-    accesses: tuple[Access, ...]
+    traffic: Traffic
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkCounts:
-    """Counts of a whole network and one image; `io` is the streams of pixels and scores."""
+    """Counts of a whole network and one image; stream_bits: of pixels and scores, to and from outside."""
 
     layers: tuple[LayerCounts, ...]
-    io: Access
+    stream_bits: int
 
     @property
     def operations(self) -> dict[str, int]:
@@ -97,15 +87,9 @@ class NetworkCounts:
         return total
 
     @property
-    def memory(self) -> dict[str, dict[str, int]]:
-        """Bits read and written per image by memory, and the memory's capacity."""
-        total: dict[str, dict[str, int]] = {}
-        for access in (*chain.from_iterable(layer.accesses for layer in self.layers), self.io):
-            entry = total.setdefault(access.memory, {"capacity_bits": 0, "bits_read": 0, "bits_written": 0})
-            entry["capacity_bits"] = access.capacity_bits
-            entry["bits_read"] += access.bits_read
-            entry["bits_written"] += access.bits_written
-        return total
+    def memory(self) -> dict[str, MemoryTraffic]:
+        """Traffic of the memories on the chip."""
+        return add_traffic(layer.traffic for layer in self.layers)
 
 
 def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
@@ -167,33 +151,12 @@ def _requantiser_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
     ]
 
 
-def _accesses(nest: LayerMapping, machine: Machine, loaded: bool) -> tuple[Access, ...]:
-    """Words of a layer times their widths; `loaded`: the layer's source was written by the input loader.
-
-    Activations: one word of N*p bits a step is read; a round writes R*p bits for each digit of the target.
-    Weights: one word of N*M bits for each tile, plane and chunk. Parameters: one word a channel, Q of them
-    where thresholds are searched.
-    """
-    word, parameter = machine.lanes * machine.digit, machine.remainder_bits + machine.divisor_bits
-    channels = nest.rounds * machine.requantisers
-    written = 0 if nest.scores else channels * nest.target_digits * machine.digit
-    if loaded:
-        written += nest.chunks * nest.digits * word
-    searched = nest.layer.target.bits if isinstance(nest.layer.requantiser, Search) else 1
-    depths = machine.activation_words, machine.weight_words, machine.requantisers * machine.parameter_words
-    return (
-        Access("activation", depths[0] * word, nest.tiles * nest.steps_per_tile * word, written),
-        Access("weight", depths[1] * machine.slots, nest.weight_words * machine.slots, 0),
-        Access("parameter", depths[2] * parameter, channels * searched * parameter, 0),
-    )
-
-
 def multiplications(actions: Iterable[Action]) -> int:
     """How many of the actions are a multiplier's."""
     return sum(action.count for action in actions if action.kind in MULTIPLIERS)
 
 
-def _count_layer(nest: LayerMapping, machine: Machine, first: bool) -> LayerCounts:
+def _count_layer(nest: LayerMapping, machine: Machine) -> LayerCounts:
     layer = nest.layer
     actions = (*_array_actions(nest, machine), *_requantiser_actions(nest, machine))
     weights = layer.outputs * layer.inputs * len(layer.planes)
@@ -204,16 +167,16 @@ def _count_layer(nest: LayerMapping, machine: Machine, first: bool) -> LayerCoun
         "requantise": layer.outputs,
         "compare_subtract": layer.outputs * layer.target.bits,
     }
-    return LayerCounts(layer.name, operations, actions, _accesses(nest, machine, first))
+    return LayerCounts(layer.name, operations, actions, layer_traffic(nest, machine))
 
 
-def count_io(mapping: Mapping) -> Access:
+def count_stream_bits(mapping: Mapping) -> int:
     """Stream bits of an image: whole input words of bytes; 32 bits a class score and 32 for the class."""
     received = mapping.beats * mapping.machine.input_bytes * 8
-    return Access("io", 0, received, (mapping.program.classes + 1) * SCORE_BITS)
+    return received + (mapping.program.classes + 1) * SCORE_WORD_BITS
 
 
 def count_mapping(mapping: Mapping) -> NetworkCounts:
     """Counts of a mapped program, per image."""
-    layers = tuple(_count_layer(nest, mapping.machine, i == 0) for i, nest in enumerate(mapping.layers))
-    return NetworkCounts(layers, count_io(mapping))
+    layers = tuple(_count_layer(nest, mapping.machine) for nest in mapping.layers)
+    return NetworkCounts(layers, count_stream_bits(mapping))

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.data.dataset import Dataset
 from bcsim.errors import BcsimError
 
-__all__ = ["InputReading", "reading_from_metadata", "reading_from_text"]
+__all__ = ["InputReading", "program_input", "program_reading", "reading_from_metadata", "reading_from_text"]
+
+BINARY_KEY, BINARY_VALUE = "bcsim.input", "sign"
+"""Metadata of a program whose network sees the sign of its pixels."""
 
 BIPOLAR = Encoding(1, Fraction(2), Fraction(-1))
 
@@ -42,13 +46,19 @@ class InputReading:
             return BIPOLAR.decode(self._bits()[levels])
         return self.pixel.decode(levels)
 
+    def inputs(self, data: Dataset, features: int) -> NDArray[np.float64]:
+        """The network's float input (n, features): of float data itself, of raw levels what they mean."""
+        x = data.flat(features)
+        return x.astype(np.float64) if data.is_float else self.floats(x)
+
     def attach(self, program: Program) -> Program:
         """The program lowered with `lowered`, made to take raw levels."""
         if not self.binary:
             return program
         inner = program.input
         table = inner.encode_levels(self._bits()).astype(np.int64)
-        return replace(program, input=InputCoding(self.pixel, inner.stream, table))
+        metadata = {**program.metadata, BINARY_KEY: BINARY_VALUE}
+        return replace(program, input=InputCoding(self.pixel, inner.stream, table), metadata=metadata)
 
 
 def _unit(bits: int, full: int) -> InputReading:
@@ -110,3 +120,19 @@ def reading_from_metadata(metadata: Mapping[str, str], bits: int) -> InputReadin
     """The reading that a model's bcsim.input_scale and bcsim.input_offset give, None where it has neither."""
     scale, offset = metadata.get("bcsim.input_scale"), metadata.get("bcsim.input_offset", "0")
     return None if scale is None else _affine("Metadata bcsim.input", scale, offset, bits)
+
+
+def program_reading(program: Program) -> InputReading:
+    """The reading that a program was compiled with."""
+    return InputReading(program.input.pixel, program.metadata.get(BINARY_KEY) == BINARY_VALUE)
+
+
+def program_input(program: Program, data: Dataset) -> NDArray[np.uint16]:
+    """The program's input q (n, inputs) for a data set; raises BcsimError for levels it has no encoding for."""
+    x = data.flat(program.inputs)
+    if data.is_float:
+        return program.input.encode(x)
+    top = program.input.pixel.levels - 1
+    if x.max() > top:
+        raise BcsimError(f"Data set {data.name} has levels up to {x.max()}, and the program takes 0 to {top}")
+    return program.input.encode_levels(x.astype(np.int64))

@@ -12,8 +12,9 @@ from math import exp, fsum, log
 from pathlib import Path
 from typing import Any
 
-from bcsim.counts import Access, Action, LayerCounts, NetworkCounts
+from bcsim.counts import Action, LayerCounts, NetworkCounts
 from bcsim.errors import BcsimError
+from bcsim.traffic import MEMORIES, MemoryTraffic
 
 __all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table"]
 
@@ -26,9 +27,7 @@ PARTS = (
     "multipliers",
     "requantiser",
     "registers",
-    "activation_memory",
-    "weight_memory",
-    "parameter_memory",
+    *(f"{memory}_memory" for memory in MEMORIES),
     "io",
 )
 
@@ -78,13 +77,19 @@ class EnergyTable:
         """pJ of all of an action's counts."""
         return self.curves[action.kind].at(action.bits) * action.count
 
-    def access_pj(self, access: Access) -> float:
-        """pJ of an access's bits, read and written alike; a memory not on the chip is DRAM."""
-        if access.capacity_bits:
-            word = self.curves["sram"].at(access.capacity_bits / 8)
-        else:
-            word = self.curves["dram"].at(ACCESS_BITS)
-        return word * (access.bits_read + access.bits_written) / ACCESS_BITS
+    def traffic_pj(self, traffic: MemoryTraffic) -> float:
+        """pJ of what an image reads from and writes to a memory on the chip.
+
+        A memory wider than the 64-bit access that the figures are for is as many such memories side by side,
+        so what a bit costs depends on the depth.
+        """
+        bank_bytes = traffic.words * min(traffic.word_bits, ACCESS_BITS) / 8
+        access = self.curves["sram"].at(bank_bytes)
+        return access * (traffic.bits_read + traffic.bits_written) / ACCESS_BITS
+
+    def stream_pj(self, bits: int) -> float:
+        """pJ of bits that come from or go to DRAM."""
+        return self.curves["dram"].at(ACCESS_BITS) * bits / ACCESS_BITS
 
 
 def load_table(name_or_path: str) -> EnergyTable:
@@ -156,12 +161,12 @@ def _layer_energy(layer: LayerCounts, table: EnergyTable) -> dict[str, float]:
     terms: dict[str, list[float]] = {}
     for action in layer.actions:
         terms.setdefault(action.part, []).append(table.action_pj(action))
-    for access in layer.accesses:
-        terms.setdefault(f"{access.memory}_memory", []).append(table.access_pj(access))
+    for memory, traffic in layer.traffic.items():
+        terms[f"{memory}_memory"] = [table.traffic_pj(traffic)]
     return {part: fsum(values) for part, values in terms.items()}
 
 
 def energy_of(counts: NetworkCounts, table: EnergyTable) -> Energy:
     """Energy of the counted network with `table`, per image."""
     layers = tuple(_layer_energy(layer, table) for layer in counts.layers)
-    return Energy(table.name, layers, table.access_pj(counts.io))
+    return Energy(table.name, layers, table.stream_pj(counts.stream_bits))

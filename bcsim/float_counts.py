@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Layer
-from bcsim.counts import Access, Action, LayerCounts, NetworkCounts, count_io, multiplications
+from bcsim.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
 from bcsim.machine import Machine
+from bcsim.traffic import MemoryTraffic, Traffic, layer_traffic
 
 __all__ = ["FLOAT32", "INT8", "Arithmetic", "count_macs"]
 
@@ -42,28 +43,38 @@ def _actions(layer: Layer, arithmetic: Arithmetic) -> tuple[Action, ...]:
     )
 
 
-def _accesses(nest: LayerMapping, machine: Machine, bits: int, first: bool) -> tuple[Access, ...]:
+def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
     """The machine's own loop nest over values, weights and parameter pairs that are each `bits` wide.
 
     Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits.
     """
+    own = layer_traffic(nest, machine)
     channels = nest.rounds * machine.requantisers
-    chunk, steps = machine.lanes * bits, nest.tiles * nest.chunks
     values = machine.activation_words * machine.digit // machine.activation_bits
-    written = channels * bits * (not nest.scores) + nest.chunks * chunk * first
-    pairs = machine.requantisers * machine.parameter_words * 2 * bits
-    weights = machine.weight_words * machine.slots * bits
-    return (
-        Access("activation", values * chunk, steps * chunk, written),
-        Access("weight", weights, steps * machine.slots * bits, 0),
-        Access("parameter", pairs, channels * 2 * bits, 0),
-    )
+    return {
+        "activation": _memory(
+            values, machine.lanes * bits, nest.tiles * nest.chunks, _written(nest, machine)
+        ),
+        "weight": _memory(machine.weight_words, machine.slots * bits, nest.weight_words // nest.planes, 0),
+        "parameter": _memory(own["parameter"].words, 2 * bits, channels, 0),
+        "output": own["output"],
+    }
 
 
-def _count_layer(nest: LayerMapping, machine: Machine, arithmetic: Arithmetic, first: bool) -> LayerCounts:
+def _written(nest: LayerMapping, machine: Machine) -> int:
+    """Words of activations that the layer writes, and those of the image in the first layer."""
+    loaded = nest.chunks if nest.first_weight == 0 else 0
+    return loaded + (0 if nest.scores else -(-nest.layer.outputs // machine.lanes))
+
+
+def _memory(words: int, word_bits: int, read: int, written: int) -> MemoryTraffic:
+    return MemoryTraffic(words, word_bits, read, read * word_bits, written, written * word_bits)
+
+
+def _count_layer(nest: LayerMapping, machine: Machine, arithmetic: Arithmetic) -> LayerCounts:
     actions = _actions(nest.layer, arithmetic)
     operations = {"multiply": multiplications(actions), "mac": nest.layer.inputs * nest.layer.outputs}
-    return LayerCounts(nest.layer.name, operations, actions, _accesses(nest, machine, arithmetic.bits, first))
+    return LayerCounts(nest.layer.name, operations, actions, _traffic(nest, machine, arithmetic.bits))
 
 
 def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
@@ -71,7 +82,5 @@ def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
 
     The streams are the machine's own: the same pixels come in, the same scores go out.
     """
-    layers = tuple(
-        _count_layer(nest, mapping.machine, arithmetic, i == 0) for i, nest in enumerate(mapping.layers)
-    )
-    return NetworkCounts(layers, count_io(mapping))
+    layers = tuple(_count_layer(nest, mapping.machine, arithmetic) for nest in mapping.layers)
+    return NetworkCounts(layers, count_stream_bits(mapping))

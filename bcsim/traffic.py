@@ -1,21 +1,28 @@
-"""Memory traffic of one image: words and bits read and written, memory by memory."""
+"""Memory traffic of one image: words and bits read and written, memory by memory, layer by layer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.machine import Machine
 
-__all__ = ["MemoryTraffic", "memory_traffic"]
+__all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic"]
 
+MEMORIES = ("activation", "weight", "parameter", "output")
 SCORE_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryTraffic:
-    """One memory: its size and what one image reads and writes. A partly written word counts as a word."""
+    """One kind of memory: its size and what one image reads and writes. A partly written word counts as a word.
+
+    words, word_bits : depth and width of each of its `memories`.
+    """
 
     words: int
     word_bits: int
@@ -23,46 +30,73 @@ class MemoryTraffic:
     bits_read: int
     words_written: int
     bits_written: int
+    memories: int = 1
 
     @property
     def size_bits(self) -> int:
-        return self.words * self.word_bits
+        return self.memories * self.words * self.word_bits
+
+
+Traffic: TypeAlias = MappingType[str, MemoryTraffic]
 
 
 def memory_traffic(mapping: Mapping) -> dict[str, MemoryTraffic]:
     """Traffic of the activation, weight, parameter and output memories, per image.
 
     A weight word is read once for all digits of a chunk; a parameter word once a round, in a search once a bit.
-    The parameter memories, one for each requantiser, count as one.
+    The parameter memories, one for each requantiser, are counted together.
     """
-    machine, layers = mapping.machine, mapping.layers
+    return add_traffic(layer_traffic(nest, mapping.machine) for nest in mapping.layers)
+
+
+def add_traffic(parts: Iterable[Traffic]) -> dict[str, MemoryTraffic]:
+    """The traffic of several layers together."""
+    total: dict[str, MemoryTraffic] = {}
+    for part in parts:
+        for name, more in part.items():
+            total[name] = _add(total[name], more) if name in total else more
+    return total
+
+
+def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
+    return replace(
+        a,
+        words_read=a.words_read + b.words_read,
+        bits_read=a.bits_read + b.bits_read,
+        words_written=a.words_written + b.words_written,
+        bits_written=a.bits_written + b.bits_written,
+    )
+
+
+def layer_traffic(nest: LayerMapping, machine: Machine) -> dict[str, MemoryTraffic]:
+    """Traffic that one layer causes; loading the image belongs to the first layer."""
+    parameter_reads = nest.rounds * (nest.layer.target.bits if _searches(nest) else 1)
     return {
-        "activation": _activation(mapping),
-        "weight": _read_only(machine.weight_words, machine.slots, sum(nest.weight_words for nest in layers)),
+        "activation": _activation(nest, machine),
+        "weight": _read_only(machine.weight_words, machine.slots, nest.weight_words),
         "parameter": _read_only(
-            machine.parameter_words * machine.requantisers,
+            machine.parameter_words,
             machine.remainder_bits + machine.divisor_bits,
-            sum(_parameter_reads(nest) for nest in layers) * machine.requantisers,
+            parameter_reads * machine.requantisers,
+            machine.requantisers,
         ),
-        "output": _output(layers[-1], machine),
+        "output": _output(nest, machine),
     }
 
 
-def _read_only(words: int, word_bits: int, read: int) -> MemoryTraffic:
-    return MemoryTraffic(words, word_bits, read, read * word_bits, 0, 0)
+def _searches(nest: LayerMapping) -> bool:
+    return isinstance(nest.layer.requantiser, Search)
 
 
-def _parameter_reads(nest: LayerMapping) -> int:
-    search = isinstance(nest.layer.requantiser, Search)
-    return nest.rounds * (nest.layer.target.bits if search else 1)
+def _read_only(words: int, word_bits: int, read: int, memories: int = 1) -> MemoryTraffic:
+    return MemoryTraffic(words, word_bits, read, read * word_bits, 0, 0, memories)
 
 
-def _activation(mapping: Mapping) -> MemoryTraffic:
-    machine, first = mapping.machine, mapping.layers[0]
+def _activation(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
     word_bits = machine.lanes * machine.digit
-    read = sum(nest.tiles * nest.steps_per_tile for nest in mapping.layers)
-    loaded = first.chunks * first.digits
-    drained = sum(nest.rounds * nest.target_digits for nest in mapping.layers if not nest.scores)
+    read = nest.tiles * nest.steps_per_tile
+    loaded = nest.chunks * nest.digits if nest.first_weight == 0 else 0
+    drained = 0 if nest.scores else nest.rounds * nest.target_digits
     return MemoryTraffic(
         words=machine.activation_words,
         word_bits=word_bits,
@@ -73,8 +107,8 @@ def _activation(mapping: Mapping) -> MemoryTraffic:
     )
 
 
-def _output(scores: LayerMapping, machine: Machine) -> MemoryTraffic:
+def _output(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
     word_bits = machine.requantisers * SCORE_BITS
     words = -(-machine.outputs // machine.requantisers)
-    read = scores.layer.outputs
-    return MemoryTraffic(words, word_bits, read, read * word_bits, scores.rounds, scores.rounds * word_bits)
+    read, written = (nest.layer.outputs, nest.rounds) if nest.scores else (0, 0)
+    return MemoryTraffic(words, word_bits, read, read * word_bits, written, written * word_bits)

@@ -1,0 +1,89 @@
+"""The Python interface: load a network, compile it, simulate the program.
+
+model = bcsim.load("network.onnx")
+program = bcsim.compile(model, bits=[8, 4, 4, 4], calibration="mnist")
+result = bcsim.simulate(program, "mnist", machine="medium", reference=model)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from bcsim.compiler.calibrate import RangeMethod
+from bcsim.compiler.lower import lower
+from bcsim.compiler.program import Program
+from bcsim.data import Dataset, load_dataset
+from bcsim.data.named import RAW
+from bcsim.encodings import InputReading, reading_from_metadata, reading_from_text
+from bcsim.errors import BcsimError
+from bcsim.model import Model, load
+from bcsim.simulation import simulate
+
+__all__ = ["compile", "load", "simulate"]
+
+CALIBRATION_IMAGES = 1000
+
+
+def compile(
+    model: Model,
+    *,
+    bits: int | Sequence[int] | None = None,
+    calibration: str | Dataset | None = None,
+    input: str | None = None,
+    range_method: RangeMethod = "percentile",
+    percentile: float = 99.9,
+) -> Program:
+    """The integer program of a float network.
+
+    bits : of every hidden activation, 1 to 8; or of each linear layer's input, the network's own first. By
+        default 8, and what the network's own quantisers say.
+    calibration : images that give float activations their ranges: a data set, or what `load_dataset` takes (its
+        training split, the first 1,000). By default the training split of the data set the file names.
+    input : how raw levels become the float input: unit, centred, sign, raw or SCALE,OFFSET; by default what the
+        file's metadata say, else unit.
+    range_method, percentile : see bcsim.compiler.calibrate.Ranging.
+
+    Raises BcsimError where the network cannot be lowered, `bits` do not fit, or calibration images are missing.
+    """
+    if model.graph is None:
+        raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
+    images, missing = _calibration_images(model, calibration)
+    reading = _reading(model, images, input)
+    try:
+        program = lower(
+            model.graph,
+            pixel=reading.lowered,
+            bits=[bits] if isinstance(bits, int) else bits,
+            calibration=None if images is None else reading.inputs(images, prod(model.graph.input_shape)),
+            range_method=range_method,
+            percentile=percentile,
+        )
+    except BcsimError as error:
+        raise (BcsimError(f"{error}; {missing}") if missing else error) from error
+    return reading.attach(replace(program, name=model.name))
+
+
+def _calibration_images(model: Model, calibration: str | Dataset | None) -> tuple[Dataset | None, str]:
+    """The images to calibrate on, else None and why there are none."""
+    if isinstance(calibration, Dataset):
+        return calibration, ""
+    name = calibration or model.dataset
+    if name is None:
+        return None, "give calibration images (--calibrate NAME or FILE), since the file names no data set"
+    try:
+        return load_dataset(name, "train", CALIBRATION_IMAGES), ""
+    except BcsimError as error:
+        if calibration is not None:
+            raise
+        return None, str(error)
+
+
+def _reading(model: Model, images: Dataset | None, text: str | None) -> InputReading:
+    """The meaning of raw levels: the user's, else the file's, else unit."""
+    known = RAW.get(model.dataset or "", RAW["mnist"])
+    bits, full = known if images is None or images.is_float else (images.bits, images.full)
+    if text is not None:
+        return reading_from_text(text, bits, full)
+    return reading_from_metadata(model.metadata, bits) or reading_from_text("unit", bits, full)

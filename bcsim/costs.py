@@ -1,0 +1,108 @@
+"""What one image costs on a machine: cycles by cause, energy beside arrays with multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.program import Program
+from bcsim.counts import NetworkCounts
+from bcsim.energy import TABLES, Energy, EnergyTable, energy_of, load_table
+from bcsim.errors import BcsimError
+from bcsim.float_counts import FLOAT32, INT8, count_macs
+from bcsim.machine import RANGES, Machine
+from bcsim.results import Cycles, EnergyReport
+from bcsim.schedule import schedule_images
+from bcsim.simulator import MachineRun
+from bcsim.slots import LayerSlots, count_slots
+
+__all__ = ["cycles_of", "energy_report", "enlarged", "steady_layers"]
+
+WARM_UP = 5
+"""Images after which the interval between images no longer changes."""
+
+GROWN = ("activation_words", "weight_words", "parameter_words", "layers", "outputs", "fraction_bits")
+
+
+def cycles_of(run: MachineRun) -> Cycles:
+    """The cycles of a run, its steady interval by cause."""
+    stalls = {cause: slots for cause, slots in run.steady.items() if cause != "busy"}
+    return Cycles(
+        per_image=run.per_image,
+        latency=run.latency,
+        slots=run.mapping.machine.slots * run.per_image,
+        busy=run.steady["busy"],
+        stalls=stalls,
+        run_images=len(run.classes),
+        run_cycles=run.cycles,
+    )
+
+
+def steady_layers(mapping: Mapping) -> tuple[LayerSlots, ...]:
+    """Lane-cycles by cause of every layer in one image's interval, once images follow each other.
+
+    The difference of a run of one more image and a run: what belongs to starting and ending cancels.
+    """
+    schedules = schedule_images(mapping, WARM_UP + 1)
+    _, longer = count_slots(mapping, schedules)
+    _, shorter = count_slots(mapping, schedules[:-1])
+    layers = []
+    for more, less in zip(longer, shorter, strict=True):
+        slots = {cause: more.slots[cause] - less.slots[cause] for cause in more.slots}
+        layers.append(LayerSlots(more.name, slots, more.cycles - less.cycles))
+    return tuple(layers)
+
+
+def energy_report(counts: NetworkCounts, mapping: Mapping, table: EnergyTable) -> tuple[EnergyReport, Energy]:
+    """Energy of counted images with `table` and, as a range, with every table of the package."""
+    own = energy_of(counts, table)
+    float32 = energy_of(count_macs(mapping, FLOAT32), table)
+    int8 = energy_of(count_macs(mapping, INT8), table)
+    others = {name: energy_of(counts, load_table(name)).total for name in TABLES if name != table.name}
+    report = EnergyReport(
+        table=table.name,
+        technology=table.technology,
+        by_part=own.by_part,
+        total_pj=own.total,
+        float32_by_part=float32.by_part,
+        float32_pj=float32.total,
+        int8_by_part=int8.by_part,
+        int8_pj=int8.total,
+        range_pj={table.name: own.total} | others,
+    )
+    return report, own
+
+
+def enlarged(program: Program, machine: Machine) -> Machine:
+    """The machine itself where the program fits it, else with memories just large enough.
+
+    Raises BcsimError where no memory helps: activations that are too wide, or weights it cannot take.
+    """
+    most = {name: RANGES[name][1] for name in GROWN}
+    mapping = map_program(program, replace(machine, shift_planes=True, **most))  # type: ignore[arg-type]
+    last = mapping.layers[-1]
+    needed = {
+        "activation_words": mapping.activation_words,
+        "weight_words": last.first_weight + last.weight_words,
+        "parameter_words": last.first_parameter + last.rounds * last.parameter_words,
+        "layers": len(mapping.layers),
+        "outputs": program.classes,
+        "fraction_bits": _fraction_bits(program),
+    }
+    sizes = {name: max(value, getattr(machine, name)) for name, value in needed.items()}
+    if sizes == {name: getattr(machine, name) for name in GROWN} and _takes(program, machine):
+        return machine
+    grown = replace(machine, name=f"{machine.name}, enlarged", **sizes)
+    return grown if _takes(program, grown) else replace(grown, shift_planes=True)
+
+
+def _takes(program: Program, machine: Machine) -> bool:
+    try:
+        map_program(program, machine)
+    except BcsimError:
+        return False
+    return True
+
+
+def _fraction_bits(program: Program) -> int:
+    return max(getattr(layer.requantiser, "fraction_bits", 0) for layer in program.layers)

@@ -1,0 +1,63 @@
+"""How close a program is to its float network: agreement, noise and ranges, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph import Graph
+from bcsim.compiler.program import Encoding, Program
+from bcsim.execute import execute
+from bcsim.results import Histogram
+
+__all__ = ["LayerFidelity", "compare_layers", "fraction_equal", "histogram", "sqnr_db"]
+
+BINS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFidelity:
+    """One layer's noise (None where it has none) and the spread of its float values."""
+
+    sqnr_db: float | None
+    histogram: Histogram
+
+
+def fraction_equal(a: NDArray[np.int64] | None, b: NDArray[np.int64] | None) -> float | None:
+    """The fraction of equal entries of two arrays of the same shape, None where one is missing."""
+    return None if a is None or b is None else float(np.mean(a == b))
+
+
+def sqnr_db(signal: NDArray[np.float64], decoded: NDArray[np.float64]) -> float | None:
+    """10 * log10(sum(signal**2) / sum((decoded - signal)**2)); None where either sum is 0."""
+    power, noise = float(np.sum(signal**2)), float(np.sum((decoded - signal) ** 2))
+    return None if power == 0 or noise == 0 else float(10 * np.log10(power / noise))
+
+
+def histogram(values: NDArray[np.float64], target: Encoding) -> Histogram:
+    """Counts of `values` in equal bins over all of them and all that `target` can mean."""
+    low, high = (float(bound) for bound in target.decode(np.array([0, target.levels - 1])))
+    left, right = min(low, float(values.min())), max(high, float(values.max()))
+    counts, _ = np.histogram(values, bins=BINS, range=(left, right))
+    return Histogram(tuple(counts.tolist()), left, right, low, high)
+
+
+def compare_layers(
+    program: Program, graph: Graph, x: NDArray[np.float64], q: NDArray[np.uint16]
+) -> tuple[LayerFidelity, ...]:
+    """Every layer's output in the program against the float graph's, for images x (n, inputs) and the same as q.
+
+    The float side is the graph in float64 from the input on, so noise of earlier layers is in later ones.
+    """
+    values = evaluate_graph(graph, x)
+    hidden = execute(program, q, keep=True).hidden
+    found = []
+    for layer, levels in zip(program.layers, hidden, strict=True):
+        signal = values[layer.float_output].reshape(len(x), -1)
+        found.append(
+            LayerFidelity(sqnr_db(signal, layer.target.decode(levels)), histogram(signal, layer.target))
+        )
+    return tuple(found)

@@ -1,0 +1,60 @@
+"""A network as the user hands it over: an ONNX file of floats, or a program that `bcsim compile` stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from bcsim.compiler.graph import Graph
+from bcsim.compiler.program import Program
+
+__all__ = ["BUNDLED", "Model", "load"]
+
+BUNDLED = ("digits", "mnist-mlp")
+"""Networks in the package; the first is what `bcsim run` runs when no network is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded file: either `graph` (a float network, to be compiled) or `program` (already compiled) is set."""
+
+    name: str
+    path: Path
+    graph: Graph | None = None
+    program: Program | None = None
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The file's own key-value pairs."""
+        source = self.graph or self.program
+        return source.metadata if source else {}
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set that the file says it was trained for."""
+        return self.metadata.get("bcsim.dataset")
+
+
+def load(path: str | Path) -> Model:
+    """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp).
+
+    Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
+    """
+    from bcsim.compiler.importer import import_onnx
+    from bcsim.compiler.program_onnx import is_program, load_program
+
+    file = locate(path)
+    if is_program(file):
+        program = load_program(file)
+        return Model(program.name, file, program=program)
+    return Model(file.stem, file, graph=import_onnx(file))
+
+
+def locate(path: str | Path) -> Path:
+    """The file at `path`, or of the bundled network of that name."""
+    if str(path) in BUNDLED and not Path(path).exists():
+        with as_file(files("bcsim.models").joinpath(f"{path}.onnx")) as bundled:
+            return bundled
+    return Path(path)

@@ -1,0 +1,186 @@
+"""A program on images and on a machine: scores, accuracy, cycles, counts and energy in one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.mapping import map_program
+from bcsim.compiler.program import Program
+from bcsim.console import track
+from bcsim.costs import cycles_of, energy_report, enlarged, steady_layers
+from bcsim.counts import NetworkCounts, count_mapping
+from bcsim.data import Dataset, load_dataset
+from bcsim.encodings import program_input, program_reading
+from bcsim.energy import TABLES, Energy, load_table
+from bcsim.errors import BcsimError
+from bcsim.execute import execute
+from bcsim.fidelity import LayerFidelity, compare_layers, fraction_equal
+from bcsim.machine import MEDIUM, Machine, parse_machine
+from bcsim.model import Model
+from bcsim.reference import FloatRun, run_float
+from bcsim.results import LayerResult, Result
+from bcsim.simulator import MachineRun, run_machine
+
+__all__ = ["Level", "simulate"]
+
+Level: TypeAlias = Literal["program", "machine"]
+
+FIDELITY_IMAGES = 256
+MACHINE_IMAGES = 16
+"""Images that go through the machine cycle by cycle unless more are asked for."""
+BATCH = 2000
+
+
+def simulate(
+    program: Program,
+    data: str | Dataset,
+    *,
+    machine: str | Machine | None = None,
+    level: Level = "program",
+    images: int | None = None,
+    reference: Model | None = None,
+    energy_table: str = TABLES[0],
+    record: int = 0,
+) -> Result:
+    """Run images through a program and through a machine.
+
+    data : a data set, or what `load_dataset` takes (its test split).
+    machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default "medium", its memories enlarged
+        where the program does not fit them.
+    level : "program" runs every image through the program and a few through the machine, for its cycles;
+        "machine" runs every image through both and holds them equal.
+    images : the first so many; by default all at level program, 16 at level machine.
+    reference : the float network to compare with.
+    energy_table : a table of the package or a TOML file.
+    record : of how many images the machine run keeps every write.
+
+    Raises BcsimError for images that do not fit the program and for machines that the program does not fit.
+    """
+    table = load_table(energy_table)
+    dataset = _dataset(data, images, level)
+    mapping = map_program(program, _machine(program, machine))
+    counts = count_mapping(mapping)
+    energy, by_layer = energy_report(counts, mapping, table)
+    q = program_input(program, dataset)
+    scores = _program_scores(program, q)
+    run = run_machine(mapping, _machine_images(q, level), record=record)
+    _hold_equal(run, scores)
+    floats = _float_run(program, dataset, reference)
+    classes = scores.argmax(axis=1)
+    notes = [note for note in (*program.notes, dataset.note, _machine_note(mapping.machine)) if note]
+    return Result(
+        model=program.name,
+        path=str(reference.path) if reference else "",
+        data=dataset.name,
+        images=len(dataset),
+        level=level,
+        exact=program.exact,
+        engine=floats.engine if floats else None,
+        accuracy_float=fraction_equal(dataset.y, floats.classes) if floats else None,
+        accuracy_program=fraction_equal(dataset.y, classes),
+        agreement=fraction_equal(floats.classes, classes) if floats else None,
+        machine=mapping.machine,
+        cycles=cycles_of(run),
+        operations=counts.operations,
+        unit_bits=counts.bits,
+        memory={name: asdict(traffic) for name, traffic in counts.memory.items()},
+        energy=energy,
+        layers=_layers(program, run, counts, by_layer, _fidelity(program, dataset, reference, q)),
+        notes=tuple(notes),
+        scores_program=program.layers[-1].target.decode(scores),
+        classes_program=classes,
+        scores_float=floats.scores if floats else None,
+        classes_float=floats.classes if floats else None,
+        machine_run=run,
+    )
+
+
+def _dataset(data: str | Dataset, images: int | None, level: Level) -> Dataset:
+    if level not in ("program", "machine"):
+        raise BcsimError(f"Level must be program or machine, not {level!r}")
+    limit = MACHINE_IMAGES if images is None and level == "machine" else images
+    return data.head(limit) if isinstance(data, Dataset) else load_dataset(data, "test", limit)
+
+
+def _machine(program: Program, machine: str | Machine | None) -> Machine:
+    """The user's machine as it is; the default one as large as the program needs."""
+    if isinstance(machine, Machine):
+        return machine
+    return enlarged(program, MEDIUM) if machine is None else parse_machine(machine)
+
+
+def _machine_note(machine: Machine) -> str:
+    if not machine.name.endswith("enlarged"):
+        return ""
+    return "The medium machine is too small for this network: its memories and limits were enlarged to fit."
+
+
+def _program_scores(program: Program, q: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Scores uint16 (n, classes) of all images, batch by batch."""
+    starts = range(0, len(q), BATCH)
+    batches = track(starts, "Program")
+    return np.concatenate([execute(program, q[start : start + BATCH]).scores for start in batches])
+
+
+def _machine_images(q: NDArray[np.uint16], level: Level) -> NDArray[np.uint8]:
+    """What goes through the machine: everything, or as much as tells the cycles."""
+    return (q if level == "machine" else q[:MACHINE_IMAGES]).astype(np.uint8)
+
+
+def _hold_equal(run: MachineRun, scores: NDArray[np.uint16]) -> None:
+    """Raise AssertionError where machine and program differ: a defect of bcsim, never of the user's input."""
+    different = int((run.scores != scores[: len(run.scores)]).any(axis=1).sum())
+    if different:
+        raise AssertionError(f"machine and program differ in {different} of {len(run.scores)} images")
+
+
+def _float_run(program: Program, dataset: Dataset, reference: Model | None) -> FloatRun | None:
+    if reference is None or reference.graph is None:
+        return None
+    x = program_reading(program).inputs(dataset, program.inputs)
+    return run_float(reference.path, reference.graph, x)
+
+
+def _fidelity(
+    program: Program, dataset: Dataset, reference: Model | None, q: NDArray[np.uint16]
+) -> Sequence[LayerFidelity | None]:
+    if reference is None or reference.graph is None:
+        return [None] * len(program.layers)
+    sample = dataset.head(FIDELITY_IMAGES)
+    x = program_reading(program).inputs(sample, program.inputs)
+    return compare_layers(program, reference.graph, x, q[: len(sample)])
+
+
+def _layers(
+    program: Program,
+    run: MachineRun,
+    counts: NetworkCounts,
+    energy: Energy,
+    fidelity: Sequence[LayerFidelity | None],
+) -> tuple[LayerResult, ...]:
+    steady = steady_layers(run.mapping)
+    return tuple(
+        LayerResult(
+            name=layer.name,
+            inputs=layer.inputs,
+            outputs=layer.outputs,
+            planes=len(layer.planes),
+            source_bits=layer.source.bits,
+            target_bits=layer.target.bits,
+            exact=layer.exact,
+            sqnr_db=found.sqnr_db if found else None,
+            cycles=slots.cycles,
+            slots=slots.slots,
+            operations=counted.operations,
+            energy_pj=sum(parts.values()),
+            histogram=found.histogram if found else None,
+        )
+        for layer, found, slots, counted, parts in zip(
+            program.layers, fidelity, steady, counts.layers, energy.layers, strict=True
+        )
+    )
