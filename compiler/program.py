@@ -20,7 +20,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.geometry import Geometry, dense_geometry
+
 __all__ = [
+    "ConvLayer",
     "DenseLayer",
     "Divide",
     "Encoding",
@@ -186,8 +189,36 @@ class DenseLayer:
             total += plane.signs(self.inputs).astype(np.int32) << plane.shift
         return total
 
+    @property
+    def geometry(self) -> Geometry:
+        return dense_geometry(self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvLayer(DenseLayer):
+    """A layer whose matrix is applied at every window of its sources, and whose outputs may be pooled.
+
+    `inputs` is the geometry's window_inputs, `outputs` the output channels. A dense layer behind a convolution is one with
+    a kernel as large as its source; an average pooling one with weights of +1 and as many groups as channels; a
+    residual addition one with several sources, weights of +1 and as many groups as channels.
+
+    windows : the geometry of sources, kernel, padding and pooling.
+    sources : the names of the layers it reads, or "" for the program's input.
+    minimum : bool (O,), outputs whose pooling takes the least q: those whose weights were flipped behind a
+        pooling that stood before a negative gain. None for none.
+    """
+
+    windows: Geometry
+    sources: tuple[str, ...]
+    minimum: NDArray[np.bool_] | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.windows
+
 
 Layer: TypeAlias = DenseLayer
+"""A DenseLayer, which reads the layer before it, or a ConvLayer, which names what it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +242,9 @@ class Program:
 
     @property
     def inputs(self) -> int:
-        return self.layers[0].inputs
+        """Values in one image, whatever their shape."""
+        geometry = self.layers[0].geometry
+        return geometry.height * geometry.width * geometry.channels[0]
 
     @property
     def classes(self) -> int:
