@@ -22,7 +22,17 @@ __all__ = ["SIMULATORS", "SimulatorError", "build", "run"]
 SIMULATORS = ("verilator", "icarus")
 
 # g++ spends minutes optimising what runs once (the constructor, the settling), and little on the rest.
-OPTIMISATION = "OPT_SLOW=-O0 OPT_FAST=-O1 OPT_GLOBAL=-O1"
+OPTIMISATION = "OPT_SLOW=-O0 OPT_FAST=-O1 OPT_GLOBAL=-O0"
+
+# Headers in place of lz4 and zlib, which Verilator's FST writer wants and many machines do not have.
+FST_HEADERS = Path(__file__).with_name("fst")
+
+EMPTY_ARCHIVE = b"!<arch>\n"
+
+WAVES = (
+    *("--trace-fst", "--trace-max-array", "1024", "--trace-max-width", "16384"),
+    *("-CFLAGS", f"-I{FST_HEADERS}", "-LDFLAGS", "-L."),
+)
 
 # What the package's own makefile gets wrong: it names the compilers of the machine that built the package.
 PACKAGE_TOOLS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include"
@@ -95,6 +105,8 @@ def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: boo
         raise SimulatorError(f"Verilator cannot build in {folder}: make needs a path without spaces")
     command, environment, tools = _verilator()
     (folder / "ports.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    for library in ("liblz4.a", "libz.a"):
+        (folder / library).write_bytes(EMPTY_ARCHIVE)
     libraries = cocotb_tools.config.libs_dir
     harness = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     arguments = [
@@ -102,7 +114,7 @@ def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: boo
         *("-Mdir", str(folder), "--timescale", "1ns/1ps", "-j", str(os.cpu_count() or 1), "-Wno-fatal"),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *("-MAKEFLAGS", f"{OPTIMISATION} {tools}"),
-        *(("--trace-fst", "--trace-max-array", "65536", "--trace-max-width", "65536") if waves else ()),
+        *(WAVES if waves else ()),
     ]
     files = [str(folder / "ports.vlt"), *map(str, sources), str(harness)]
     _execute([*command, *arguments, *files], folder / "build.log", environment)

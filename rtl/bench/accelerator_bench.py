@@ -1,0 +1,202 @@
+"""Drives an accelerator with recorded images and compares it with the simulator, cycle for cycle.
+
+Reads vectors.npz from the working folder and leaves result.json there. Cycle 0 is the one in which the first
+input word is accepted. Arrays of vectors.npz, W input words, A writes to the activation memory, Z output words:
+
+    tdata       uint8 (W, bytes of a word)      input words, least significant byte first
+    tkeep       uint8 (W,)                      values in the word
+    tlast       bool (W,)
+    gaps        int64 (W,)     a word is offered this many cycles later than it could be
+    holds       int64 (Z,)     an output word is left waiting for this many cycles
+    write_cycle, write_address                  int64 (A,)
+    write_mask  bool (A, groups of lanes)       the groups that are written
+    write_data  uint8 (A, bytes of a memory word), 0 in the other groups
+    output_cycle, output_data, output_last      int64, int64, bool (Z,)
+    group_bits  int64 ()       bits of an activation word that one bit of the mask stands for
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+PERIOD = 10  # ns; nothing depends on it
+PATIENCE = 1000  # cycles behind the expected end after which the bench gives up
+
+Word = tuple[int, int, bool]  # data, how many bytes count, last
+Write = tuple[int, int, int, int]  # cycle, address, mask of groups, data
+Output = tuple[int, int, bool]  # cycle, data, last
+
+
+@dataclass
+class Recording:
+    """What the accelerator did, in cycles since it accepted the first input word."""
+
+    writes: list[Write] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+
+
+class Source:
+    """Offers input words; word i comes gaps[i] cycles later than it could."""
+
+    def __init__(self, dut: Any, words: Sequence[Word], gaps: Sequence[int]) -> None:
+        self.dut, self.words, self.gaps = dut, words, gaps
+        self.index = 0
+        self.wait = gaps[0]
+
+    def drive(self) -> None:
+        offered = self.index < len(self.words) and self.wait == 0
+        self.dut.s_axis_tvalid.value = int(offered)
+        if offered:
+            data, kept, last = self.words[self.index]
+            self.dut.s_axis_tdata.value = data
+            self.dut.s_axis_tkeep.value = (1 << kept) - 1
+            self.dut.s_axis_tlast.value = int(last)
+
+    def sample(self) -> bool:
+        """Whether a word is accepted in this cycle."""
+        if self.wait:
+            self.wait -= 1
+            return False
+        if self.index == len(self.words) or not self.dut.s_axis_tready.value:
+            return False
+        self.index += 1
+        self.wait = self.gaps[self.index] if self.index < len(self.words) else 0
+        return True
+
+
+class Sink:
+    """Takes output words; word j waits for holds[j] cycles."""
+
+    def __init__(self, dut: Any, holds: Sequence[int]) -> None:
+        self.dut, self.holds = dut, holds
+        self.index = 0
+        self.wait = holds[0]
+
+    def drive(self) -> None:
+        self.dut.m_axis_tready.value = int(self.wait == 0)
+
+    def sample(self) -> tuple[int, bool] | None:
+        """The word that is accepted in this cycle."""
+        if not self.dut.m_axis_tvalid.value:
+            return None
+        if self.wait:
+            self.wait -= 1
+            return None
+        self.index += 1
+        self.wait = self.holds[self.index] if self.index < len(self.holds) else 0
+        return int(self.dut.m_axis_tdata.value), bool(self.dut.m_axis_tlast.value)
+
+
+async def start(dut: Any) -> None:
+    """Start the clock and hold the reset for a few cycles."""
+    for name in ("s_axis_tvalid", "m_axis_tready", "s_axil_awvalid", "s_axil_wvalid", "s_axil_arvalid"):
+        getattr(dut, name).value = 0
+    dut.rst.value = 1
+    Clock(dut.clk, PERIOD, "ns").start(start_high=False)
+    for _ in range(4):
+        await RisingEdge(dut.clk)
+    dut.rst.value = 0
+
+
+async def play(
+    dut: Any, words: Sequence[Word], gaps: Sequence[int], holds: Sequence[int], group_bits: int, cycles: int
+) -> Recording:
+    """Stream `words` in and take as many output words as there are `holds`, which should take `cycles` cycles."""
+    source, sink, recording = Source(dut, words, gaps), Sink(dut, holds), Recording()
+    rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
+    zero = None
+    for now in range(gaps[0] + cycles + PATIENCE):
+        await rising
+        source.drive()
+        sink.drive()
+        await falling
+        accepted = source.sample()
+        if zero is None and accepted:
+            zero = now
+        cycle = now - (zero or 0)
+        write = sample_write(dut, cycle, group_bits)
+        if write:
+            recording.writes.append(write)
+        output = sink.sample()
+        if output:
+            recording.outputs.append((cycle, *output))
+        if sink.index == len(holds):
+            break
+    await rising
+    dut.s_axis_tvalid.value = 0
+    dut.m_axis_tready.value = 0
+    return recording
+
+
+def sample_write(dut: Any, cycle: int, group_bits: int) -> Write | None:
+    """The write to the activation memory in this cycle, with 0 in the groups that are not written."""
+    mask = int(dut.monitor_write_enable.value)
+    if not mask:
+        return None
+    ones, kept = (1 << group_bits) - 1, 0
+    for group in range(mask.bit_length()):
+        kept |= ones << group * group_bits if mask >> group & 1 else 0
+    return cycle, int(dut.monitor_write_address.value), mask, int(dut.monitor_write_data.value) & kept
+
+
+def first_difference(kind: str, expected: Sequence[Any], got: Sequence[Any]) -> dict[str, Any] | None:
+    """The first place where two lists of writes or output words differ."""
+    for index in range(max(len(expected), len(got))):
+        wanted = expected[index] if index < len(expected) else None
+        found = got[index] if index < len(got) else None
+        if wanted != found:
+            return {"kind": kind, "index": index, "expected": wanted, "got": found}
+    return None
+
+
+def expected_recording(vectors: Mapping[str, Any]) -> Recording:
+    """What the simulator recorded."""
+    masks = integers(np.packbits(vectors["write_mask"], axis=1, bitorder="little"))
+    times = (vectors[name].tolist() for name in ("write_cycle", "write_address"))
+    outputs = (vectors[name].tolist() for name in ("output_cycle", "output_data", "output_last"))
+    writes = zip(*times, masks, integers(vectors["write_data"]), strict=True)
+    return Recording(list(writes), list(zip(*outputs, strict=True)))
+
+
+def input_words(vectors: Mapping[str, Any]) -> list[Word]:
+    """The input stream."""
+    return list(
+        zip(integers(vectors["tdata"]), vectors["tkeep"].tolist(), vectors["tlast"].tolist(), strict=True)
+    )
+
+
+def integers(rows: Any) -> list[int]:
+    """The integer in each row of bytes, least significant first."""
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+@cocotb.test()
+async def equals_the_simulator(dut: Any) -> None:
+    """Every write and every output word, in the same cycles."""
+    with np.load("vectors.npz") as file:
+        vectors = dict(file)
+    expected = expected_recording(vectors)
+    await start(dut)
+    words, gaps, holds = input_words(vectors), vectors["gaps"].tolist(), vectors["holds"].tolist()
+    cycles = expected.outputs[-1][0] + 1
+    got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles)
+    difference = first_difference("write", expected.writes, got.writes) or first_difference(
+        "output", expected.outputs, got.outputs
+    )
+    result = {
+        "writes": len(got.writes),
+        "outputs": len(got.outputs),
+        "cycles": got.outputs[-1][0] + 1 if got.outputs else 0,
+        "difference": difference,
+    }
+    Path("result.json").write_text(json.dumps(result))
+    assert difference is None, f"differs from the simulator: {difference}"

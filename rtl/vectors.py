@@ -1,0 +1,64 @@
+"""What a bench needs to compare hardware with a run of the simulator, as arrays (see accelerator_bench.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.machine import Machine
+from bcsim.simulator import MachineRun, Writes
+
+__all__ = ["bench_vectors", "random_pauses"]
+
+
+def bench_vectors(
+    run: MachineRun, q: NDArray[np.uint8], *, gaps: Sequence[int] | None, holds: Sequence[int] | None
+) -> dict[str, NDArray[Any]]:
+    """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded."""
+    tdata, tkeep, tlast = _stream(q, run.mapping.machine.input_bytes)
+    outputs, writes = run.outputs, run.writes
+    return {
+        "tdata": tdata,
+        "tkeep": tkeep,
+        "tlast": tlast,
+        "gaps": np.zeros(len(tdata), np.int64) if gaps is None else np.asarray(gaps, np.int64),
+        "holds": np.zeros(len(outputs.cycle), np.int64) if holds is None else np.asarray(holds, np.int64),
+        "write_cycle": writes.cycle,
+        "write_address": writes.address,
+        "write_mask": writes.mask,
+        "write_data": _pack_words(writes, run.mapping.machine),
+        "output_cycle": outputs.cycle,
+        "output_data": outputs.data,
+        "output_last": outputs.last,
+        "group_bits": np.int64(run.mapping.machine.requantisers * run.mapping.machine.digit),
+    }
+
+
+def random_pauses(generator: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """Cycles to pause before each of `count` words: mostly none, sometimes a few, seldom many."""
+    longest = generator.choice([0, 3, 40], size=count, p=[0.7, 0.25, 0.05])
+    return generator.integers(0, longest, endpoint=True)
+
+
+def _stream(
+    q: NDArray[np.uint8], width: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Input words (data, bytes that count, last) of images."""
+    images, inputs = q.shape
+    beats = -(-inputs // width)
+    padded = np.zeros((images, beats * width), np.uint8)
+    padded[:, :inputs] = q
+    kept = np.full((images, beats), width, np.uint8)
+    kept[:, -1] = inputs - (beats - 1) * width
+    last = np.zeros((images, beats), bool)
+    last[:, -1] = True
+    return padded.reshape(-1, width), kept.ravel(), last.ravel()
+
+
+def _pack_words(writes: Writes, machine: Machine) -> NDArray[np.uint8]:
+    """The written words, uint8 (W, bytes), lane n in bits n * digit and up."""
+    bits = np.unpackbits(writes.data[:, :, None], axis=2, count=machine.digit, bitorder="little")
+    return np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
