@@ -80,6 +80,13 @@ def _row_chunks(thresholds: IntArray) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, len(thresholds), rows)]
 
 
+def _deciding(thresholds: IntArray, low: int, high: int) -> slice:
+    """The columns from the last that all rows always reach to the first that none ever does; others follow suit."""
+    always = int((thresholds <= low).sum(axis=1).min())
+    finite = int((thresholds <= high).sum(axis=1).max())
+    return slice(max(0, always - 1), finite + 1)
+
+
 def _solve(
     thresholds: IntArray, low: int, high: int, fraction_bits: int
 ) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
@@ -98,7 +105,9 @@ def _solve_rows(
     negative, the two k that decide tell the next divisor worth trying, or, if the room shrinks as D grows, that none
     is exact. So the first divisor with room is the least there is.
     """
-    k = np.arange(1, thresholds.shape[1] + 1, dtype=np.int64)
+    deciding = _deciding(thresholds, low, high)
+    k = np.arange(1, thresholds.shape[1] + 1, dtype=np.int64)[deciding]
+    thresholds = thresholds[:, deciding]
     upper = np.where(thresholds <= high, thresholds << fraction_bits, _UNBOUNDED)
     lower = np.where(thresholds > low, ((thresholds - 1) << fraction_bits) + 1, -_UNBOUNDED)
     divisor = np.ones(len(thresholds), dtype=np.int64)
