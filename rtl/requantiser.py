@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, ResetSignal, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -109,9 +109,9 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fraction_bits, width = self.machine.fraction_bits, self.machine.remainder_bits
-        remainder = Signal(signed(width))
+        remainder = Signal(signed(width), reset_less=True)
         divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
-        trial = Signal(QUOTIENT_BITS)
+        trial = Signal(QUOTIENT_BITS, reset_less=True)
 
         # `done` has cleared the fraction, so that loading takes multiplexers for the accumulator's bits only.
         minuend = Cat(remainder[:fraction_bits], Mux(self.load, self.accumulator, remainder[fraction_bits:]))
@@ -119,11 +119,11 @@ class Requantiser(wiring.Component):
         later = Mux(self.search, self.parameter.offset, divisor)
         difference = Signal(signed(width + 1))
         fits = ~difference[-1]
-        m.d.comb += difference.eq(minuend[:width].as_signed() - Mux(self.load, first, later))
+        m.d.comb += difference.eq(minuend.as_signed() - Mux(self.load, first, later))
 
         with m.If(self.load | (self.step & fits & ~self.search)):
             m.d.sync += remainder.eq(difference)
-        with m.If(self.done):
+        with m.If(self.done | ResetSignal()):
             m.d.sync += remainder[:fraction_bits].eq(0)
         m.d.sync += divisor.eq(Mux(self.load, self.parameter.divisor, divisor >> 1))
 
@@ -138,7 +138,9 @@ class Requantiser(wiring.Component):
     def _hold(self, m: Module, trial: Signal) -> None:
         """Keep `q` while the next round runs, where its digits take several cycles to write."""
         if self.machine.activation_bits > self.machine.digit:
+            held = Signal(QUOTIENT_BITS, reset_less=True)
+            m.d.comb += self.q.eq(held)
             with m.If(self.done):
-                m.d.sync += self.q.eq(trial)
+                m.d.sync += held.eq(trial)
         else:
             m.d.comb += self.q.eq(trial)

@@ -1,0 +1,76 @@
+"""A processing element's accumulator, and the shadow register that drains it while the next tile runs."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.step import StepLayout
+
+__all__ = ["Accumulator"]
+
+
+class Accumulator(wiring.Component):
+    """The sum of a tile's chunk totals, modulo 2**width, handed to a shadow register.
+
+    Latency: the cycle after the tile's last total, `shadow` holds the tile's sum. The accumulator itself returns
+    to 0 there, by its synchronous reset: a multiplexer before its adder would cost `width` LUTs and the carry
+    chain's time. Throughput: one total a cycle, tiles back to back.
+
+    Parameters
+    ----------
+    total_width : int
+        Bits of a chunk's total.
+    width : int
+        Bits of the accumulator.
+    doubling : bool
+        Whether `step.double` is obeyed.
+
+    Members
+    -------
+    total : In(total_width)
+        A chunk's total, unsigned.
+    step : In(StepLayout())
+        The flags of the step that completed `total`.
+    shift : In(1)
+        `shadow` takes `previous`; a tile's sum goes before.
+    previous : In(width)
+        The shadow register of the next element up the chain.
+    shadow : Out(width)
+    """
+
+    def __init__(self, *, total_width: int, width: int, doubling: bool) -> None:
+        if total_width < 1 or width < 1:
+            raise ValueError(f"Widths must be at least 1 bit, not {total_width!r} and {width!r}")
+        self.total_width, self.width, self.doubling = total_width, width, doubling
+        super().__init__(
+            {
+                "total": In(total_width),
+                "step": In(StepLayout()),
+                "shift": In(1),
+                "previous": In(width),
+                "shadow": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        accumulator = Signal(self.width, reset_less=True)
+        shadow = Signal(self.width, reset_less=True)
+        summed = Signal(self.width)
+        before = Mux(self.step.double, accumulator << 1, accumulator) if self.doubling else accumulator
+        m.d.comb += [summed.eq(before + self.total), self.shadow.eq(shadow)]
+
+        complete = self.step.valid & self.step.last_digit
+        finished = complete & self.step.last
+        # One clear for both causes: flip-flops have one, and the other would become a LUT per bit.
+        with m.If(finished | ResetSignal()):
+            m.d.sync += accumulator.eq(0)
+        with m.Elif(complete):
+            m.d.sync += accumulator.eq(summed)
+        with m.If(finished):
+            m.d.sync += shadow.eq(summed)
+        with m.Elif(self.shift):
+            m.d.sync += shadow.eq(self.previous)
+        return m

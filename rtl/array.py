@@ -1,0 +1,113 @@
+"""The array: lanes, processing elements, and the chains that drain them."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.lanes import Lanes
+from bcsim.rtl.processing_element import ProcessingElement
+from bcsim.rtl.step import StepLayout
+
+__all__ = ["Array", "processing_element"]
+
+
+def processing_element(machine: Machine) -> ProcessingElement:
+    """One of the machine's processing elements."""
+    return ProcessingElement(
+        lanes=machine.lanes,
+        digit=machine.digit,
+        digits=-(-machine.activation_bits // machine.digit),
+        width=machine.accumulator_bits,
+        doubling=machine.shift_planes,
+    )
+
+
+class Array(wiring.Component):
+    """N lanes, M processing elements and R chains of shadow registers.
+
+    Latency: `array_latency(machine) - 1` cycles from `step` to `tile`; one step a cycle, tiles back to back.
+    In the cycles of a step issued in cycle t:
+
+    ============== ========================================================================
+    t + 2          `activation`, `step`
+    t + 3          `weights`, one cycle behind: N * M registers fewer than delaying them here
+    s              `tile`, for a tile's last step; s = t + `shadow_latency(machine)`
+    s + k * V      `shift`, and `drained` holds elements k * R to k * R + R - 1, for round k
+    ============== ========================================================================
+
+    Parameters
+    ----------
+    machine : Machine
+        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers and shift_planes count here.
+
+    Members
+    -------
+    activation : In(N * p)
+        Lane n in bits n * p and up.
+    weights : In(N * M)
+        Element m in bits m * N and up: for pair j bit 2 * j is sign, bit 2 * j + 1 differ.
+    step : In(StepLayout())
+    shift : In(1)
+        The first cycle of a round: the chains advance at its end.
+    tile : Out(1)
+        The first cycle of a tile's round 0.
+    drained : Out(ArrayLayout(A, R))
+        The heads of the chains, one for each requantiser.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        if not isinstance(machine, Machine):
+            raise TypeError(f"Machine must be a Machine, not {machine!r}")
+        self.machine = machine
+        super().__init__(
+            {
+                "activation": In(machine.lanes * machine.digit),
+                "weights": In(machine.lanes * machine.pes),
+                "step": In(StepLayout()),
+                "shift": In(1),
+                "tile": Out(1),
+                "drained": Out(ArrayLayout(machine.accumulator_bits, machine.requantisers)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        machine = self.machine
+        elements = [processing_element(machine) for _ in range(machine.pes)]
+        m.submodules.lanes = lanes = Lanes(lanes=machine.lanes, digit=machine.digit)
+        m.d.comb += lanes.activation.eq(self.activation)
+        step = self._flags(m, elements[0])
+        for i, element in enumerate(elements):
+            m.submodules[f"element_{i}"] = element
+            following = i + machine.requantisers
+            m.d.comb += [
+                element.pairs.eq(lanes.pairs),
+                element.weights.eq(self.weights.word_select(i, machine.lanes)),
+                element.step.eq(step),
+                element.shift.eq(self.shift),
+                element.previous.eq(
+                    elements[following].shadow if following < machine.pes else element.shadow
+                ),
+            ]
+        for r in range(machine.requantisers):
+            m.d.comb += self.drained[r].eq(elements[r].shadow)
+        return m
+
+    def _flags(self, m: Module, element: ProcessingElement) -> Signal:
+        """Delay the step's flags to the terms' sum, and further to `tile`; returns the former."""
+        step = self.step
+        for cycle in range(3, 5 + element.levels):
+            delayed = Signal(StepLayout(), name=f"step_{cycle}")
+            m.d.sync += delayed.eq(step)
+            step = delayed
+        tile = step.valid & step.last
+        for cycle in range(2 + element.horner):
+            delayed = Signal(name=f"tile_{cycle}")
+            m.d.sync += delayed.eq(tile)
+            tile = delayed
+        m.d.comb += self.tile.eq(tile)
+        return step

@@ -1,0 +1,70 @@
+"""The digits of a chunk, gathered by Horner's rule."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.step import StepLayout
+
+__all__ = ["Horner"]
+
+
+class Horner(wiring.Component):
+    """The total of a chunk's digits: t = (t << digit) + term from t = 0.
+
+    Latency: 1 cycle; throughput: one digit a cycle, chunks back to back. The partial total returns to 0 behind
+    a chunk's last digit by its synchronous reset, as the accumulator does.
+
+    Parameters
+    ----------
+    digit : int
+        Bits of a digit.
+    digits : int
+        The most digits of a chunk, at least 2.
+    greatest : int
+        The greatest term.
+
+    Members
+    -------
+    term : In(range(greatest + 1))
+    step : In(StepLayout())
+        The flags of the step that `term` is the sum of.
+    total : Out(total_width)
+        A chunk's total the cycle after its last digit.
+    """
+
+    def __init__(self, *, digit: int, digits: int, greatest: int) -> None:
+        if digits < 2:
+            raise ValueError(f"Digits must be at least 2, not {digits!r}")
+        self.digit, self.digits, self.greatest = digit, digits, greatest
+        super().__init__(
+            {
+                "term": In(range(greatest + 1)),
+                "step": In(StepLayout()),
+                "total": Out(self.total_width),
+            }
+        )
+
+    def _greatest_total(self, digits: int) -> int:
+        return sum(self.greatest << self.digit * position for position in range(digits))
+
+    @property
+    def total_width(self) -> int:
+        """Bits of the greatest total."""
+        return self._greatest_total(self.digits).bit_length()
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        partial = Signal(range(self._greatest_total(self.digits - 1) + 1), reset_less=True)
+        total = Signal(self.total_width, reset_less=True)
+        # The lowest bits meet zeros: kept out of the adder.
+        summed = Cat(self.term[: self.digit], partial + self.term[self.digit :])
+        with m.If((self.step.valid & self.step.last_digit) | ResetSignal()):
+            m.d.sync += partial.eq(0)
+        with m.Elif(self.step.valid):
+            m.d.sync += partial.eq(summed)
+        m.d.sync += total.eq(summed)
+        m.d.comb += self.total.eq(total)
+        return m

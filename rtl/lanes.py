@@ -1,0 +1,110 @@
+"""Lanes in pairs: what a pair of digits contributes, for equal and for different weights."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout, StructLayout
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Lanes", "PairLayout", "WeightLayout", "pair_terms", "select_term", "term_sum"]
+
+
+class PairLayout(StructLayout):
+    """Both sums of one pair of lanes, `digit` + 1 bits each.
+
+    Members
+    -------
+    same : unsigned(digit + 1)
+        a + b.
+    differ : unsigned(digit + 1)
+        a + (2**digit - 1 - b).
+    """
+
+    def __init__(self, digit: int) -> None:
+        super().__init__({"same": digit + 1, "differ": digit + 1})
+
+
+class WeightLayout(StructLayout):
+    """Two weights of one pair of lanes in a weight word.
+
+    Members
+    -------
+    sign : unsigned(1)
+        The weight of the pair's first lane is -1.
+    differ : unsigned(1)
+        The weights of the two lanes differ.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"sign": 1, "differ": 1})
+
+
+def pair_terms(a: int, b: int, digit: int) -> tuple[int, int]:
+    """`same` and `differ` of the digits a and b."""
+    return a + b, a + (1 << digit) - 1 - b
+
+
+def select_term(same: int, differ: int, weights: int, digit: int) -> int:
+    """What a processing element adds for a pair with these two weight bits (bit 0 sign, bit 1 differ)."""
+    chosen = differ if weights & 2 else same
+    return (2 << digit) - 1 - chosen if weights & 1 else chosen
+
+
+def term_sum(activation: int, weights: int, *, lanes: int, digit: int) -> int:
+    """The sum over all pairs for one digit word (lanes * digit bits) and one element's weight word (lanes bits)."""
+    digits = [activation >> (lane * digit) & ((1 << digit) - 1) for lane in range(lanes)]
+    return sum(
+        select_term(*pair_terms(digits[lane], digits[lane + 1], digit), weights >> lane & 3, digit)
+        for lane in range(0, lanes, 2)
+    )
+
+
+class Lanes(wiring.Component):
+    """The pairs' sums, formed once for all processing elements.
+
+    Latency: 1 cycle for the even pairs, 2 for the odd ones, which the processing elements add to a register that
+    holds the even ones; throughput: one activation word a cycle.
+
+    Parameters
+    ----------
+    lanes : int
+        Even, at least 2.
+    digit : int
+        Bits of a lane's digit, at least 1.
+
+    Members
+    -------
+    activation : In(lanes * digit)
+        Lane n in bits n * digit and up.
+    pairs : Out(ArrayLayout(PairLayout(digit), lanes // 2))
+        Pair j is of lanes 2 * j and 2 * j + 1.
+    """
+
+    def __init__(self, *, lanes: int, digit: int) -> None:
+        if lanes < 2 or lanes % 2:
+            raise ValueError(f"Lanes must be an even number of at least 2, not {lanes!r}")
+        if digit < 1:
+            raise ValueError(f"Digit must be at least 1 bit, not {digit!r}")
+        self.lanes, self.digit = lanes, digit
+        super().__init__(
+            {
+                "activation": In(lanes * digit),
+                "pairs": Out(ArrayLayout(PairLayout(digit), lanes // 2)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for j in range(self.lanes // 2):
+            digits = self.activation.word_select(j, 2 * self.digit)
+            if j % 2:
+                late = Signal(2 * self.digit, name=f"late_{j}", reset_less=True)
+                m.d.sync += late.eq(digits)
+                digits = late
+            a, b = digits[: self.digit], digits[self.digit :]
+            pair = Signal(PairLayout(self.digit), name=f"pair_{j}", reset_less=True)
+            m.d.sync += pair.same.eq(a + b)
+            m.d.sync += pair.differ.eq(a + ~b)
+            m.d.comb += self.pairs[j].eq(pair)
+        return m

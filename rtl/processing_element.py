@@ -1,0 +1,124 @@
+"""A processing element: one output's additions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.accumulator import Accumulator
+from bcsim.rtl.adder_tree import AdderTree
+from bcsim.rtl.horner import Horner
+from bcsim.rtl.lanes import PairLayout, WeightLayout, term_sum
+from bcsim.rtl.step import StepLayout
+from bcsim.rtl.term_sums import TermSums
+
+__all__ = ["ProcessingElement", "chunk_total", "tile_sum"]
+
+
+def chunk_total(words: Iterable[int], weights: int, *, lanes: int, digit: int) -> int:
+    """A chunk's total t: Horner's rule over its digit words, the most significant first."""
+    total = 0
+    for word in words:
+        total = (total << digit) + term_sum(word, weights, lanes=lanes, digit=digit)
+    return total
+
+
+def tile_sum(chunks: Iterable[tuple[Sequence[int], int, bool]], *, lanes: int, digit: int, width: int) -> int:
+    """A tile's accumulator, modulo 2**width, from its chunks: digit words, weights, whether it doubles before."""
+    accumulator = 0
+    for words, weights, double in chunks:
+        accumulator = (accumulator << double) + chunk_total(words, weights, lanes=lanes, digit=digit)
+    return accumulator & ((1 << width) - 1)
+
+
+class ProcessingElement(wiring.Component):
+    """One output of a tile: selects each pair's term, adds them up, accumulates.
+
+    Latency: `levels` + 1 + `horner` cycles from the even pairs and all weights to the total that the accumulator adds,
+    1 more to `shadow`. Throughput: one digit of `lanes` lanes a cycle.
+
+    Parameters
+    ----------
+    lanes : int
+        Even, at least 2.
+    digit : int
+        Bits of a lane's digit.
+    digits : int
+        The most digits of a value; 1 leaves the Horner stage out.
+    width : int
+        Bits of the accumulator.
+    doubling : bool
+        Whether the accumulator can double between weight planes.
+
+    Members
+    -------
+    pairs : In(ArrayLayout(PairLayout(digit), lanes // 2))
+        As `Lanes` has them: odd pairs a cycle later.
+    weights : In(ArrayLayout(WeightLayout(), lanes // 2))
+    step : In(StepLayout())
+        The flags of the step whose even pairs came in 1 + `levels` cycles before.
+    shift, previous, shadow
+        As the accumulator's.
+    """
+
+    def __init__(self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool) -> None:
+        if digits < 1:
+            raise ValueError(f"Digits must be at least 1, not {digits!r}")
+        self.digit, self.digits, self.width, self.doubling = digit, digits, width, doubling
+        self.terms = TermSums(lanes=lanes, digit=digit)
+        self.tree = AdderTree(bounds=self.terms.bounds)
+        super().__init__(
+            {
+                "pairs": In(ArrayLayout(PairLayout(digit), lanes // 2)),
+                "weights": In(ArrayLayout(WeightLayout(), lanes // 2)),
+                "step": In(StepLayout()),
+                "shift": In(1),
+                "previous": In(width),
+                "shadow": Out(width),
+            }
+        )
+
+    @property
+    def levels(self) -> int:
+        """Levels of addition between a term and the sum of all."""
+        return self.terms.levels + self.tree.levels
+
+    @property
+    def horner(self) -> bool:
+        """Whether values have several digits, which takes a stage more."""
+        return self.digits > 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.terms, m.submodules.tree = self.terms, self.tree
+        m.d.comb += [
+            self.terms.pairs.eq(self.pairs),
+            self.terms.weights.eq(self.weights),
+            self.tree.operands.eq(self.terms.sums),
+        ]
+        total, step = self.tree.total, self.step
+        if self.horner:
+            m.submodules.horner = horner = Horner(
+                digit=self.digit, digits=self.digits, greatest=self.tree.bound
+            )
+            m.d.comb += [horner.term.eq(self.tree.total), horner.step.eq(self.step)]
+            total, step = horner.total, Signal(StepLayout())
+            m.d.sync += step.eq(self.step)
+        self._accumulate(m, total, step)
+        return m
+
+    def _accumulate(self, m: Module, total: Signal, step: Signal) -> None:
+        m.submodules.accumulator = accumulator = Accumulator(
+            total_width=len(total), width=self.width, doubling=self.doubling
+        )
+        m.d.comb += [
+            accumulator.total.eq(total),
+            accumulator.step.eq(step),
+            accumulator.shift.eq(self.shift),
+            accumulator.previous.eq(self.previous),
+            self.shadow.eq(accumulator.shadow),
+        ]
