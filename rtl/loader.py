@@ -1,0 +1,141 @@
+"""The loader: pixels from the input stream, as digits in the activation memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.axi import StreamSignature
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.drain_writer import digit_words
+from bcsim.rtl.memory import WriteSignature
+from bcsim.rtl.records import STREAM_LAYOUT
+
+__all__ = ["Loader", "image_words"]
+
+
+def image_words(values: Sequence[int], *, lanes: int, digits: int, digit: int) -> list[int]:
+    """The activation words of an image in order of address; lanes beyond the image hold 0."""
+    words = []
+    for start in range(0, len(values), lanes):
+        words += digit_words(values[start : start + lanes], digits=digits, width=digit)
+    return words
+
+
+class Loader(wiring.Component):
+    """Collects an activation word's values, then writes its digits.
+
+    Throughput: `lanes / input_bytes` stream words in as many cycles, then one cycle for every digit, more where
+    the drain writer is in the way. docs/machine.md, "Loading an image".
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    stream : In(StreamSignature(machine.input_bytes, keep))
+    record : In(STREAM_LAYOUT)
+    write : Out(WriteSignature(machine))
+    write_ready : In(1)
+        The write happens.
+    release : In(1)
+        The image loaded first is no longer needed.
+    loaded : Out(1)
+        At least one image is complete.
+    bad_length : Out(1)
+        An image ends here that is shorter or longer than the record says; it is dropped.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        super().__init__(
+            {
+                "stream": In(StreamSignature(size=machine.input_bytes, keep=True)),
+                "record": In(STREAM_LAYOUT),
+                "write": Out(WriteSignature(machine)),
+                "write_ready": In(1),
+                "release": In(1),
+                "loaded": Out(1),
+                "bad_length": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stream, record, write = self.stream, self.record, self.write
+        first, ending = Signal(init=1), Signal()
+        left, digit = Signal.like(record.beats), Signal.like(record.digits)
+        accepted, full, odd, complete, clear = Signal(), Signal(), Signal(), Signal(), Signal()
+        beats, due = Signal.like(left), Signal()
+        chunk_end = self._collect(m, accepted, clear, digit)
+        m.d.comb += [
+            accepted.eq(stream.tvalid & stream.tready),
+            beats.eq(Mux(first, record.beats, left)),
+            due.eq(beats == 0),
+        ]
+        with m.FSM():
+            with m.State("Collect"):
+                m.d.comb += [
+                    stream.tready.eq(~(first & full)),
+                    self.bad_length.eq(accepted & (stream.tlast ^ due)),
+                    clear.eq(self.bad_length),
+                ]
+                with m.If(accepted):
+                    m.d.sync += [
+                        left.eq(beats - 1),
+                        first.eq(stream.tlast | due),
+                        ending.eq(due),
+                        digit.eq(record.digits),
+                    ]
+                    with m.If(first):
+                        m.d.sync += write.address.eq(Mux(odd, record.base_odd, record.base))
+                    with m.If(due & ~stream.tlast):
+                        m.next = "Drop"
+                    with m.Elif(due | (chunk_end & ~stream.tlast)):
+                        m.next = "Write"
+            with m.State("Write"):
+                m.d.comb += write.enable.eq(~0)
+                with m.If(self.write_ready):
+                    m.d.sync += [digit.eq(digit - 1), write.address.eq(write.address + 1)]
+                    with m.If(digit == 0):
+                        m.d.comb += [clear.eq(1), complete.eq(ending)]
+                        m.next = "Collect"
+            with m.State("Drop"):
+                m.d.comb += [stream.tready.eq(1), clear.eq(1)]
+                with m.If(accepted & stream.tlast):
+                    m.next = "Collect"
+        self._count(m, complete, full, odd)
+        return m
+
+    def _collect(self, m: Module, accepted: Signal, clear: Signal, digit: Signal) -> Value:
+        """A chunk's values; returns whether the word to come is the chunk's last."""
+        machine, size = self.machine, self.machine.input_bytes
+        width = -(-machine.activation_bits // machine.digit) * machine.digit
+        values = Signal(ArrayLayout(width, machine.lanes))
+        position = Signal(range(machine.lanes // size))
+        last = position == machine.lanes // size - 1
+        for lane in range(machine.lanes):
+            byte = self.stream.tdata.word_select(lane % size, 8)[:width]
+            with m.If(accepted & (position == lane // size)):
+                m.d.sync += values[lane].eq(Mux(self.stream.tkeep[lane % size], byte, 0))
+        with m.If(accepted):
+            m.d.sync += position.eq(position + 1)
+        with m.If(clear):
+            m.d.sync += [values.eq(0), position.eq(0)]
+        m.d.comb += self.write.data.eq(Cat(value.word_select(digit, machine.digit) for value in values))
+        return last
+
+    def _count(self, m: Module, complete: Signal, full: Signal, odd: Signal) -> None:
+        """How many images are complete, and which region is next."""
+        images = Signal(range(self.machine.input_buffers + 1))
+        m.d.comb += [full.eq(images == self.machine.input_buffers), self.loaded.eq(images != 0)]
+        m.d.sync += images.eq(images + complete - self.release)
+        if self.machine.input_buffers == 2:
+            m.d.sync += odd.eq(odd ^ complete)

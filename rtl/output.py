@@ -1,0 +1,132 @@
+"""The output: scores and class on the output stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.axi import StreamSignature
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.memory import address_bits
+from bcsim.rtl.records import STREAM_LAYOUT
+from bcsim.rtl.requantiser import QUOTIENT_BITS
+
+__all__ = ["Output", "packet"]
+
+
+def packet(scores: Sequence[int]) -> list[int]:
+    """The words sent for an image: its scores, then the index of the first greatest."""
+    return [*scores, max(range(len(scores)), key=scores.__getitem__)]
+
+
+class Output(wiring.Component):
+    """A buffer of one image's scores, and the stream that empties it.
+
+    Latency: 2 cycles from the write of the last scores to the first word; throughput: one word a cycle.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    record : In(STREAM_LAYOUT)
+    write, last : In(1)
+        `values` are the next scores in class order, and the last ones.
+    values : In(ArrayLayout(16, machine.requantisers))
+    reserve : In(1)
+        A layer of scores begins: the buffer is its own until the class is sent.
+    free : Out(1)
+        No image's scores are in the buffer or on their way to it.
+    sent : Out(1)
+        The class is accepted in this cycle.
+    stream : Out(StreamSignature(4))
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        super().__init__(
+            {
+                "record": In(STREAM_LAYOUT),
+                "write": In(1),
+                "last": In(1),
+                "values": In(ArrayLayout(QUOTIENT_BITS, machine.requantisers)),
+                "reserve": In(1),
+                "free": Out(1, init=1),
+                "sent": Out(1),
+                "stream": Out(StreamSignature(size=4)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stream = self.stream
+        left = Signal.like(self.record.classes)
+        score, accepted, more = Signal(QUOTIENT_BITS), Signal(), Signal()
+        winner = self._compare(m, score, accepted & more)
+        self._buffer(m, score, accepted & more)
+        m.d.comb += [
+            accepted.eq(stream.tvalid & stream.tready),
+            self.sent.eq(accepted & stream.tlast),
+            more.eq(~stream.tlast),
+            stream.tdata.eq(Mux(stream.tlast, winner, score)),
+        ]
+        with m.FSM():
+            with m.State("Gather"):
+                m.d.sync += left.eq(self.record.classes)
+                with m.If(self.write & self.last):
+                    m.next = "Read"
+            with m.State("Read"):
+                m.next = "Send"
+            with m.State("Send"):
+                m.d.comb += stream.tvalid.eq(1)
+                with m.If(accepted):
+                    m.d.sync += [left.eq(left - 1), stream.tlast.eq(left == 0)]
+                with m.If(self.sent):
+                    m.d.sync += stream.tlast.eq(0)
+                    m.next = "Gather"
+        with m.If(self.reserve):
+            m.d.sync += self.free.eq(0)
+        with m.Elif(self.sent):
+            m.d.sync += self.free.eq(1)
+        return m
+
+    def _buffer(self, m: Module, score: Signal, advance: Value) -> None:
+        """The scores, R in a word; `score` is the next to send."""
+        requantisers = self.machine.requantisers
+        depth = max(2, -(-self.machine.outputs // requantisers))
+        m.submodules.scores = scores = memory.Memory(shape=requantisers * QUOTIENT_BITS, depth=depth, init=[])
+        write, read = scores.write_port(), scores.read_port()
+        word, lane = Signal(address_bits(depth)), Signal(range(requantisers))
+        word_end = Signal()
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.data.eq(self.values),
+            word_end.eq(advance & (lane == requantisers - 1)),
+            read.addr.eq(word + word_end),
+            score.eq(read.data.word_select(lane, QUOTIENT_BITS)),
+        ]
+        with m.If(self.write):
+            m.d.sync += write.addr.eq(write.addr + 1)
+        with m.If(advance):
+            m.d.sync += [word.eq(word + word_end), lane.eq(Mux(word_end, 0, lane + 1))]
+        with m.If(self.sent):
+            m.d.sync += [write.addr.eq(0), word.eq(0), lane.eq(0)]
+
+    def _compare(self, m: Module, score: Signal, advance: Value) -> Signal:
+        """The index of the first greatest of the scores sent so far."""
+        index, winner = Signal.like(self.record.classes), Signal.like(self.record.classes)
+        best, begun = Signal(QUOTIENT_BITS), Signal()
+        with m.If(advance):
+            m.d.sync += [index.eq(index + 1), begun.eq(1)]
+            with m.If((score > best) | ~begun):
+                m.d.sync += [best.eq(score), winner.eq(index)]
+        with m.If(self.sent):
+            m.d.sync += [index.eq(0), begun.eq(0)]
+        return winner
