@@ -44,8 +44,8 @@ def _layer(layer: DenseLayer) -> str:
     digest = _digest(*(plane.packed.tobytes() for plane in layer.planes), *(p.tobytes() for p in parameters))
     source, target = _encoding(layer.source), _encoding(layer.target)
     return (
-        f"dense {layer.name}: {layer.inputs} x {source} -> {layer.outputs} x {target}, planes {shifts}, accumulator {layer.low}..{layer.high}, {how}, "
-        f"{'exact' if layer.exact else 'rounded'}, {digest}"
+        f"dense {layer.name}: {layer.inputs} x {source} -> {layer.outputs} x {target}, planes {shifts}, "
+        f"accumulator {layer.low}..{layer.high}, {how}, {'exact' if layer.exact else 'rounded'}, {digest}"
     )
 
 
