@@ -1,6 +1,15 @@
-"""bcsim: compile, simulate and generate hardware for networks whose weights are one bit."""
+"""bcsim: compile, simulate and generate hardware for networks whose weights are one bit.
 
+    model = bcsim.load("network.onnx")
+    program = bcsim.compile(model, bits=[8, 4, 4, 4], calibration="mnist")
+    result = bcsim.simulate(program, "mnist", machine="medium", reference=model)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _here = _Path(__file__).resolve().parent
 if not (_here / "compiler").is_dir():
@@ -8,3 +17,48 @@ if not (_here / "compiler").is_dir():
     __path__.append(str(_here.parent))
 
 __version__ = "0.1.0"
+
+if _TYPE_CHECKING:
+    from bcsim.api import compile, load, simulate
+    from bcsim.data import Dataset, load_dataset
+    from bcsim.errors import BcsimError
+    from bcsim.machine import PRESETS, Machine, parse_machine
+    from bcsim.model import Model
+    from bcsim.results import Result, to_json
+
+_HOMES = {
+    "compile": "bcsim.api",
+    "load": "bcsim.api",
+    "simulate": "bcsim.api",
+    "Dataset": "bcsim.data",
+    "load_dataset": "bcsim.data",
+    "BcsimError": "bcsim.errors",
+    "PRESETS": "bcsim.machine",
+    "Machine": "bcsim.machine",
+    "parse_machine": "bcsim.machine",
+    "Model": "bcsim.model",
+    "Result": "bcsim.results",
+    "to_json": "bcsim.results",
+}
+
+__all__ = [
+    "PRESETS",
+    "BcsimError",
+    "Dataset",
+    "Machine",
+    "Model",
+    "Result",
+    "compile",
+    "load",
+    "load_dataset",
+    "parse_machine",
+    "simulate",
+    "to_json",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Loaded at first use: onnx and numba take a second that `bcsim --help` need not wait for.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(_HOMES[name]), name)

@@ -77,11 +77,13 @@ def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
     by_plane = weights.reshape(nest.tiles, nest.planes, nest.chunks, machine.pes, machine.lanes)
     total = (by_plane.astype(np.int16) << shifts[None, :, None, None, None]).sum(axis=1, dtype=np.int16)
     flat = total.transpose(0, 2, 1, 3).reshape(nest.tiles * machine.pes, -1)
-    constant = (constants.reshape(nest.tiles, nest.planes, nest.chunks, -1) << shifts[None, :, None, None]).sum(
-        axis=(1, 2)
-    )
+    constant = (
+        constants.reshape(nest.tiles, nest.planes, nest.chunks, -1) << shifts[None, :, None, None]
+    ).sum(axis=(1, 2))
     offsets, divisors = _parameters(mapping, nest)
-    return LoadedLayer(nest, mapping, flat.astype(_exact_dtype(mapping, nest)), constant.ravel(), offsets, divisors)
+    return LoadedLayer(
+        nest, mapping, flat.astype(_exact_dtype(mapping, nest)), constant.ravel(), offsets, divisors
+    )
 
 
 def _exact_dtype(mapping: Mapping, nest: LayerMapping) -> type[np.floating]:

@@ -88,6 +88,10 @@ def read_model(path: str | Path) -> OnnxFile:
         raise BcsimError(f"File {str(path)!r} cannot be read: {error.strerror}") from None
     if not model.HasField("graph") or not model.graph.output:
         raise BcsimError(f"File {str(path)!r} is not an ONNX model: it holds no graph with an output")
+    if model.ir_version >= 3 and not model.opset_import:
+        raise BcsimError(
+            f"File {str(path)!r} is not an ONNX model, or it is truncated: it names no operator set"
+        )
     return OnnxFile(path, model)
 
 

@@ -198,9 +198,9 @@ class DenseLayer:
 class ConvLayer(DenseLayer):
     """A layer whose matrix is applied at every window of its sources, and whose outputs may be pooled.
 
-    `inputs` is the geometry's window_inputs, `outputs` the output channels. A dense layer behind a convolution is one with
-    a kernel as large as its source; an average pooling one with weights of +1 and as many groups as channels; a
-    residual addition one with several sources, weights of +1 and as many groups as channels.
+    `inputs` is the geometry's window_inputs, `outputs` the output channels. A dense layer behind a convolution
+    is one with a kernel as large as its source; an average pooling one with weights of +1 and as many groups as
+    channels; a residual addition one with several sources, weights of +1 and as many groups as channels.
 
     windows : the geometry of sources, kernel, padding and pooling.
     sources : the names of the layers it reads, or "" for the program's input.

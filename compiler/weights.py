@@ -48,10 +48,11 @@ class IntegerWeights:
 
 
 def integer_weights(values: FloatArray, name: str) -> IntegerWeights:
-    """The integers and scales behind `values`, float64 (O, I): one scale for all, else one for each output.
+    """The integers and scales behind `values`, float64 (O, I).
 
-    Weights of one magnitude (and 0) become -1, 0 and +1; others the integers of the largest scale under which all
-    are integers to a relative TOLERANCE. Raises BcsimError naming the tensor `name` where there is none.
+    Outputs with weights of one magnitude (and 0) take -1, 0 and +1; others the integers of the largest scale, common
+    to the tensor or else to the output, under which all are integers to a relative TOLERANCE. Raises BcsimError
+    naming the tensor `name` where there is none.
     """
     if not np.isfinite(values).all():
         raise BcsimError(
@@ -59,12 +60,9 @@ def integer_weights(values: FloatArray, name: str) -> IntegerWeights:
         )
     if 0 in values.shape:
         raise BcsimError(f"weight tensor {name!r} is empty; expected at least one input and one output")
-    magnitudes = np.abs(values)
-    common = _common_scale(magnitudes)
-    scales = [common] * len(values) if common else [_common_scale(row) for row in magnitudes]
-    if not all(scales):
+    scale = _scales(np.abs(values))
+    if scale is None:
         raise BcsimError(_refusal(values, name))
-    scale = np.array(scales, dtype=np.float64)
     weights = np.rint(values / scale[:, None]).astype(np.int16)
     return IntegerWeights(weights, scale, _deviation(values, weights * scale[:, None]))
 
@@ -74,35 +72,46 @@ def _deviation(values: FloatArray, rebuilt: FloatArray) -> float:
     return float(np.max(np.abs(rebuilt[nonzero] / values[nonzero] - 1), initial=0.0))
 
 
-def _common_scale(magnitudes: FloatArray) -> float | None:
-    """The largest scale that makes integers of all `magnitudes`; 1 where all are 0, None where there is none."""
-    top = float(magnitudes.max())
-    if ((magnitudes == top) | (magnitudes == 0)).all():
-        return top or 1.0
-    levels = _levels(magnitudes[magnitudes > 0])
-    return float(levels[0]) if len(levels) == 1 else _integer_scale(levels)
+def _scales(magnitudes: FloatArray) -> FloatArray | None:
+    """The scale of every output, (O,): of one magnitude each, else an integer scale for all, else one for each."""
+    scale = _single_scales(magnitudes)
+    if scale is not None:
+        return scale
+    common = _integer_scale(_levels(magnitudes))
+    scales = [common] * len(magnitudes) if common else [_integer_scale(_levels(row)) for row in magnitudes]
+    if not all(scales):
+        return None
+    return np.where(magnitudes.any(axis=1), np.array(scales, dtype=np.float64), 1.0)
+
+
+def _single_scales(magnitudes: FloatArray) -> FloatArray | None:
+    """The one magnitude that each output's weights have, (O,), 1 where all are 0; None where some have several."""
+    top = magnitudes.max(axis=1)
+    zero = magnitudes == 0
+    if not (zero | (magnitudes >= top[:, None] * (1 - TOLERANCE))).all():
+        return None
+    nonzero = magnitudes[~zero]
+    if (np.abs(nonzero - 1) <= TOLERANCE).all() and len(np.unique(nonzero)) > 1:
+        return np.ones(len(magnitudes))
+    return np.where(top == 0, 1.0, top)
 
 
 def _levels(magnitudes: FloatArray) -> FloatArray:
-    """Distinct magnitudes, ascending, those within TOLERANCE of one another merged; near 1, exactly 1."""
-    distinct = np.unique(magnitudes)
+    """Distinct magnitudes above 0, ascending, those within TOLERANCE of one another merged."""
+    distinct = np.unique(magnitudes[magnitudes > 0])
     starts = np.flatnonzero(np.diff(distinct, prepend=-np.inf) > TOLERANCE * distinct)
-    if len(starts) > MAX_INTEGER:
+    if not 0 < len(starts) <= MAX_INTEGER:
         return distinct
     groups = np.split(distinct, starts[1:])
     if any(group[-1] > group[0] * (1 + 2 * TOLERANCE) for group in groups):
         return distinct
-    return np.array([_representative(group) for group in groups])
-
-
-def _representative(group: FloatArray) -> float:
-    if len(group) > 1 and (np.abs(group - 1) <= TOLERANCE).all():
-        return 1.0
-    return float(group[len(group) // 2])
+    return np.array([group[len(group) // 2] for group in groups])
 
 
 def _integer_scale(levels: FloatArray) -> float | None:
-    """The largest scale under which every level is an integer up to MAX_INTEGER, else None."""
+    """The largest scale under which every level is an integer up to MAX_INTEGER, else None; 1 for no level."""
+    if not len(levels):
+        return 1.0
     if len(levels) > MAX_INTEGER or levels[-1] > levels[0] * (MAX_INTEGER + 1):
         return None
     least = np.arange(1, MAX_INTEGER + 1)[:, None]
@@ -119,7 +128,7 @@ def _integer_scale(levels: FloatArray) -> float | None:
 
 
 def _refusal(values: FloatArray, name: str) -> str:
-    if len(values) > 1 and all(len(_levels(column[column > 0])) <= 1 for column in np.abs(values).T):
+    if len(values) > 1 and all(len(_levels(column)) <= 1 for column in np.abs(values).T):
         return (
             f"weight tensor {name!r} has one scale per input channel; "
             "accepted is one scale per tensor or per output channel"

@@ -174,12 +174,14 @@ def _run(site: Site, operands: Operands, available: int) -> list[Array]:
         raise
     except Exception as error:
         # The reference evaluator raises anything, from IndexError to kinds of its own, for operands it cannot take.
-        raise BcsimError(f"it cannot be computed from its constants: {error}") from None
+        first = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise BcsimError(f"it cannot be computed from its constants ({first})") from None
 
 
 def _evaluate(site: Site, operands: Operands) -> list[Array]:
     node = NodeProto()
     node.CopyFrom(site.proto)
+    node.domain = ""
     feeds = {name: array for name, array in zip(node.input, operands, strict=True) if array is not None}
     inputs = [ValueInfoProto(name=name) for name in feeds]
     outputs = [ValueInfoProto(name=name) for name in node.output]

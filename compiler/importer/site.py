@@ -10,7 +10,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from bcsim.compiler.graph import FloatArray, Node
-from bcsim.compiler.importer.values import Activation, Array, Broken, Codes, Constant, Scores, Shape, Value
+from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Value
 from bcsim.errors import BcsimError
 
 __all__ = ["Lowered", "Site", "label"]
@@ -79,8 +79,6 @@ class Site:
     def constant(self, index: int, what: str) -> Array:
         """The known values of input `index`, called `what` in messages."""
         value = self.operand(index)
-        if isinstance(value, Broken):
-            raise BcsimError(f"its {what} {self.operand_name(index)!r} could not be computed (see above)")
         if not isinstance(value, Constant) or len(value.arrays) != 1:
             found = "missing" if value is None else f"{self.operand_name(index)!r}, not a constant"
             raise BcsimError(f"its {what} must be a constant of the file, and is {found}")
@@ -120,7 +118,7 @@ class Site:
             if attribute.name == name:
                 value = helper.get_attribute_value(attribute)
                 value = value.decode(errors="replace") if isinstance(value, bytes) else value
-                if default is not None and not isinstance(value, type(default)):
+                if default is not None and not _same_type(value, default):
                     raise BcsimError(f"its attribute {name!r} must be of type {type(default).__name__}")
                 return value
         return default
@@ -131,3 +129,9 @@ class Site:
 
 def _per_channel(shape: Shape, constant: Shape) -> bool:
     return len(shape) == 1 and constant in (shape, (1, *shape))
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(value, list):
+        return isinstance(default, list) and all(isinstance(item, int) for item in value)
+    return isinstance(value, type(default))

@@ -5,16 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from bcsim.compiler.importer.site import label
 from bcsim.compiler.importer.values import Shape
-from bcsim.compiler.onnx_file import MAX_ELEMENTS
+from bcsim.compiler.onnx_file import MAX_ELEMENTS, type_name
 from bcsim.errors import BcsimError
 
 __all__ = ["Structure", "read_structure"]
+
+
+_NUMBERS = (
+    *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16),
+    *(
+        TensorProto.INT8,
+        TensorProto.UINT8,
+        TensorProto.INT16,
+        TensorProto.UINT16,
+        TensorProto.INT32,
+        TensorProto.INT64,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +36,7 @@ class Structure:
     """A graph that can be walked.
 
     shape : of the input, without the batch axis; batch : the size that the file fixes it to, else 1.
-    nodes : in topological order; live : the labels' node outputs that the network's output depends on.
+    nodes : in topological order; live : the tensors that the network's output depends on.
     opsets : operator set version by domain.
     """
 
@@ -45,7 +59,7 @@ def read_structure(model: ModelProto) -> Structure:
     _check_definitions(graph)
     source, output = _input(graph, initializers), _output(graph)
     shape, batch = _shape(source)
-    nodes = _ordered(graph, {source.name, *initializers})
+    nodes = _ordered(graph)
     _check_output(graph, output)
     return Structure(
         source.name, shape, batch, output, nodes, _live(nodes, output), initializers, _opsets(model)
@@ -99,7 +113,11 @@ def _output(graph: GraphProto) -> str:
 
 
 def _shape(source: ValueInfoProto) -> tuple[Shape, int]:
-    dims = source.type.tensor_type.shape.dim
+    dims, element = source.type.tensor_type.shape.dim, source.type.tensor_type.elem_type
+    if element not in _NUMBERS:
+        raise BcsimError(
+            f"Input {source.name!r} has the element type {type_name(element)}; expected floats or integers"
+        )
     if len(dims) < 2:
         raise BcsimError(
             f"Input {source.name!r} has {len(dims)} axes; expected a batch axis and at least one more"
@@ -118,26 +136,19 @@ def _shape(source: ValueInfoProto) -> tuple[Shape, int]:
     return shape, max(1, int(dims[0].dim_value))
 
 
-def _ordered(graph: GraphProto, defined: set[str]) -> tuple[NodeProto, ...]:
+def _ordered(graph: GraphProto) -> tuple[NodeProto, ...]:
     """The nodes in topological order; the file's own order where that is one already."""
-    ready: list[NodeProto] = []
-    waiting = list(graph.node)
-    known = set(defined) | {""}
-    while waiting:
-        blocked = []
-        for node in waiting:
-            if known.issuperset(node.input):
-                ready.append(node)
-                known.update(node.output)
-            else:
-                blocked.append(node)
-        if len(blocked) == len(waiting):
-            names = ", ".join(repr(label(node)) for node in blocked[:3])
-            raise BcsimError(
-                f"The network has a cycle through the nodes {names}; accepted are feed-forward networks"
-            )
-        waiting = blocked
-    return tuple(ready)
+    source = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    needs = {i: {source[name] for name in node.input if name in source} for i, node in enumerate(graph.node)}
+    if all(needed < i for i in needs for needed in needs[i]):
+        return tuple(graph.node)
+    try:
+        return tuple(graph.node[i] for i in TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        names = ", ".join(repr(label(graph.node[i])) for i in sorted(set(error.args[1]))[:3])
+        raise BcsimError(
+            f"The network has a cycle through {names}; accepted are feed-forward networks"
+        ) from None
 
 
 def _check_output(graph: GraphProto, output: str) -> None:

@@ -143,7 +143,8 @@ def transpose(site: Site) -> Lowered:
     x = site.activation()
     full = (0, *_known(site, x))
     order = site.attribute("perm", list(reversed(range(len(full)))))
-    moved = [axis for axis in order if axis == 0 or full[axis] != 1]
-    if sorted(order) != list(range(len(full))) or order[0] or moved != sorted(moved):
+    known = sorted(order) == list(range(len(full))) and order[0] == 0
+    moved = [axis for axis in order if known and full[axis] != 1]
+    if not known or moved != sorted(moved):
         raise BcsimError(f"it moves axes of {full[1:]} to the order {order}; {_ACCEPTED}")
     return _view(site, x, tuple(full[axis] for axis in order[1:]))

@@ -88,12 +88,20 @@ class Walk:
 
     def _value(self, name: str) -> Value | None:
         """What a tensor is; an initialiser is read when a node first needs it."""
-        if name and name not in self.values:
-            tensor = self.structure.initializers[name]
-            self._reserve(tensor_elements(tensor))
-            array, kind = tensor_array(tensor, self.file.folder), type_name(tensor.data_type)
-            self.values[name] = Constant.of(array, kind=kind, latent=True)
-        return self.values.get(name)
+        if not name:
+            return None
+        if name not in self.values:
+            self.values[name] = self._read(name)
+        return self.values[name]
+
+    def _read(self, name: str) -> Constant:
+        if name not in self.structure.initializers:
+            raise BcsimError(f"its input {name!r} is a further output of a node; accepted are first outputs")
+        tensor = self.structure.initializers[name]
+        self._reserve(tensor_elements(tensor))
+        return Constant.of(
+            tensor_array(tensor, self.file.folder), kind=type_name(tensor.data_type), latent=True
+        )
 
     def _reserve(self, elements: int) -> None:
         if elements > self.room:
