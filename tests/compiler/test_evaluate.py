@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from bcsim.compiler.evaluate import evaluate_graph, evaluate_node
+from bcsim.compiler.graph import (
+    Affine,
+    BatchNorm,
+    Bipolar,
+    Clip,
+    Dense,
+    Flatten,
+    Graph,
+    MultiThreshold,
+    Node,
+    Quant,
+    Relu,
+    Sign,
+)
+from bcsim.errors import BcsimError
+
+HEAD = ("n", "Op", ("x",), "y")
+HALVES = np.array([[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]])
+BELOW_HALF = np.nextafter(0.5, 0)
+
+
+def value(node, x):
+    return evaluate_node(node, np.array(x, dtype=np.float64)).tolist()
+
+
+def test_dense_scales_integer_sums():
+    weights = np.array([[1, -1, 1], [0, 3, -2]], dtype=np.int16)
+    assert value(Dense(*HEAD, weights, np.array([0.1, 2.0])), [[1, 2, 3]]) == [[0.2, 0.0]]
+
+
+def test_affine():
+    assert value(Affine(*HEAD, np.array([2.0, -1.0]), np.array(0.5)), [[1, 2]]) == [[2.5, -1.5]]
+
+
+def test_batch_norm():
+    arrays = (np.array([2.0, -1.0]), np.array([1.0, 0.0]), np.array([3.0, 1.0]), np.array([3.0, 0.0]))
+    assert value(BatchNorm(*HEAD, *arrays, 1.0), [[5, 4]]) == [[3.0, -3.0]]
+
+
+def test_relu_clip_and_sign():
+    x = [[-2.0, -0.0, 0.25, 7.0]]
+    assert value(Relu(*HEAD), x) == [[0, 0, 0.25, 7]]
+    assert value(Clip(*HEAD, -1.0, 1.0), x) == [[-1, 0, 0.25, 1]]
+    assert value(Clip(*HEAD, 0.0, np.inf), x) == [[0, 0, 0.25, 7]]
+    assert value(Sign(*HEAD), x) == [[-1, 0, 1, 1]]
+
+
+def test_bipolar_takes_zero_as_plus():
+    assert value(Bipolar(*HEAD, 0.5), [[-1e-300, -0.0, 0.0, 3]]) == [[-0.5, 0.5, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "expected"),
+    [
+        ("ROUND", [-2, -2, 0, 0, 2, 2]),
+        ("CEIL", [-2, -1, 0, 1, 2, 3]),
+        ("FLOOR", [-3, -2, -1, 0, 1, 2]),
+        ("ROUND_TO_ZERO", [-2, -1, 0, 0, 1, 2]),
+        ("HALF_UP", [-3, -2, -1, 1, 2, 3]),
+    ],
+)
+def test_quant_rounds_ties(rounding, expected):
+    assert value(Quant(*HEAD, 1.0, 0.0, -4, 3, rounding), HALVES) == [expected]
+
+
+def test_half_up_leaves_what_is_just_below_a_tie():
+    assert value(Quant(*HEAD, 1.0, 0.0, -4, 3, "HALF_UP"), [[BELOW_HALF, -BELOW_HALF]]) == [[0, 0]]
+
+
+def test_quant_clamps_and_shifts():
+    node = Quant(*HEAD, 0.5, 3.0, 0, 7, "ROUND")
+    assert value(node, [[-9.0, -1.5, 0.0, 0.4, 2.0, 9.0]]) == [[-1.5, -1.5, 0.0, 0.5, 2.0, 2.0]]
+
+
+def test_multi_threshold_counts_equal_as_passed():
+    node = MultiThreshold(*HEAD, np.array([[0.0, 1.0, 2.0], [-1.0, -1.0, 5.0]]), 2.0, -1.0)
+    assert value(node, [[1.0, -1.0], [-0.1, 9.0]]) == [[3, 3], [-1, 5]]
+
+
+def test_flatten_keeps_the_batch():
+    assert evaluate_node(Flatten(*HEAD), np.zeros((2, 1, 3, 3))).shape == (2, 9)
+
+
+def graph():
+    weights = np.array([[1, -1, 1, -1]], dtype=np.int16)
+    nodes = (
+        Flatten("f", "Flatten", ("x",), "a"),
+        Dense("d", "MatMul", ("a",), "b", weights, np.ones(1)),
+        Relu("r", "Relu", ("b",), "c"),
+    )
+    return Graph("net", "x", (2, 2), nodes, "c")
+
+
+def test_graph_gives_every_tensor():
+    values = evaluate_graph(graph(), np.array([[[1.0, 2], [3, 4]], [[4, 3], [2, 1]]]))
+    assert {name: array.tolist() for name, array in values.items() if name != "x"} == {
+        "a": [[1, 2, 3, 4], [4, 3, 2, 1]],
+        "b": [[-2], [2]],
+        "c": [[0], [2]],
+    }
+    assert values["x"].shape == (2, 2, 2)
+
+
+def test_graph_takes_flat_images_and_integers():
+    assert evaluate_graph(graph(), np.array([[4, 3, 2, 1]], dtype=np.uint8))["c"].tolist() == [[2]]
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 5), (1, 3, 3)])
+def test_graph_refuses_other_shapes(shape):
+    with pytest.raises(BcsimError) as caught:
+        evaluate_graph(graph(), np.zeros(shape))
+    assert str(caught.value) == f"Network 'net' takes images of shape (2, 2), not an array of {shape}"
+
+
+def test_unknown_node():
+    with pytest.raises(TypeError, match="^Node must be one of bcsim.compiler.graph, not Node$"):
+        evaluate_node(Node(*HEAD), np.zeros((1, 1)))
