@@ -1,8 +1,8 @@
 """bcsim: compile, simulate and generate hardware for networks whose weights are one bit.
 
-    model = bcsim.load("network.onnx")
-    program = bcsim.compile(model, bits=[8, 4, 4, 4], calibration="mnist")
-    result = bcsim.simulate(program, "mnist", machine="medium", reference=model)
+model = bcsim.load("network.onnx")
+program = bcsim.compile(model, bits=[8, 4, 4, 4], calibration="mnist")
+result = bcsim.simulate(program, "mnist", machine="medium", reference=model)
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def histogram(values: NDArray[np.float64], target: Encoding) -> Histogram:
     low, high = (float(bound) for bound in target.decode(np.array([0, target.levels - 1])))
     left, right = min(low, float(values.min())), max(high, float(values.max()))
     counts, _ = np.histogram(values, bins=BINS, range=(left, right))
-    return Histogram(tuple(counts.tolist()), left, right, low, high)
+    clipped = float(np.mean((values < low) | (values > high)))
+    return Histogram(tuple(counts.tolist()), left, right, low, high, clipped)
 
 
 def compare_layers(

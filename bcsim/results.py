@@ -59,13 +59,17 @@ class EnergyReport:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often a layer's float values fall into equal bins of low..high, and the range that q can mean."""
+    """How often a layer's float values fall into equal bins of low..high, and the range that q can mean.
+
+    clipped : the fraction of the values outside that range.
+    """
 
     counts: tuple[int, ...]
     low: float
     high: float
     range_low: float
     range_high: float
+    clipped: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,5 @@
+"""`python -m bcsim`."""
+
+from bcsim.cli import main
+
+main()

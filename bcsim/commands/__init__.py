@@ -1,0 +1,1 @@
+"""The commands of `bcsim`, one module each; bcsim.cli registers them."""

@@ -1,0 +1,50 @@
+"""`bcsim compile`: a float network to a stored program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bcsim.commands.options import (
+    Bits,
+    Calibrate,
+    Input,
+    ModelPath,
+    Percentile,
+    Range,
+    RangeMethod,
+    parse_bits,
+)
+from bcsim.summary import print_program
+
+__all__ = ["compile"]
+
+
+def compile(
+    model: ModelPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the program goes.")],
+    bits: Bits = None,
+    calibrate: Calibrate = None,
+    input: Input = None,
+    range: Range = RangeMethod.percentile,
+    percentile: Percentile = 99.9,
+) -> None:
+    """Compile MODEL to an integer program, stored as ONNX in bcsim's own domain; `bcsim run` takes it."""
+    from bcsim import api
+    from bcsim.compiler.program_onnx import save_program
+
+    program = api.compile(
+        api.load(model),
+        bits=parse_bits(bits),
+        calibration=calibrate,
+        input=input,
+        range_method=range.value,
+        percentile=percentile,
+    )
+    save_program(program, output)
+    console = Console()
+    print_program(program, console)
+    console.print(f"Wrote {output}", markup=False)

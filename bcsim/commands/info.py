@@ -1,0 +1,55 @@
+"""`bcsim info`: what is in a network, and what each node lowers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bcsim.commands.options import ModelPath
+from bcsim.summary import print_program
+
+__all__ = ["info"]
+
+COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupported": "red"}
+
+
+def info(model: ModelPath) -> None:
+    """Show what was found in MODEL, what each node lowers to, and why something cannot be lowered."""
+    from bcsim.compiler.program_onnx import is_program, load_program
+    from bcsim.model import locate
+
+    path = locate(model)
+    console = Console()
+    if is_program(path):
+        print_program(load_program(path), console)
+    else:
+        _print_network(console, path)
+
+
+def _print_network(console: Console, path: Path) -> None:
+    from bcsim.compiler.importer import import_onnx, inspect_onnx
+
+    reports = inspect_onnx(path)
+    table = Table(title=str(path), title_justify="left")
+    for heading in ("node", "operator", "becomes", "detail", "remark"):
+        table.add_column(heading, overflow="fold")
+    for report in reports:
+        operator = f"{report.domain}.{report.op}" if report.domain else report.op
+        status = f"[{COLOURS[report.status]}]{report.status}[/]"
+        table.add_row(escape(report.name), operator, status, escape(report.into), escape(report.reason))
+    console.print(table)
+    failed = sum(report.status == "unsupported" for report in reports)
+    if failed:
+        console.print(f"This network cannot be compiled: {failed} of {len(reports)} nodes are not supported.")
+        return
+    graph = import_onnx(path)
+    console.print(
+        f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network can be compiled."
+    )
+    for key, value in sorted(graph.metadata.items()):
+        console.print(f"{key} = {value}", markup=False)
+    for note in graph.notes:
+        console.print(f"Note: {note}", markup=False)

@@ -1,0 +1,81 @@
+"""Options that several commands share, and their parsing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+import typer
+
+from bcsim.errors import BcsimError
+
+__all__ = [
+    "Bits",
+    "Calibrate",
+    "Input",
+    "Level",
+    "ModelPath",
+    "Percentile",
+    "Range",
+    "RangeMethod",
+    "parse_bits",
+]
+
+
+class Level(StrEnum):
+    """How far down a run goes."""
+
+    program = "program"
+    machine = "machine"
+
+
+class RangeMethod(StrEnum):
+    """How ranges follow from calibration images."""
+
+    percentile = "percentile"
+    mse = "mse"
+    max = "max"
+
+
+ModelPath: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODEL", help="ONNX file, or a bundled network: digits, mnist-mlp.")
+]
+Bits: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="Bits of hidden activations, 1 to 8: one for all, or one for each linear layer's input. Default: 8, "
+        "and what the network's own quantisers say.",
+    ),
+]
+Calibrate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Images that ranges are taken from. Default: the training images of the model's data set.",
+    ),
+]
+Input: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|SCALE,OFFSET",
+        help="What the network sees of a pixel: unit (0 to 1), centred (-1 to 1), sign, raw. Default: what the "
+        "model says, else unit.",
+    ),
+]
+Range: TypeAlias = Annotated[
+    RangeMethod, typer.Option(help="How a range follows from the calibration images.")
+]
+Percentile: TypeAlias = Annotated[
+    float, typer.Option(help="Part of the values that a range keeps, in percent.")
+]
+
+
+def parse_bits(text: str | None) -> list[int] | None:
+    """The numbers of `--bits`; raises BcsimError for anything but integers separated by commas."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BcsimError(f"--bits must be integers from 1 to 8 separated by commas, not {text!r}") from None

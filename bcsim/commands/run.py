@@ -1,0 +1,157 @@
+"""`bcsim run`: images through a network, tables, files."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from bcsim.commands.options import (
+    Bits,
+    Calibrate,
+    Input,
+    Level,
+    Percentile,
+    Range,
+    RangeMethod,
+    parse_bits,
+)
+from bcsim.errors import BcsimError
+
+if TYPE_CHECKING:
+    from bcsim.model import Model
+    from bcsim.results import Result
+
+__all__ = ["run"]
+
+DEMO_REPORT = Path("bcsim-report.html")
+TRACED_IMAGES = 3
+
+
+def run(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="ONNX file, compiled program or bundled network. Default: digits."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="digits, mnist, cifar10, svhn, an .npz (x, y) or a folder. Default: the model's.",
+        ),
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|P=V,...", help="Preset (bcsim machines) or parameters. Default: medium."),
+    ] = None,
+    bits: Bits = None,
+    level: Annotated[
+        Level, typer.Option(help="machine: every image cycle by cycle, held equal.")
+    ] = Level.program,
+    images: Annotated[
+        int | None, typer.Option(metavar="N", help="How many images. Default: all; 16 at level machine.")
+    ] = None,
+    calibrate: Calibrate = None,
+    range: Range = RangeMethod.percentile,
+    percentile: Percentile = 99.9,
+    input: Input = None,
+    energy_table: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Energy per action: a table by name, or a TOML file.")
+    ] = "horowitz-45nm",
+    float: Annotated[bool, typer.Option(help="Run the float network too, for comparison.")] = True,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Write the figures as JSON; - is standard output.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Write an HTML report. Without MODEL: {DEMO_REPORT}."),
+    ] = None,
+    outputs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write scores and classes of every image as .npz.")
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every cycle as a trace for Perfetto (first images)."),
+    ] = None,
+) -> None:
+    """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""
+    from bcsim import api
+
+    loaded = api.load(model or "digits")
+    if loaded.program is not None and (bits, calibrate, input) != (None, None, None):
+        raise BcsimError(
+            f"File {loaded.path} is compiled already: --bits, --calibrate and --input have no effect on it"
+        )
+    program = loaded.program or api.compile(
+        loaded,
+        bits=parse_bits(bits),
+        calibration=calibrate,
+        input=input,
+        range_method=range.value,
+        percentile=percentile,
+    )
+    result = api.simulate(
+        program,
+        _data_name(data, loaded),
+        machine=machine,
+        level=level.value,
+        images=images,
+        reference=loaded if float else None,
+        energy_table=energy_table,
+        record=TRACED_IMAGES if trace else 0,
+    )
+    if json != "-":
+        _print_tables(result)
+    _write_files(result, json, report or (None if model else DEMO_REPORT), outputs, trace)
+
+
+def _data_name(data: str | None, model: Model) -> str:
+    name = data or model.dataset
+    if name is None:
+        raise BcsimError(
+            f"File {model.path} names no data set: give --data, a name, an .npz file or a folder"
+        )
+    return name
+
+
+def _print_tables(result: Result) -> None:
+    from bcsim.summary import print_summary
+
+    print_summary(result, Console())
+
+
+def _write_files(
+    result: Result, json: str | None, report: Path | None, outputs: Path | None, trace: Path | None
+) -> None:
+    from bcsim.files import atomic_write, write_text
+    from bcsim.results import to_json
+
+    if json is not None:
+        text = json_module.dumps(to_json(result), indent=2, allow_nan=False) + "\n"
+        if json == "-":
+            sys.stdout.write(text)
+        else:
+            write_text(json, text)
+    if outputs is not None:
+        import numpy as np
+
+        with atomic_write(outputs) as file:
+            np.savez_compressed(file, allow_pickle=False, **result.arrays())
+    if trace is not None:
+        from bcsim.trace import write_trace
+
+        write_trace(result.machine_run, min(TRACED_IMAGES, len(result.machine_run.classes)), trace)
+    if report is not None:
+        from bcsim.report import write_report
+
+        write_report(result, report)
+    if json != "-":
+        for path in (json, outputs, trace, report):
+            if path is not None:
+                Console().print(f"Wrote {path}", markup=False)

@@ -1,0 +1,47 @@
+"""Numbers as people read them, the same on the terminal and in reports."""
+
+from __future__ import annotations
+
+__all__ = ["count", "decibels", "energy", "percent", "rate", "ratio"]
+
+ENERGY_UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
+
+
+def energy(picojoules: float) -> str:
+    """Three significant figures and the largest unit that leaves a number of at least 1: 1.53 µJ."""
+    for factor, unit in ENERGY_UNITS:
+        if picojoules >= factor:
+            return f"{significant(picojoules / factor)} {unit}"
+    return "0" if picojoules == 0 else f"{picojoules:.2g} pJ"
+
+
+def significant(value: float) -> str:
+    """Three significant figures, no exponent, thousands apart."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """98.71 %, or a dash where the fraction is unknown."""
+    return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def ratio(value: float) -> str:
+    """×12.3"""
+    return f"×{significant(value)}"
+
+
+def rate(per_second: float) -> str:
+    """34,674 /s"""
+    return f"{significant(per_second)} /s"
+
+
+def count(value: int) -> str:
+    """2,910,208"""
+    return f"{value:,}"
+
+
+def decibels(value: float | None) -> str:
+    """33.5 dB, or a dash where there is no noise to speak of."""
+    return "–" if value is None else f"{value:.1f} dB"

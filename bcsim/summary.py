@@ -1,0 +1,127 @@
+"""A result as tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bcsim.compiler.program import Program, Search
+from bcsim.energy import PARTS
+from bcsim.formatting import count, decibels, energy, percent, rate, ratio
+from bcsim.results import LayerResult, Result
+
+__all__ = ["print_program", "print_summary"]
+
+
+def print_summary(result: Result, console: Console) -> None:
+    """The whole result: fidelity, machine, layers, energy, notes."""
+    console.print(_overview(result))
+    console.print(_layers(result))
+    console.print(_energy(result))
+    low, high = min(result.energy.range_pj.values()), max(result.energy.range_pj.values())
+    console.print(
+        f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)})"
+    )
+    for note in result.notes:
+        console.print(f"Note: {note}", markup=False)
+
+
+def _table(title: str, first: str, *headings: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _overview(result: Result) -> Table:
+    table = Table(
+        title=f"{escape(result.model)} on {escape(result.data)}", title_justify="left", show_header=False
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in _overview_rows(result):
+        table.add_row(name, value)
+    return table
+
+
+def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
+    cycles = result.cycles
+    yield "images", count(result.images)
+    if result.engine:
+        yield f"accuracy, float ({result.engine})", percent(result.accuracy_float)
+    yield "accuracy, integer program", percent(result.accuracy_program)
+    if result.agreement is not None:
+        yield "same class as the float network", percent(result.agreement)
+    yield "exact for every possible input", "yes" if result.exact else "no, rounded after training"
+    yield "machine", f"{escape(result.machine.name)}: {result.machine.lanes} x {result.machine.pes} lanes"
+    yield "images run cycle by cycle, equal bit for bit", count(cycles.run_images)
+    yield "cycles per image", count(cycles.per_image)
+    yield "latency of the first image", f"{count(cycles.latency)} cycles"
+    yield f"images at {result.machine.clock_mhz:g} MHz", rate(result.images_per_second)
+    yield "lanes at useful work", percent(cycles.utilisation, 1)
+    for cause, slots in cycles.stalls.items():
+        if slots:
+            yield f"  lost to {cause.replace('_', ' ')}", percent(slots / cycles.slots, 1)
+    yield "accumulations per image", count(result.operations["accumulate"])
+    yield "multiplications per image", count(result.operations["multiply"])
+
+
+def _layers(result: Result) -> Table:
+    headings = ("inputs", "outputs", "bits", "cycles", "useful", "SQNR", "energy")
+    table = _table("Layers, per image", "layer", *headings)
+    for layer in result.layers:
+        table.add_row(
+            escape(layer.name),
+            count(layer.inputs),
+            count(layer.outputs),
+            f"{layer.source_bits} → {layer.target_bits}",
+            count(layer.cycles),
+            percent(useful(layer), 1),
+            decibels(layer.sqnr_db),
+            energy(layer.energy_pj),
+        )
+    return table
+
+
+def useful(layer: LayerResult) -> float:
+    """The part of a layer's lane-cycles that is useful work."""
+    return layer.slots["busy"] / max(1, sum(layer.slots.values()))
+
+
+def _energy(result: Result) -> Table:
+    found = result.energy
+    title = f"Energy per image ({escape(found.table)}, {escape(found.technology)})"
+    table = _table(title, "part", "this machine", "int8 MACs", "float32 MACs")
+    columns = (found.by_part, found.int8_by_part, found.float32_by_part)
+    for part in PARTS:
+        if any(column[part] for column in columns):
+            table.add_row(part.replace("_", " "), *(energy(column[part]) for column in columns))
+    totals = (found.total_pj, found.int8_pj, found.float32_pj)
+    table.add_section()
+    table.add_row("total", *map(energy, totals))
+    table.add_row("against this machine", *(ratio(total / found.total_pj) for total in totals))
+    return table
+
+
+def print_program(program: Program, console: Console) -> None:
+    """A compiled program's layers and notes."""
+    headings = ("inputs", "outputs", "planes", "bits", "requantiser", "exact")
+    table = _table(f"Program {escape(program.name)}", "layer", *headings)
+    for layer in program.layers:
+        table.add_row(
+            escape(layer.name),
+            count(layer.inputs),
+            count(layer.outputs),
+            count(len(layer.planes)),
+            f"{layer.source.bits} → {layer.target.bits}",
+            "threshold search" if isinstance(layer.requantiser, Search) else "division",
+            "yes" if layer.exact else "no",
+        )
+    console.print(table)
+    for note in program.notes:
+        console.print(f"Note: {note}", markup=False)
