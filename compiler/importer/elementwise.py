@@ -68,9 +68,9 @@ def divide(site: Site) -> Lowered:
         raise BcsimError(
             "it divides by a tensor that depends on the network's input; accepted is division by a constant"
         )
-    if not constant.all():
+    if not ((np.abs(constant) >= 1e-100) & (np.abs(constant) <= 1e100)).all():
         raise BcsimError(
-            f"its constant {site.operand_name(1)!r} is 0 somewhere; division needs another value"
+            f"its divisor {site.operand_name(1)!r} must be from 1e-100 to 1e100 in magnitude everywhere"
         )
     if (np.abs(np.frexp(constant)[0]) == 0.5).all():
         return _affine(site, x, 1 / constant, ZERO)

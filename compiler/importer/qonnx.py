@@ -71,7 +71,9 @@ def _scale(site: Site) -> float:
 
 def fold_bipolar(site: Site) -> FloatArray:
     """BipolarQuant of constants."""
-    return bipolar(site.finite(0, "weights"), _positive(site, 1, "scale"))
+    weights, scale = site.finite(0, "weights"), _positive(site, 1, "scale")
+    _check_fits("scale", scale, weights)
+    return bipolar(weights, scale)
 
 
 def fold_quant(site: Site) -> FloatArray:
@@ -81,15 +83,20 @@ def fold_quant(site: Site) -> FloatArray:
         _positive(site, 1, "scale"),
         site.finite(2, "zero point"),
     )
-    if np.broadcast_shapes(weights.shape, scale.shape, zero_point.shape) != weights.shape:
-        raise BcsimError(
-            f"its scale of shape {scale.shape} and zero point of shape {zero_point.shape} must fit "
-            f"its weights of shape {weights.shape}"
-        )
+    _check_fits("scale", scale, weights)
+    _check_fits("zero point", zero_point, weights)
     steps = _range(site)
     if steps.bipolar:
         return (bipolar(weights / scale + zero_point, 1.0) - zero_point) * scale
     return quantise(weights, scale, zero_point, steps.low, steps.high, steps.rounding)
+
+
+def _check_fits(what: str, parameter: FloatArray, weights: FloatArray) -> None:
+    axes = zip(reversed(parameter.shape), reversed(weights.shape), strict=False)
+    if parameter.ndim > weights.ndim or any(size not in (1, whole) for size, whole in axes):
+        raise BcsimError(
+            f"its {what} of shape {parameter.shape} does not fit its weights of shape {weights.shape}"
+        )
 
 
 @operator("BipolarQuant", domains=QONNX)

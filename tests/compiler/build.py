@@ -1,11 +1,12 @@
 """Small ONNX models made in memory, and onnx's reference evaluator with QONNX's operators added."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -92,7 +93,9 @@ class Quant(OpRun):  # type: ignore[misc]
 class MultiThreshold(OpRun):  # type: ignore[misc]
     op_domain = BREVITAS
 
-    def _run(self, x: Array, thresholds: Array, out_scale: float, out_bias: float) -> tuple[Array]:
+    def _run(
+        self, x: Array, thresholds: Array, out_scale: float, out_bias: float, out_dtype: str
+    ) -> tuple[Array]:
         passed = (x[:, :, None] >= thresholds[None]).sum(axis=2)
         return ((passed * out_scale + out_bias).astype(np.float32),)
 
@@ -107,9 +110,21 @@ def reference(built: ModelProto, x: Array) -> Array:
     return np.asarray(evaluator.run(None, {"x": x.astype(np.float32)})[0])
 
 
-def check_equal(built: ModelProto, folder: Path, x: Array, tolerance: float = 1e-5) -> Graph:
-    """Hold the imported graph, in float64, to the reference evaluator; the graph."""
+def runtime(built: ModelProto, x: Array) -> Array:
+    """y for x, float32, by onnxruntime."""
+    session = onnxruntime.InferenceSession(built.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": x.astype(np.float32)})[0])
+
+
+def check_equal(
+    built: ModelProto,
+    folder: Path,
+    x: Array,
+    tolerance: float = 1e-5,
+    witness: Callable[[ModelProto, Array], Array] = reference,
+) -> Graph:
+    """Hold the imported graph, in float64, to another evaluator of the file; the graph."""
     graph = imported(built, folder)
     values = evaluate_graph(graph, x.astype(np.float32).astype(np.float64))[graph.output]
-    np.testing.assert_allclose(values, reference(built, x), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(values, witness(built, x), rtol=tolerance, atol=tolerance)
     return graph

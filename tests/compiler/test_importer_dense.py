@@ -1,10 +1,9 @@
 import numpy as np
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bcsim.compiler.graph import Affine, Dense
-from tests.compiler.build import check_equal, imported, model, node, refusal, tensors
+from tests.compiler.build import check_equal, imported, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(11)
 SIGNS = RNG.choice([-1.0, 1.0], (4, 3))
@@ -32,10 +31,7 @@ def test_stored_weights(scale, tmp_path):
 
 def test_stored_weights_in_onnxruntime(tmp_path):
     built = model([MATMUL], tensors(w=SIGNS))
-    session = onnxruntime.InferenceSession(built.SerializeToString(), providers=["CPUExecutionProvider"])
-    (scores,) = session.run(None, {"x": X.astype(np.float32)})
-    found = dense(imported(built, tmp_path))
-    np.testing.assert_allclose(scores, X @ found.weights.T, rtol=1e-5, atol=1e-5)
+    check_equal(built, tmp_path, X, witness=runtime)
 
 
 def test_ternary_weights_with_negative_zero(tmp_path):

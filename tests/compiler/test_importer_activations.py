@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from bcsim.compiler.graph import Clip, Relu, Sign
+from tests.compiler.build import check_equal, imported, model, node, refusal, tensors
+
+X = np.array([[-3.0, -1.0, -0.0, 0.0], [0.25, 1.0, 1.5, 300.0]])
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def only(graph):
+    (found,) = graph.nodes
+    return found
+
+
+@pytest.mark.parametrize(("op", "kind"), [("Relu", Relu), ("Sign", Sign)])
+def test_plain(op, kind, tmp_path):
+    assert isinstance(only(check_equal(model([node(op, "x", "y")]), tmp_path, X)), kind)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "low", "high"),
+    [("x low high", -1, 1), ("x low", -1, np.inf), ("x - high", -np.inf, 1), ("x zero six", 0, 6)],
+)
+def test_clip_with_inputs(inputs, low, high, tmp_path):
+    built = model([node("Clip", inputs, "y")], tensors(low=-1.0, high=1.0, zero=0.0, six=6.0))
+    found = only(check_equal(built, tmp_path, X))
+    assert (found.low, found.high) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [
+        ({"min": -1.0, "max": 1.0}, -1, 1),
+        ({"max": 2.0}, -np.inf, 2),
+        ({"min": -1.0, "max": FLOAT32_MAX}, -1, np.inf),
+        ({"min": -FLOAT32_MAX, "max": 0.5}, -np.inf, 0.5),
+    ],
+)
+def test_clip_with_attributes(bounds, low, high, tmp_path):
+    found = only(check_equal(model([node("Clip", "x", "y", **bounds)], opset=6), tmp_path, X))
+    assert (found.low, found.high) == (low, high)
+
+
+@pytest.mark.parametrize("inputs", ["x zero", "x zero top"])
+def test_clip_from_zero_without_end_is_relu(inputs, tmp_path):
+    built = model([node("Clip", inputs, "y")], tensors(zero=0.0, top=np.inf))
+    assert isinstance(only(check_equal(built, tmp_path, X)), Relu)
+
+
+@pytest.mark.parametrize("inputs", ["x c", "c x"])
+@pytest.mark.parametrize(("op", "low", "high"), [("Max", 0.5, np.inf), ("Min", -np.inf, 0.5)])
+def test_one_sided(inputs, op, low, high, tmp_path):
+    found = only(check_equal(model([node(op, inputs, "y")], tensors(c=0.5)), tmp_path, X))
+    assert isinstance(found, Clip)
+    assert (found.low, found.high) == (low, high)
+
+
+def test_leaky_relu_without_a_leak_is_relu(tmp_path):
+    assert isinstance(only(imported(model([node("LeakyRelu", "x", "y", alpha=0.0)]), tmp_path)), Relu)
+
+
+CURVE = "its curve has no even steps, so it takes a multiplier or a table; accepted are Relu, Clip and Sign"
+REFUSED = [
+    (
+        node("LeakyRelu", "x", "y"),
+        "values below 0 keep the slope 0.01, so its steps are uneven and no requantiser has them; "
+        "accepted are Relu, Clip and Sign",
+    ),
+    (node("PRelu", "x low", "y"), "its slope below 0 makes uneven steps; accepted are Relu, Clip and Sign"),
+    (node("Sigmoid", "x", "y"), CURVE),
+    (node("Tanh", "x", "y"), CURVE),
+    (node("Clip", "x high low", "y"), "its bounds are 1 and -1; the lower must be below the upper"),
+    (node("Clip", "x nan", "y"), "its bounds are nan and inf; the lower must be below the upper"),
+    (node("Clip", "x two", "y"), "its min has shape (2,); accepted is one value"),
+    (node("Clip", "x x", "y"), "its min must be a constant of the file, and is 'x', not a constant"),
+    (node("Max", "x x", "y"), "accepted are two inputs, one of them a constant"),
+    (node("Max", "x two", "y"), "its bound 'two' has shape (2,); accepted is one value per tensor"),
+]
+
+
+@pytest.mark.parametrize(("made", "message"), REFUSED)
+def test_refused(made, message, tmp_path):
+    built = model([made], tensors(low=-1.0, high=1.0, nan=np.nan, two=[0.0, 0.0]))
+    assert refusal(built, tmp_path) == f"Node 'n_y' ({made.op_type}): {message}"
