@@ -33,7 +33,7 @@ def bench_vectors(
         "output_cycle": outputs.cycle,
         "output_data": outputs.data,
         "output_last": outputs.last,
-        "group_bits": np.int64(run.mapping.machine.requantisers * run.mapping.machine.digit),
+        "group_bits": np.array(run.mapping.machine.requantisers * run.mapping.machine.digit),
     }
 
 

@@ -30,7 +30,9 @@ memory_collect
 write_verilog design.v
 """
 ATTRIBUTE = re.compile(r"^ *\(\*.*\*\)\n", re.MULTILINE)
-REPEATED = re.compile(r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE)
+REPEATED = re.compile(
+    r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE
+)
 START = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
 MODULE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
 

@@ -140,7 +140,9 @@ def _execute(command: Sequence[str], log: Path, environment: Mapping[str, str]) 
             command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **environment}, check=False
         ).returncode
     if status:
-        errors = [line for line in log.read_text().splitlines() if "rror" in line] or [f"exit status {status}"]
+        errors = [line for line in log.read_text().splitlines() if "rror" in line] or [
+            f"exit status {status}"
+        ]
         raise SimulatorError(f"{Path(command[0]).name} failed: {errors[0].strip()} (log: {log})")
 
 

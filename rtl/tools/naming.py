@@ -35,7 +35,9 @@ class ModuleName:
 
 def module_names(design: Design) -> dict[str, ModuleName]:
     """A name for every module of a design, by Amaranth's own name for it."""
-    return {".".join(info.name): _module_name(fragment, info.name) for fragment, info in design.fragments.items()}
+    return {
+        ".".join(info.name): _module_name(fragment, info.name) for fragment, info in design.fragments.items()
+    }
 
 
 def _module_name(fragment: Fragment, path: tuple[str, ...]) -> ModuleName:
@@ -80,7 +82,10 @@ def _members(fragment: Fragment, prefix: str) -> Iterator[tuple[Signal, str]]:
 def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDict:
     """The same signals, those that are `wanted` first, under distinct plain names."""
     renamed = SignalDict()
-    order = [*(signal for signal in wanted if signal in names), *(signal for signal in names if signal not in wanted)]
+    order = [
+        *(signal for signal in wanted if signal in names),
+        *(signal for signal in names if signal not in wanted),
+    ]
     for signal in order:
         base = wanted.get(signal, names[signal].partition("$")[0])
         label = next(each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 __all__ = ["drop_unread", "name_next_states", "order_ports"]
 
 NAME = re.compile(r"[\\$]\S+")
 ALIAS = re.compile(r"^connect ([\\$]\S+) [^\n]*\n", re.MULTILINE)
-OPERATOR = re.compile(r"^  cell \$\w+ [^\n]*\n(?:    [^\n]*\n)*    connect \\Y (\$\S+)\n  end\n", re.MULTILINE)
+OPERATOR = re.compile(
+    r"^  cell \$\w+ [^\n]*\n(?:    [^\n]*\n)*    connect \\Y (\$\S+)\n  end\n", re.MULTILINE
+)
 WIRE = re.compile(r"(?:^  attribute [^\n]*\n)*^  wire width \d+ (?:signed )?([\\$]\S+)\n", re.MULTILINE)
 PORT = re.compile(r"(input|output) \d+ (?= *(?:signed )?\\(\S+)$)", re.MULTILINE)
 FLIP_FLOP = re.compile(
-    r"^  cell \$dff .*\n(?:    parameter .*\n)*    connect \\D (\$\d+)(?: \[\d+:?\d*\])?\n    connect \\CLK .*\n    connect \\Q \\(\S+)\n",
+    r"^  cell \$dff .*\n(?:    parameter .*\n)*"
+    r"    connect \\D (\$\d+)(?: \[\d+:?\d*\])?\n    connect \\CLK .*\n    connect \\Q \\(\S+)\n",
     re.MULTILINE,
 )
 
@@ -27,13 +30,19 @@ def drop_unread(body: str) -> str:
         if not unread:
             return body
         for driver in (ALIAS, OPERATOR, WIRE):
-            body = driver.sub(lambda found: "" if found[1] in unread else found[0], body)
+            body = _without(body, driver, unread)
+
+
+def _without(body: str, pattern: re.Pattern[str], names: Collection[str]) -> str:
+    return pattern.sub(lambda found: "" if found[1] in names else found[0], body)
 
 
 def order_ports(body: str, order: Sequence[str]) -> str:
     """A module's body with its ports numbered: clock, reset, those of `order`, then the others by name."""
     first = {name: rank for rank, name in enumerate(["clk", "rst", *order])}
-    names = sorted((port[2] for port in PORT.finditer(body)), key=lambda name: (first.get(name, len(first)), name))
+    names = sorted(
+        (port[2] for port in PORT.finditer(body)), key=lambda name: (first.get(name, len(first)), name)
+    )
     rank = {name: index for index, name in enumerate(names, 1)}
     return PORT.sub(lambda port: f"{port[1]} {rank[port[2]]} ", body)
 

@@ -1,0 +1,99 @@
+"""What the hardware commands share: a network mapped onto a machine, and images for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from bcsim.errors import BcsimError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bcsim.compiler.mapping import Mapping
+    from bcsim.compiler.program import Program
+    from bcsim.model import Model
+    from bcsim.rtl.project import Stimulus
+
+__all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare"]
+
+MachineName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--machine",
+        metavar="NAME|P=V,...",
+        help="Preset (bcsim machines) or parameters. Default: small, its memories enlarged where needed.",
+    ),
+]
+DataName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME|FILE",
+        help="Images of the bench. Default: the model's data set, or random ones where it names none.",
+    ),
+]
+Images: TypeAlias = Annotated[int, typer.Option(min=1, metavar="N", help="How many images.")]
+Pauses: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="SEED", help="Let source and sink pause at random, the same for the same seed."),
+]
+
+
+def prepare(
+    model: str,
+    *,
+    bits: str | None,
+    calibrate: str | None,
+    machine: str | None,
+    data: str | None,
+    images: int,
+    pauses: int | None,
+) -> tuple[Mapping, Stimulus]:
+    """The network on its machine, and what the bench streams in."""
+    from bcsim import api
+    from bcsim.commands.options import parse_bits
+    from bcsim.compiler.mapping import map_program
+    from bcsim.costs import map_enlarged
+    from bcsim.machine import SMALL, parse_machine
+
+    loaded = api.load(model)
+    if loaded.program is not None and (bits, calibrate) != (None, None):
+        raise BcsimError(
+            f"File {loaded.path} is compiled already: --bits and --calibrate have no effect on it"
+        )
+    program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate)
+    mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
+    return mapping, _stimulus(mapping, loaded, data, images, pauses)
+
+
+def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pauses: int | None) -> Stimulus:
+    import numpy as np
+
+    from bcsim.rtl.project import Stimulus
+    from bcsim.rtl.vectors import random_pauses
+
+    name, q = _images(mapping.program, data or model.dataset, images)
+    if pauses is None:
+        return Stimulus(name, q)
+    generator = np.random.default_rng(pauses)
+    gaps = random_pauses(generator, len(q) * mapping.beats)
+    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1))
+    return Stimulus(name, q, gaps.tolist(), holds.tolist())
+
+
+def _images(program: Program, data: str | None, images: int) -> tuple[str, NDArray[np.uint8]]:
+    import numpy as np
+
+    from bcsim.data import load_dataset
+    from bcsim.encodings import program_input
+
+    if data is None:
+        levels = program.input.stream.levels
+        return "random values", np.random.default_rng(0).integers(
+            0, levels, (images, program.inputs), np.uint8
+        )
+    dataset = load_dataset(data, "test", images)
+    return dataset.name, program_input(program, dataset).astype(np.uint8)

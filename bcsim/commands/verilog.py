@@ -1,0 +1,73 @@
+"""`bcsim verilog`: a network's accelerator as Verilog, with its memory images and a bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
+from bcsim.commands.options import Bits, Calibrate, ModelPath
+
+if TYPE_CHECKING:
+    from bcsim.machine import Machine
+    from bcsim.rtl.check import Check
+
+__all__ = ["verilog"]
+
+CHECKED_SLOTS = 1024
+"""Lanes in all of the largest array whose check takes no more than a minute or two."""
+
+
+def verilog(
+    model: ModelPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.")],
+    machine: MachineName = None,
+    data: DataName = None,
+    images: Images = 2,
+    bits: Bits = None,
+    calibrate: Calibrate = None,
+    pauses: Pauses = None,
+    check: Annotated[
+        bool | None,
+        typer.Option(help="Synthesise and count multipliers and DSP blocks. Default: for small machines."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace FOLDER whatever it holds.")] = False,
+) -> None:
+    """Write the accelerator of MODEL as Verilog; `pytest FOLDER` runs its bench."""
+    from bcsim.rtl.folder import new_folder
+    from bcsim.rtl.project import MARK, write_project
+
+    mapping, stimulus = prepare(
+        model, bits=bits, calibrate=calibrate, machine=machine, data=data, images=images, pauses=pauses
+    )
+    console = Console(soft_wrap=True)
+    with new_folder(output, mark=MARK, force=force) as folder:
+        write_project(folder, mapping, stimulus)
+        if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
+            _print_check(_check(folder), console)
+    console.print(_summary(output, mapping.machine), markup=False, highlight=False)
+
+
+def _check(folder: Path) -> Check:
+    from bcsim.rtl.check import check_folder
+
+    return check_folder(folder)
+
+
+def _print_check(check: Check, console: Console) -> None:
+    table = Table(title="Synthesis with Yosys, DSP blocks allowed", title_justify="left")
+    for heading in ("family", "LUTs", "flip-flops", "block memories", "DSP blocks"):
+        table.add_column(heading, justify="left" if heading == "family" else "right")
+    for family, used in check.resources.items():
+        table.add_row(family, *(f"{n:,}" for n in (used.luts, used.flip_flops, used.memories, used.dsps)))
+    console.print(table)
+    console.print(f"Multiplications in the design ($mul and its relatives): {check.multipliers}")
+
+
+def _summary(output: Path, machine: Machine) -> str:
+    size = f"{machine.lanes} lanes x {machine.pes} processing elements, digits of {machine.digit} bits"
+    return f"Wrote {output}/accelerator.v ({size}); run its bench with: pytest {output}"

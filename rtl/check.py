@@ -1,0 +1,41 @@
+"""The check that an accelerator multiplies nowhere: no multiplying cell before synthesis, no DSP block after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bcsim.console import track
+from bcsim.errors import BcsimError
+from bcsim.rtl.project import TOP
+from bcsim.rtl.tools.synthesis import FAMILIES, Resources, count_multipliers, synthesise
+
+__all__ = ["Check", "check_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """multipliers : cells that multiply or divide. resources : what the design takes, by FPGA family."""
+
+    multipliers: int
+    resources: Mapping[str, Resources]
+
+
+def check_folder(folder: Path) -> Check:
+    """Synthesise the accelerator in `folder` for every family and leave the figures in resources.json.
+
+    Raises BcsimError where anything multiplies.
+    """
+    source = folder / f"{TOP}.v"
+    multipliers = count_multipliers(source, TOP)
+    resources = {
+        family.name: synthesise(source, TOP, family) for family in track(FAMILIES.values(), "Synthesis")
+    }
+    check = Check(multipliers, resources)
+    dsps = {name: used.dsps for name, used in resources.items() if used.dsps}
+    if multipliers or dsps:
+        raise BcsimError(f"The design multiplies: {multipliers} cells before synthesis, DSP blocks {dsps}")
+    (folder / "resources.json").write_text(json.dumps(asdict(check), indent=2) + "\n")
+    return check

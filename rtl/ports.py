@@ -1,0 +1,50 @@
+"""What the ports of the accelerator mean, as users read it beside the Verilog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bcsim.errors import BcsimError
+from bcsim.rtl.verilog import Port
+
+__all__ = ["describe", "ports_table"]
+
+MEANINGS: tuple[tuple[str, str], ...] = (
+    ("clk", "Clock; every register works on its rising edge."),
+    (
+        "rst",
+        "Reset, synchronous, active high: whatever was loaded or computing is forgotten, memories are not.",
+    ),
+    ("interrupt", "High while the status register has an event that the control register lets through."),
+    ("s_axis_tdata", "Input words: one value in each byte, least significant byte first."),
+    ("s_axis_tkeep", "Which bytes of the input word count; the others are taken as 0."),
+    ("s_axis_tlast", "The last word of an image."),
+    ("s_axis_", "AXI4-Stream of images."),
+    ("m_axis_tdata", "Output words: the scores in class order, then the class."),
+    ("m_axis_tlast", "The class: the last word of an image's result."),
+    ("m_axis_", "AXI4-Stream of results."),
+    ("s_axil_", "AXI4-Lite: registers and memory loading."),
+    (
+        "monitor_write_enable",
+        "For benches: the groups of the activation memory that are written in this cycle.",
+    ),
+    ("monitor_write_address", "For benches: the word that is written."),
+    (
+        "monitor_write_data",
+        "For benches: what is written. Leave the monitor open in a chip; it costs nothing.",
+    ),
+)
+
+
+def describe(port: Port) -> str:
+    """The meaning of a port. Raises BcsimError for one that is not documented."""
+    for prefix, meaning in MEANINGS:
+        if port.name.startswith(prefix):
+            return meaning
+    raise BcsimError(f"Port {port.name} has no description")
+
+
+def ports_table(ports: Iterable[Port]) -> str:
+    """A Markdown table of ports."""
+    rows = "".join(f"| `{p.name}` | {p.direction} | {p.width} | {describe(p)} |\n" for p in ports)
+    return f"| port | direction | bits | meaning |\n|---|---|---:|---|\n{rows}"

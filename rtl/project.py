@@ -1,0 +1,100 @@
+"""A folder with an accelerator as Verilog and everything that it takes to simulate it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim import __version__
+from bcsim.compiler.mapping import Mapping
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.ports import describe, ports_table
+from bcsim.rtl.vectors import bench_vectors
+from bcsim.rtl.verilog import Verilog, to_verilog
+from bcsim.simulator import MachineRun, run_machine
+
+__all__ = ["MARK", "TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
+
+TOP = "accelerator"
+MARK = "machine.json"
+"""By this file a folder is known as one that bcsim wrote."""
+
+BENCH = Path(__file__).with_name("bench")
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """Images q, uint8 (n, inputs), and the pauses of source and sink (see `run_machine`).
+
+    name : where the images come from.
+    """
+
+    name: str
+    q: NDArray[np.uint8]
+    gaps: Sequence[int] | None = None
+    holds: Sequence[int] | None = None
+
+
+def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> MachineRun:
+    """Fill `folder` with the accelerator, its memory images, its description and its bench.
+
+    Returns the simulator's run, which the bench expects. Raises BcsimError where Yosys is missing.
+    """
+    run = run_machine(mapping, stimulus.q, record=len(stimulus.q), gaps=stimulus.gaps, holds=stimulus.holds)
+    verilog = write_verilog(folder, mapping)
+    _write_description(folder, mapping, verilog)
+    write_bench(folder, run, stimulus)
+    return run
+
+
+def write_verilog(folder: Path, mapping: Mapping) -> Verilog:
+    """The accelerator as Verilog, with the program's words as memory images."""
+    verilog = to_verilog(Accelerator(mapping.machine, image=mapping.image), TOP)
+    machine, program = mapping.machine, mapping.program
+    heading = (
+        f"// bcsim {__version__}: the network {program.name} on a machine of {machine.lanes} lanes,\n"
+        f"// {machine.pes} processing elements and digits of {machine.digit} bits.\n"
+        "// ports.md says what the ports mean.\n\n"
+    )
+    (folder / f"{TOP}.v").write_text(heading + verilog.text)
+    for name, text in verilog.images.items():
+        (folder / name).write_text(text)
+    return verilog
+
+
+def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None:
+    ports = [{**asdict(port), "meaning": describe(port)} for port in verilog.ports]
+    (folder / "ports.json").write_text(json.dumps(ports, indent=2) + "\n")
+    (folder / "ports.md").write_text(f"# Ports of `{TOP}`\n\n{ports_table(verilog.ports)}")
+    description = {
+        "bcsim": __version__,
+        "program": mapping.program.name,
+        "fingerprint": f"{mapping.machine.fingerprint:08x}",
+        "machine": asdict(mapping.machine),
+        "inputs": mapping.program.inputs,
+        "classes": mapping.program.classes,
+        "words_per_image": mapping.beats,
+        "files": sorted(verilog.images),
+    }
+    (folder / MARK).write_text(json.dumps(description, indent=2) + "\n")
+
+
+def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
+    """The bench, its vectors and the test that runs it."""
+    vectors = bench_vectors(run, stimulus.q, gaps=stimulus.gaps, holds=stimulus.holds)
+    np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
+    for name in ("accelerator_bench.py", "simulator.py"):
+        shutil.copyfile(BENCH / name, folder / name)
+    shutil.copytree(BENCH / "fst", folder / "fst")
+    template = jinja2.Template((BENCH / "test_accelerator.py.j2").read_text(), keep_trailing_newline=True)
+    images = f"{len(stimulus.q)} images of {stimulus.name}"
+    text = template.render(model=run.mapping.program.name, images=images, top=TOP, folder=".")
+    (folder / "test_accelerator.py").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
