@@ -16,7 +16,7 @@ from bcsim.schedule import schedule_images
 from bcsim.simulator import MachineRun
 from bcsim.slots import LayerSlots, count_slots
 
-__all__ = ["cycles_of", "energy_report", "enlarged", "steady_layers"]
+__all__ = ["cycles_of", "energy_report", "map_enlarged", "steady_layers"]
 
 WARM_UP = 5
 """Images after which the interval between images no longer changes."""
@@ -73,11 +73,18 @@ def energy_report(counts: NetworkCounts, mapping: Mapping, table: EnergyTable) -
     return report, own
 
 
-def enlarged(program: Program, machine: Machine) -> Machine:
-    """The machine itself where the program fits it, else with memories just large enough.
+def map_enlarged(program: Program, machine: Machine) -> Mapping:
+    """The program on the machine or, where it does not fit, on one whose memories and limits just suffice.
 
-    Raises BcsimError where no memory helps: activations that are too wide, or weights it cannot take.
+    Raises BcsimError where no memory helps, as for activations that are too wide.
     """
+    try:
+        return map_program(program, machine)
+    except BcsimError:
+        return map_program(program, _enlarged(program, machine))
+
+
+def _enlarged(program: Program, machine: Machine) -> Machine:
     most = {name: RANGES[name][1] for name in GROWN}
     mapping = map_program(program, replace(machine, shift_planes=True, **most))  # type: ignore[arg-type]
     last = mapping.layers[-1]
@@ -90,18 +97,13 @@ def enlarged(program: Program, machine: Machine) -> Machine:
         "fraction_bits": _fraction_bits(program),
     }
     sizes = {name: max(value, getattr(machine, name)) for name, value in needed.items()}
-    if sizes == {name: getattr(machine, name) for name in GROWN} and _takes(program, machine):
-        return machine
-    grown = replace(machine, name=f"{machine.name}, enlarged", **sizes)
-    return grown if _takes(program, grown) else replace(grown, shift_planes=True)
-
-
-def _takes(program: Program, machine: Machine) -> bool:
-    try:
-        map_program(program, machine)
-    except BcsimError:
-        return False
-    return True
+    doubles = any(nest.doubles for nest in mapping.layers)
+    return replace(
+        machine,
+        name=f"{machine.name}, enlarged",
+        shift_planes=machine.shift_planes or doubles,
+        **sizes,
+    )
 
 
 def _fraction_bits(program: Program) -> int:

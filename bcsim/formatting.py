@@ -32,6 +32,11 @@ def ratio(value: float) -> str:
     return f"×{significant(value)}"
 
 
+def microseconds(value: float) -> str:
+    """2.43 µs"""
+    return f"{significant(value)} µs"
+
+
 def rate(per_second: float) -> str:
     """34,674 /s"""
     return f"{significant(per_second)} /s"

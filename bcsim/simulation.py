@@ -9,10 +9,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.console import track
-from bcsim.costs import cycles_of, energy_report, enlarged, steady_layers
+from bcsim.costs import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.counts import NetworkCounts, count_mapping
 from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input, program_reading
@@ -63,7 +63,7 @@ def simulate(
     """
     table = load_table(energy_table)
     dataset = _dataset(data, images, level)
-    mapping = map_program(program, _machine(program, machine))
+    mapping = _mapping(program, machine)
     counts = count_mapping(mapping)
     energy, by_layer = energy_report(counts, mapping, table)
     q = program_input(program, dataset)
@@ -107,11 +107,11 @@ def _dataset(data: str | Dataset, images: int | None, level: Level) -> Dataset:
     return data.head(limit) if isinstance(data, Dataset) else load_dataset(data, "test", limit)
 
 
-def _machine(program: Program, machine: str | Machine | None) -> Machine:
-    """The user's machine as it is; the default one as large as the program needs."""
-    if isinstance(machine, Machine):
-        return machine
-    return enlarged(program, MEDIUM) if machine is None else parse_machine(machine)
+def _mapping(program: Program, machine: str | Machine | None) -> Mapping:
+    """The program on the user's machine as it is; on the default one as large as the program needs."""
+    if machine is None:
+        return map_enlarged(program, MEDIUM)
+    return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine)
 
 
 def _machine_note(machine: Machine) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from bcsim.energy import PARTS
-from bcsim.formatting import count, decibels, energy, percent, rate, ratio
+from bcsim.formatting import count, decibels, energy, microseconds, percent, rate, ratio
 from bcsim.results import Result
 
 __all__ = ["Card", "Table", "cards", "tables"]
@@ -32,14 +32,15 @@ class Table:
 
 
 def cards(result: Result) -> tuple[Card, ...]:
-    """Accuracy, agreement, cycles, images a second, utilisation, energy, operations."""
-    cycles, found = result.cycles, result.energy
+    """Accuracy, agreement, cycles, latency, throughput, utilisation, energy, operations."""
+    cycles, found, clock = result.cycles, result.energy, result.machine.clock_mhz
     against = f"int8 MACs {ratio(found.int8_pj / found.total_pj)}, float32 {ratio(found.float32_pj / found.total_pj)}"
     return (
         Card("Accuracy", percent(result.accuracy_program), f"float network {percent(result.accuracy_float)}"),
         Card("Same class as float", percent(result.agreement), f"on {count(result.images)} images"),
-        Card("Cycles per image", count(cycles.per_image), f"first image {count(cycles.latency)}"),
-        Card("Images a second", rate(result.images_per_second)[:-3], f"at {result.machine.clock_mhz:g} MHz"),
+        Card("Cycles per image", count(cycles.per_image), "images following each other"),
+        Card("Latency", microseconds(cycles.latency / clock), f"{count(cycles.latency)} cycles, first image"),
+        Card("Throughput", rate(result.images_per_second), f"images at {clock:g} MHz"),
         Card("Lanes at useful work", percent(cycles.utilisation, 1), "stalls included"),
         Card("Energy per image", energy(found.total_pj), against),
         Card(
@@ -95,13 +96,13 @@ def _memory(result: Result) -> Table:
     rows = tuple(
         (
             name,
-            f"{entry['memories']} × {count(entry['words'])} × {entry['word_bits']} bits",
+            f"{entry['memories']} × {count(entry['words'])} × {entry['word_bits']}",
             count(entry["bits_read"]),
             count(entry["bits_written"]),
         )
         for name, entry in result.memory.items()
     )
-    return Table("Memories, per image", ("memory", "size", "bits read", "bits written"), rows)
+    return Table("Memories, per image", ("memory", "words × bits", "bits read", "written"), rows)
 
 
 def _machine(result: Result) -> Table:
