@@ -43,16 +43,23 @@ class SimulatorError(Exception):
 
 
 def build(
-    folder: Path, sources: Sequence[Path], top: str, *, simulator: str = "verilator", waves: bool = False
+    folder: Path,
+    sources: Sequence[Path],
+    top: str,
+    *,
+    visible: Sequence[str] = (),
+    simulator: str = "verilator",
+    waves: bool = False,
 ) -> None:
     """Build module `top` of the Verilog `sources` in `folder`, so that cocotb can drive its ports.
 
+    visible : further modules whose signals the bench looks at; making all of them visible takes long to compile.
     waves : whether the build can record waveforms.
     Raises SimulatorError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if simulator == "verilator":
-        _build_verilator(folder, sources, top, waves)
+        _build_verilator(folder, sources, [top, *visible], waves)
     else:
         _build_icarus(folder, sources, top, waves)
 
@@ -100,23 +107,35 @@ def _runner(simulator: str) -> Runner:
         raise SimulatorError(f"The simulator {simulator} is not installed (no command on the PATH)") from None
 
 
-def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: bool) -> None:
+def _build_verilator(folder: Path, sources: Sequence[Path], visible: Sequence[str], waves: bool) -> None:
     if " " in str(folder):
         raise SimulatorError(f"Verilator cannot build in {folder}: make needs a path without spaces")
     command, environment, tools = _verilator()
-    (folder / "ports.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    rules = "".join(f'public_flat_rw -module "{module}" -var "*"\n' for module in visible)
+    (folder / "visible.vlt").write_text(f"`verilator_config\n{rules}")
     for library in ("liblz4.a", "libz.a"):
         (folder / library).write_bytes(EMPTY_ARCHIVE)
     libraries = cocotb_tools.config.libs_dir
     harness = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     arguments = [
-        *("--cc", "--exe", "--build", "--vpi", "--prefix", "Vtop", "-o", top, "--top-module", top),
+        *(
+            "--cc",
+            "--exe",
+            "--build",
+            "--vpi",
+            "--prefix",
+            "Vtop",
+            "-o",
+            visible[0],
+            "--top-module",
+            visible[0],
+        ),
         *("-Mdir", str(folder), "--timescale", "1ns/1ps", "-j", str(os.cpu_count() or 1), "-Wno-fatal"),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *("-MAKEFLAGS", f"{OPTIMISATION} {tools}"),
         *(WAVES if waves else ()),
     ]
-    files = [str(folder / "ports.vlt"), *map(str, sources), str(harness)]
+    files = [str(folder / "visible.vlt"), *map(str, sources), str(harness)]
     _execute([*command, *arguments, *files], folder / "build.log", environment)
 
 
