@@ -24,15 +24,9 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     ("m_axis_tlast", "The class: the last word of an image's result."),
     ("m_axis_", "AXI4-Stream of results."),
     ("s_axil_", "AXI4-Lite: registers and memory loading."),
-    (
-        "monitor_write_enable",
-        "For benches: the groups of the activation memory that are written in this cycle.",
-    ),
+    ("monitor_write_enable", "For benches: groups of the activation memory written in this cycle."),
     ("monitor_write_address", "For benches: the word that is written."),
-    (
-        "monitor_write_data",
-        "For benches: what is written. Leave the monitor open in a chip; it costs nothing.",
-    ),
+    ("monitor_write_data", "For benches: what is written. Left open, the monitor costs nothing."),
 )
 
 

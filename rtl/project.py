@@ -20,11 +20,9 @@ from bcsim.rtl.vectors import bench_vectors
 from bcsim.rtl.verilog import Verilog, to_verilog
 from bcsim.simulator import MachineRun, run_machine
 
-__all__ = ["MARK", "TOP", "VISIBLE", "Stimulus", "write_bench", "write_project", "write_verilog"]
+__all__ = ["MARK", "TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
 
 TOP = "accelerator"
-VISIBLE = ("activation_memory",)
-"""The modules that the bench looks into."""
 MARK = "machine.json"
 """By this file a folder is known as one that bcsim wrote."""
 
@@ -97,6 +95,6 @@ def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     shutil.copytree(BENCH / "fst", folder / "fst")
     template = jinja2.Template((BENCH / "test_accelerator.py.j2").read_text(), keep_trailing_newline=True)
     images = f"{len(stimulus.q)} images of {stimulus.name}"
-    text = template.render(model=run.mapping.program.name, images=images, top=TOP, visible=list(VISIBLE))
+    text = template.render(model=run.mapping.program.name, images=images, top=TOP)
     (folder / "test_accelerator.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")

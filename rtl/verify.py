@@ -12,7 +12,7 @@ from typing import Any
 from bcsim.compiler.mapping import Mapping
 from bcsim.errors import BcsimError
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
-from bcsim.rtl.project import TOP, VISIBLE, Stimulus, write_project
+from bcsim.rtl.project import TOP, Stimulus, write_project
 from bcsim.simulator import MachineRun
 
 __all__ = ["Verification", "verify"]
@@ -58,9 +58,7 @@ def compare(folder: Path, expected: MachineRun, *, simulator: str, waves: Path |
     """Build and run the bench that `write_project` left in `folder`."""
     try:
         built = folder / "build"
-        build(
-            built, [folder / f"{TOP}.v"], TOP, visible=VISIBLE, simulator=simulator, waves=waves is not None
-        )
+        build(built, [folder / f"{TOP}.v"], TOP, simulator=simulator, waves=waves is not None)
         where = waves.resolve() if waves else None
         run(built, "accelerator_bench", TOP, simulator=simulator, cwd=folder, waves=where)
     except SimulatorError as error:

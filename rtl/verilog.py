@@ -18,7 +18,7 @@ from amaranth.lib import wiring
 
 from bcsim.rtl.tools.memory_images import initialise_memories, mark_memories, take_images
 from bcsim.rtl.tools.merge import merge_modules
-from bcsim.rtl.tools.naming import module_names, rename_signals
+from bcsim.rtl.tools.naming import STATES, describe_states, module_names, rename_signals
 from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["Port", "Verilog", "to_verilog"]
@@ -30,6 +30,7 @@ memory_collect
 write_verilog design.v
 """
 ATTRIBUTE = re.compile(r"^ *\(\*.*\*\)\n", re.MULTILINE)
+STATE = re.compile(rf'^ *\(\* {STATES} = "(.*)" \*\)\n(?: *\(\*.*\*\)\n)*(  reg .*;)\n', re.MULTILINE)
 REPEATED = re.compile(
     r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE
 )
@@ -80,7 +81,9 @@ def _design(component: wiring.Component, name: str) -> Design:
     for path, member, value in component.signature.flatten(component):
         direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
         ports["_".join(map(str, path))] = (Value.cast(value), direction)
-    return Fragment.get(component, None).prepare(ports=ports, hierarchy=(name,))
+    fragment = Fragment.get(component, None)
+    describe_states(fragment)
+    return fragment.prepare(ports=ports, hierarchy=(name,))
 
 
 def _write_verilog(text: str) -> str:
@@ -92,8 +95,11 @@ def _write_verilog(text: str) -> str:
 
 def _finish(verilog: str, titles: Mapping[str, str]) -> str:
     """Initial contents for the memories, a comment for every module, and none of Yosys' attributes."""
-    plain = REPEATED.sub(r"\1", ATTRIBUTE.sub("", initialise_memories(verilog)))
-    plain = START.sub("start", plain)
+    plain = ATTRIBUTE.sub("", STATE.sub(r"\2  // \1\n", initialise_memories(verilog)))
+    plain = START.sub("start", REPEATED.sub(r"\1", plain))
+    plain = plain.replace(
+        "  reg start = 0;\n", "  reg start = 0;  // its first value evaluates the blocks below\n"
+    )
 
     def title(module: re.Match[str]) -> str:
         text = titles.get(module[1].lstrip("\\"), "")

@@ -139,14 +139,13 @@ async def play(
 
 def sample_write(dut: Any, cycle: int, group_bits: int) -> Write | None:
     """The write to the activation memory in this cycle, with 0 in the groups that are not written."""
-    memory = dut.activation_memory
-    mask = int(memory.write_enable.value)
+    mask = int(dut.monitor_write_enable.value)
     if not mask:
         return None
     ones, kept = (1 << group_bits) - 1, 0
     for group in range(mask.bit_length()):
         kept |= ones << group * group_bits if mask >> group & 1 else 0
-    return cycle, int(memory.write_address.value), mask, int(memory.write_data.value) & kept
+    return cycle, int(dut.monitor_write_address.value), mask, int(dut.monitor_write_data.value) & kept
 
 
 def first_difference(kind: str, expected: Sequence[Any], got: Sequence[Any]) -> dict[str, Any] | None:

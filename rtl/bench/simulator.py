@@ -47,19 +47,17 @@ def build(
     sources: Sequence[Path],
     top: str,
     *,
-    visible: Sequence[str] = (),
     simulator: str = "verilator",
     waves: bool = False,
 ) -> None:
     """Build module `top` of the Verilog `sources` in `folder`, so that cocotb can drive its ports.
 
-    visible : further modules whose signals the bench looks at; making all of them visible takes long to compile.
     waves : whether the build can record waveforms.
     Raises SimulatorError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if simulator == "verilator":
-        _build_verilator(folder, sources, [top, *visible], waves)
+        _build_verilator(folder, sources, top, waves)
     else:
         _build_icarus(folder, sources, top, waves)
 
@@ -107,12 +105,12 @@ def _runner(simulator: str) -> Runner:
         raise SimulatorError(f"The simulator {simulator} is not installed (no command on the PATH)") from None
 
 
-def _build_verilator(folder: Path, sources: Sequence[Path], visible: Sequence[str], waves: bool) -> None:
+def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: bool) -> None:
     if " " in str(folder):
         raise SimulatorError(f"Verilator cannot build in {folder}: make needs a path without spaces")
     command, environment, tools = _verilator()
-    rules = "".join(f'public_flat_rw -module "{module}" -var "*"\n' for module in visible)
-    (folder / "visible.vlt").write_text(f"`verilator_config\n{rules}")
+    # The top module's ports only: cocotb's own choice, every signal, takes minutes to compile.
+    (folder / "ports.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
     for library in ("liblz4.a", "libz.a"):
         (folder / library).write_bytes(EMPTY_ARCHIVE)
     libraries = cocotb_tools.config.libs_dir
@@ -135,7 +133,7 @@ def _build_verilator(folder: Path, sources: Sequence[Path], visible: Sequence[st
         *("-MAKEFLAGS", f"{OPTIMISATION} {tools}"),
         *(WAVES if waves else ()),
     ]
-    files = [str(folder / "visible.vlt"), *map(str, sources), str(harness)]
+    files = [str(folder / "ports.vlt"), *map(str, sources), str(harness)]
     _execute([*command, *arguments, *files], folder / "build.log", environment)
 
 

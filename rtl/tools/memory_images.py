@@ -17,7 +17,7 @@ MODULE = re.compile(r"^module \\(\S+)\n", re.MULTILINE)
 MEMORY = re.compile(r"^  memory width \d+ size \d+ \\(\S+)\n", re.MULTILINE)
 VERILOG_MEMORY = re.compile(
     r'(?:^ *\(\* bcsim_image = "(?P<file>.*)" \*\)\n)?'
-    r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+) \[(?P<last>\d+):0\];\n)",
+    r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+|\\\S+ ) \[(?P<last>\d+):0\];\n)",
     re.MULTILINE,
 )
 
@@ -90,4 +90,5 @@ def _initialise(memory: re.Match[str]) -> str:
     if memory["file"]:
         return f'{memory["declaration"]}  initial $readmemh("{memory["file"]}", {name});\n'
     loop = f"for (word = 0; word <= {last}; word = word + 1) {name}[word] = 0;"
-    return f"{memory['declaration']}  initial begin : zero_{name}\n    integer word;\n    {loop}\n  end\n"
+    block = "zero_" + re.sub(r"\W", "", name)
+    return f"{memory['declaration']}  initial begin : {block}\n    integer word;\n    {loop}\n  end\n"

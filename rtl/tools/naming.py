@@ -16,7 +16,9 @@ from amaranth.hdl._ast import SignalDict
 from amaranth.hdl._ir import Design
 from amaranth.lib import wiring
 
-__all__ = ["ModuleName", "module_names", "rename_signals"]
+__all__ = ["STATES", "ModuleName", "describe_states", "module_names", "rename_signals"]
+
+STATES = "bcsim_states"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,15 @@ def _component(fragment: Fragment) -> wiring.Component | None:
     return next((origin for origin in origins if isinstance(origin, wiring.Component)), None)
 
 
+def describe_states(fragment: Fragment) -> None:
+    """Note at every state register what its numbers mean, in the attribute STATES."""
+    for machine in fragment.generated.values():
+        states = ", ".join(f"{number} {name}" for name, number in machine.encoding.items())
+        machine._data["signal"].attrs[STATES] = states
+    for child, _, _ in fragment.subfragments:
+        describe_states(child)
+
+
 def rename_signals(design: Design) -> None:
     """Name the ports of every module after its component's members, and what its children bring after those."""
     for fragment, info in design.fragments.items():
@@ -87,7 +98,7 @@ def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDi
         *(signal for signal in names if signal not in wanted),
     ]
     for signal in order:
-        base = wanted.get(signal, names[signal].partition("$")[0])
+        base = wanted.get(signal, names[signal].partition("$")[0] or names[signal])
         label = next(each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken)
         taken.add(label)
         renamed[signal] = label
