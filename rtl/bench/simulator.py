@@ -116,18 +116,8 @@ def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: boo
     libraries = cocotb_tools.config.libs_dir
     harness = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     arguments = [
-        *(
-            "--cc",
-            "--exe",
-            "--build",
-            "--vpi",
-            "--prefix",
-            "Vtop",
-            "-o",
-            visible[0],
-            "--top-module",
-            visible[0],
-        ),
+        *("--cc", "--exe", "--build", "--vpi", "--prefix", "Vtop"),
+        *("--top-module", top, "-o", top),
         *("-Mdir", str(folder), "--timescale", "1ns/1ps", "-j", str(os.cpu_count() or 1), "-Wno-fatal"),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *("-MAKEFLAGS", f"{OPTIMISATION} {tools}"),
