@@ -14,6 +14,7 @@ from math import prod
 from bcsim.compiler.calibrate import RangeMethod
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Program
+from bcsim.console import working
 from bcsim.data import Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.encodings import InputReading, reading_from_metadata, reading_from_text
@@ -51,15 +52,17 @@ def compile(
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
     images, missing = _calibration_images(model, calibration)
     reading = _reading(model, images, input)
+    inputs = None if images is None else reading.inputs(images, prod(model.graph.input_shape))
     try:
-        program = lower(
-            model.graph,
-            pixel=reading.lowered,
-            bits=[bits] if isinstance(bits, int) else bits,
-            calibration=None if images is None else reading.inputs(images, prod(model.graph.input_shape)),
-            range_method=range_method,
-            percentile=percentile,
-        )
+        with working("Compiling"):
+            program = lower(
+                model.graph,
+                pixel=reading.lowered,
+                bits=[bits] if isinstance(bits, int) else bits,
+                calibration=inputs,
+                range_method=range_method,
+                percentile=percentile,
+            )
     except BcsimError as error:
         raise (BcsimError(f"{error}; {missing}") if missing else error) from error
     return reading.attach(replace(program, name=model.name))

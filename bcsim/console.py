@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["errors", "track", "track_bytes"]
+__all__ = ["errors", "track", "track_bytes", "working"]
 
 T = TypeVar("T")
 
@@ -33,6 +34,14 @@ def _progress(*columns: ProgressColumn) -> Progress:
         transient=True,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def working(description: str) -> Iterator[None]:
+    """A moving bar on standard error, where that is a terminal, while something of unknown length runs."""
+    with _progress() as progress:
+        progress.add_task(description, total=None)
+        yield
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

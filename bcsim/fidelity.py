@@ -16,6 +16,8 @@ from bcsim.results import Histogram
 __all__ = ["LayerFidelity", "compare_layers", "fraction_equal", "histogram", "sqnr_db"]
 
 BINS = 60
+NOISELESS_DB = 250.0
+"""Above this, noise is the rounding of float64 itself (53 bits, about 320 dB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,12 @@ def fraction_equal(a: NDArray[np.int64] | None, b: NDArray[np.int64] | None) -> 
 
 
 def sqnr_db(signal: NDArray[np.float64], decoded: NDArray[np.float64]) -> float | None:
-    """10 * log10(sum(signal**2) / sum((decoded - signal)**2)); None where either sum is 0."""
+    """10 * log10(sum(signal**2) / sum((decoded - signal)**2)); None without signal or without noise."""
     power, noise = float(np.sum(signal**2)), float(np.sum((decoded - signal) ** 2))
-    return None if power == 0 or noise == 0 else float(10 * np.log10(power / noise))
+    if power == 0 or noise == 0:
+        return None
+    found = float(10 * np.log10(power / noise))
+    return found if found < NOISELESS_DB else None
 
 
 def histogram(values: NDArray[np.float64], target: Encoding) -> Histogram:

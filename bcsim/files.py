@@ -10,7 +10,16 @@ from typing import BinaryIO
 
 from bcsim.errors import BcsimError
 
-__all__ = ["atomic_write", "write_bytes", "write_text"]
+__all__ = ["atomic_write", "check_folder", "write_bytes", "write_text"]
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise BcsimError where `path` cannot be written for want of a folder: before hours of work, not after."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise BcsimError(f"Cannot write {path}: there is no folder {folder}")
+    if Path(path).is_dir():
+        raise BcsimError(f"Cannot write {path}: it is a folder")
 
 
 @contextmanager

@@ -94,6 +94,11 @@ class LayerResult:
     energy_pj: float = 0.0
     histogram: Histogram | None = None
 
+    @property
+    def utilisation(self) -> float:
+        """Useful lane-cycles over all of the layer's."""
+        return self.slots["busy"] / max(1, sum(self.slots.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -191,4 +196,8 @@ def _energy_json(energy: EnergyReport) -> dict[str, Any]:
 
 
 def _layer_json(layer: LayerResult) -> dict[str, Any]:
-    return asdict(layer)
+    values = asdict(layer)
+    slots = values.pop("slots")
+    busy = slots.pop("busy")
+    cycles = {"cycles": values.pop("cycles"), "busy": busy, "stalls": slots, "utilisation": layer.utilisation}
+    return {**values, **cycles}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.console import track
+from bcsim.console import track, working
 from bcsim.costs import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.counts import NetworkCounts, count_mapping
 from bcsim.data import Dataset, load_dataset
@@ -68,7 +68,8 @@ def simulate(
     energy, by_layer = energy_report(counts, mapping, table)
     q = program_input(program, dataset)
     scores = _program_scores(program, q)
-    run = run_machine(mapping, _machine_images(q, level), record=record)
+    with working("Machine"):
+        run = run_machine(mapping, _machine_images(q, level), record=record)
     _hold_equal(run, scores)
     floats = _float_run(program, dataset, reference)
     classes = scores.argmax(axis=1)

@@ -11,7 +11,7 @@ from rich.table import Table
 from bcsim.compiler.program import Program, Search
 from bcsim.energy import PARTS
 from bcsim.formatting import count, decibels, energy, percent, rate, ratio
-from bcsim.results import LayerResult, Result
+from bcsim.results import Result
 
 __all__ = ["print_program", "print_summary"]
 
@@ -81,16 +81,11 @@ def _layers(result: Result) -> Table:
             count(layer.outputs),
             f"{layer.source_bits} → {layer.target_bits}",
             count(layer.cycles),
-            percent(useful(layer), 1),
+            percent(layer.utilisation, 1),
             decibels(layer.sqnr_db),
             energy(layer.energy_pj),
         )
     return table
-
-
-def useful(layer: LayerResult) -> float:
-    """The part of a layer's lane-cycles that is useful work."""
-    return layer.slots["busy"] / max(1, sum(layer.slots.values()))
 
 
 def _energy(result: Result) -> Table:

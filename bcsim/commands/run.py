@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from bcsim.commands.options import (
     parse_bits,
 )
 from bcsim.errors import BcsimError
+from bcsim.files import atomic_write, check_folder, write_text
 
 if TYPE_CHECKING:
     from bcsim.model import Model
@@ -36,7 +38,7 @@ def run(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]", help="ONNX file, compiled program or bundled network. Default: digits."
+            metavar="MODEL", help="ONNX file, compiled program or bundled network. Default: digits."
         ),
     ] = None,
     data: Annotated[
@@ -83,6 +85,10 @@ def run(
     """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""
     from bcsim import api
 
+    report = report or (None if model else DEMO_REPORT)
+    for path in (json if json != "-" else None, report, outputs, trace):
+        if path is not None:
+            check_folder(path)
     loaded = api.load(model or "digits")
     if loaded.program is not None and (bits, calibrate, input) != (None, None, None):
         raise BcsimError(
@@ -106,9 +112,10 @@ def run(
         energy_table=energy_table,
         record=TRACED_IMAGES if trace else 0,
     )
+    result = replace(result, path=str(loaded.path))
     if json != "-":
         _print_tables(result)
-    _write_files(result, json, report or (None if model else DEMO_REPORT), outputs, trace)
+    _write_files(result, json, report, outputs, trace)
 
 
 def _data_name(data: str | None, model: Model) -> str:
@@ -129,7 +136,6 @@ def _print_tables(result: Result) -> None:
 def _write_files(
     result: Result, json: str | None, report: Path | None, outputs: Path | None, trace: Path | None
 ) -> None:
-    from bcsim.files import atomic_write, write_text
     from bcsim.results import to_json
 
     if json is not None:

@@ -103,7 +103,7 @@ def layer_bars(result: Result) -> tuple[Bar, ...]:
         Bar(
             label=layer.name,
             value=f"{count(layer.cycles)} cycles",
-            remark=percent(layer.slots["busy"] / sum(layer.slots.values()), 1),
+            remark=percent(layer.utilisation, 1),
             length=layer.cycles / longest,
             segments=_segments(layer.slots, CAUSES, "slots"),
         )
