@@ -1,0 +1,238 @@
+"""The accelerator: pixels in, class scores out, one network after another."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import View
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from bcsim.compiler.mapping import Image
+from bcsim.machine import Machine
+from bcsim.rtl.array import Array
+from bcsim.rtl.axi import LiteSignature, StreamSignature
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.drain import DrainWalker
+from bcsim.rtl.drain_writer import DrainWriter
+from bcsim.rtl.issue import IssueWalker
+from bcsim.rtl.loader import Loader
+from bcsim.rtl.memory import (
+    ActivationMemory,
+    LoadedMemory,
+    LoadedRegister,
+    WriteArbiter,
+    WriteSignature,
+)
+from bcsim.rtl.output import Output
+from bcsim.rtl.program_image import program_memories
+from bcsim.rtl.records import STREAM_LAYOUT
+from bcsim.rtl.register_map import ADDRESS_BITS
+from bcsim.rtl.registers import Registers
+from bcsim.rtl.requantiser import Requantiser
+from bcsim.rtl.step import StepLayout
+
+__all__ = ["Accelerator", "MonitorSignature"]
+
+FLUSH = StepLayout().const({"valid": 1, "last_digit": 1, "double": 0, "last": 1})
+"""A step that ends a tile: it leaves the array's sums cleared."""
+
+
+class MonitorSignature(wiring.Signature):
+    """The write port of the activation memory, for benches; synthesis drops it where nothing reads it.
+
+    Members
+    -------
+    write_enable, write_address, write_data : Out
+        As in WriteSignature.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        write = WriteSignature(machine).members
+        super().__init__({f"write_{name}": member for name, member in write.items()})
+
+
+class Accelerator(wiring.Component):
+    """The whole machine of docs/machine.md, cycle for cycle.
+
+    Parameters
+    ----------
+    machine : Machine
+    image : Image or None
+        What the memories hold when the clock starts; without one a program comes over the bus.
+    autostart : bool or None
+        Run without being told to; None means where there is an image.
+
+    Members
+    -------
+    s_axis : In(StreamSignature(machine.input_bytes, keep))
+        Images, one value a byte, TLAST with an image's last word.
+    m_axis : Out(StreamSignature(4))
+        The scores in class order, then the class with TLAST.
+    s_axil : In(LiteSignature(16))
+        The registers of register_map.py.
+    interrupt : Out(1)
+        An image was sent or an error noted, where CONTROL lets it rise.
+    monitor : Out(MonitorSignature(machine))
+    """
+
+    def __init__(
+        self, machine: Machine, image: Image | None = None, *, autostart: bool | None = None
+    ) -> None:
+        require_machine(machine)
+        self.machine = machine
+        self.image = image
+        self.autostart = image is not None if autostart is None else autostart
+        super().__init__(
+            {
+                "s_axis": In(StreamSignature(size=machine.input_bytes, keep=True)),
+                "m_axis": Out(StreamSignature(size=4)),
+                "s_axil": In(LiteSignature(address_bits=ADDRESS_BITS)),
+                "interrupt": Out(1),
+                "monitor": Out(MonitorSignature(machine)),
+            }
+        )
+        self._registers = Registers(machine, autostart=self.autostart)
+        self._issue, self._drain = IssueWalker(machine), DrainWalker(machine)
+        self._loader, self._output = Loader(machine), Output(machine)
+        self._array, self._writer = Array(machine), DrainWriter(machine)
+        self._requantisers = [Requantiser(machine) for _ in range(machine.requantisers)]
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stopped = Signal()
+        # The array and the requantisers clear themselves: a reset would cost a LUT a bit beside their own.
+        m.submodules.registers = self._registers
+        m.submodules.array = self._array
+        for index, requantiser in enumerate(self._requantisers):
+            m.submodules[f"requantiser_{index}"] = requantiser
+        m.submodules.issue = ResetInserter(stopped)(self._issue)
+        m.submodules.drain = ResetInserter(stopped)(self._drain)
+        m.submodules.drain_writer = ResetInserter(stopped)(self._writer)
+        m.submodules.loader = ResetInserter(stopped)(self._loader)
+        m.submodules.output = ResetInserter(stopped)(self._output)
+        m.d.comb += stopped.eq(~self._registers.running)
+        self._connect_memories(m)
+        self._connect_activations(m)
+        self._connect_array(m, stopped)
+        self._connect_streams(m, stopped)
+        self._connect_registers(m)
+        return m
+
+    def _connect_memories(self, m: Module) -> None:
+        """The program memories: their contents, who reads them, and the bus that writes them."""
+        stream, *rest = program_memories(self.machine, self.image)
+        m.submodules.stream_record = record = LoadedRegister(width=stream.width, init=sum(stream.words))
+        issue, drain, weights, *parameters = memories = [
+            LoadedMemory(width=memory.width, depth=memory.depth, init=memory.words) for memory in rest
+        ]
+        m.submodules.issue_memory, m.submodules.drain_memory = issue, drain
+        m.submodules.weight_memory = weights
+        program = self._registers.program
+        for load, enable in zip(
+            [record.load, *(memory.load for memory in memories)], program.enable, strict=True
+        ):
+            m.d.comb += [
+                load.slices.eq(Mux(enable, program.slices, 0)),
+                load.address.eq(program.address),
+                load.data.eq(program.data),
+            ]
+        m.d.comb += [
+            self._registers.fingerprint.eq(View(STREAM_LAYOUT, record.data).fingerprint),
+            self._loader.record.eq(record.data),
+            self._output.record.eq(record.data),
+            issue.address.eq(self._issue.record_address),
+            self._issue.record.eq(issue.data),
+            drain.address.eq(self._drain.record_address),
+            self._drain.record.eq(drain.data),
+            self._array.weights.eq(weights.data),
+        ]
+        # The array takes the weights one cycle behind the activations.
+        m.d.sync += [
+            weights.address.eq(self._issue.weight_address),
+            weights.enable.eq(self._issue.weight_enable),
+        ]
+        for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=True)):
+            m.submodules[f"parameter_memory_{index}"] = memory
+            candidate = Mux(self._drain.select, requantiser.candidate, 0)
+            m.d.comb += [
+                memory.address.eq(self._drain.parameter_address + candidate),
+                requantiser.parameter.eq(memory.data),
+            ]
+
+    def _connect_activations(self, m: Module) -> None:
+        """The activation memory between loader, array and drain."""
+        m.submodules.write_arbiter = arbiter = WriteArbiter(self.machine)
+        m.submodules.activation_memory = activations = ActivationMemory(self.machine)
+        connect(m, self._writer.write, arbiter.drain)
+        connect(m, self._loader.write, arbiter.loader)
+        m.d.comb += [
+            self._loader.write_ready.eq(arbiter.loader_ready),
+            activations.read_enable.eq(self._issue.step.valid),
+            activations.read_address.eq(self._issue.activation_address),
+            self._array.activation.eq(activations.read_data),
+        ]
+        for name in ("write_enable", "write_address", "write_data"):
+            write = getattr(arbiter, name)
+            m.d.comb += [getattr(activations, name).eq(write), getattr(self.monitor, name).eq(write)]
+
+    def _connect_array(self, m: Module, stopped: Signal) -> None:
+        """Steps in, tiles to the requantisers, values to the writer."""
+        array, drain, writer = self._array, self._drain, self._writer
+        read, fetched = Signal(StepLayout()), Signal(StepLayout())
+        with m.If(stopped):
+            m.d.sync += [read.eq(0), fetched.eq(0)]
+        with m.Else():
+            m.d.sync += [read.eq(self._issue.step), fetched.eq(read)]
+        m.d.comb += [
+            array.step.eq(Mux(self._registers.flush, FLUSH, fetched)),
+            array.shift.eq(drain.load),
+            drain.tile.eq(array.tile),
+            writer.done.eq(drain.done),
+            writer.place.eq(drain.place),
+        ]
+        for index, requantiser in enumerate(self._requantisers):
+            m.d.comb += [
+                requantiser.accumulator.eq(array.drained[index]),
+                requantiser.load.eq(drain.load),
+                requantiser.step.eq(drain.step),
+                requantiser.done.eq(drain.done | stopped),
+                requantiser.search.eq(drain.search),
+                requantiser.probe.eq(drain.probe),
+                writer.values[index].eq(requantiser.q),
+                self._output.values[index].eq(requantiser.q),
+            ]
+
+    def _connect_streams(self, m: Module, stopped: Signal) -> None:
+        """Input and output, and the images and scores that they and the issue walker agree on."""
+        loader, output, issue = self._loader, self._output, self._issue
+        stream = loader.stream
+        connect(m, flipped(self.m_axis), output.stream)
+        m.d.comb += [
+            stream.tdata.eq(self.s_axis.tdata),
+            stream.tkeep.eq(self.s_axis.tkeep),
+            stream.tlast.eq(self.s_axis.tlast),
+            stream.tvalid.eq(self.s_axis.tvalid & ~stopped),
+            self.s_axis.tready.eq(stream.tready & ~stopped),
+            loader.release.eq(issue.release),
+            issue.loaded.eq(loader.loaded),
+            issue.output_free.eq(output.free),
+            output.reserve.eq(issue.reserve),
+            output.write.eq(self._writer.score_write),
+            output.last.eq(self._writer.score_last),
+        ]
+
+    def _connect_registers(self, m: Module) -> None:
+        registers, issue, events = self._registers, self._issue, self._registers.events
+        connect(m, flipped(self.s_axil), registers.bus)
+        m.d.comb += [
+            self.interrupt.eq(registers.interrupt),
+            registers.bad_length.eq(self._loader.bad_length),
+            registers.loaded.eq(self._loader.loaded),
+            registers.output_free.eq(self._output.free),
+            events.accepted.eq(self.s_axis.tvalid & self.s_axis.tready),
+            events.sent.eq(self._output.sent),
+            events.step.eq(issue.step.valid),
+            events.waits_input.eq(issue.waits_input),
+            events.waits_output.eq(issue.waits_output),
+            events.waits_drain.eq(issue.waits_drain),
+        ]

@@ -1,0 +1,114 @@
+"""The program port: the bus's way into the program memories."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.axi import LITE_BITS
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.memory import address_bits, slices
+from bcsim.rtl.program_image import program_memories
+from bcsim.rtl.register_map import ProgramMemory
+
+__all__ = ["ProgramPort", "ProgramSignature"]
+
+
+class ProgramSignature(wiring.Signature):
+    """Writes to the program memories, 32 bits each.
+
+    Members
+    -------
+    enable : Out(4 + machine.requantisers)
+        One bit for each memory, in the order of ProgramMemory.
+    slices : Out
+        One-hot, as many bits as the widest memory has slices.
+    address : Out
+        As wide as the deepest memory needs.
+    data : Out(32)
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        memories = program_memories(machine)
+        super().__init__(
+            {
+                "enable": Out(len(memories)),
+                "slices": Out(max(slices(memory.width) for memory in memories)),
+                "address": Out(max(address_bits(memory.depth) for memory in memories)),
+                "data": Out(LITE_BITS),
+            }
+        )
+
+
+class ProgramPort(wiring.Component):
+    """The registers MEMORY, ADDRESS and DATA.
+
+    Latency: 1 cycle from `write_data` to the write; throughput: one write a cycle.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    data : In(32)
+    write_memory, write_address, write_data : In(1)
+        `data` is for this register. At most one is high.
+    running : In(1)
+        The machine uses its program: data are refused.
+    memory, address : Out(32)
+        The registers' contents.
+    too_large, busy : Out(1)
+        Data were refused, because of their address or because of `running`.
+    program : Out(ProgramSignature(machine))
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        super().__init__(
+            {
+                "data": In(LITE_BITS),
+                "write_memory": In(1),
+                "write_address": In(1),
+                "write_data": In(1),
+                "running": In(1),
+                "memory": Out(LITE_BITS),
+                "address": Out(LITE_BITS),
+                "too_large": Out(1),
+                "busy": Out(1),
+                "program": Out(ProgramSignature(machine)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        program = self.program
+        kinds = program_memories(self.machine)[: ProgramMemory.PARAMETERS + 1]
+        slice_ = Signal(len(program.slices), init=1)
+        kind, inside, last, write = Signal(range(len(kinds))), Signal(), Signal(), Signal()
+        m.d.comb += [
+            kind.eq(Mux(self.memory < ProgramMemory.PARAMETERS, self.memory, ProgramMemory.PARAMETERS)),
+            inside.eq(
+                (self.memory < len(program.enable)) & (self.address < Array(k.depth for k in kinds)[kind])
+            ),
+            last.eq(Array(slice_[slices(k.width) - 1] for k in kinds)[kind]),
+            write.eq(self.write_data & inside & ~self.running),
+            self.busy.eq(self.write_data & self.running),
+            self.too_large.eq(self.write_data & ~inside),
+        ]
+        m.d.sync += [
+            program.enable.eq(Mux(write, 1 << self.memory[: len(program.enable).bit_length()], 0)),
+            program.slices.eq(slice_),
+            program.address.eq(self.address),
+            program.data.eq(self.data),
+        ]
+        with m.If(self.write_memory):
+            m.d.sync += [self.memory.eq(self.data), slice_.eq(1)]
+        with m.If(self.write_address):
+            m.d.sync += [self.address.eq(self.data), slice_.eq(1)]
+        with m.If(write):
+            m.d.sync += [slice_.eq(Mux(last, 1, slice_ << 1)), self.address.eq(self.address + last)]
+        return m

@@ -1,0 +1,183 @@
+"""The register file: control, status, counters and the program port on an AXI4-Lite bus."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from bcsim.machine import Machine
+from bcsim.rtl.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.axi_lite import LiteSubordinate
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.counters import Counters, EventLayout
+from bcsim.rtl.program_port import ProgramPort, ProgramSignature
+from bcsim.rtl.register_map import (
+    ADDRESS_BITS,
+    IDENTIFICATION,
+    PARAMETERS,
+    VERSION,
+    Control,
+    Register,
+    parameter_address,
+    parameter_value,
+)
+
+__all__ = ["Registers"]
+
+SETTLE = 32
+"""Cycles from a stop to the next start, more than any array's latency."""
+
+WRITABLE = (
+    Register.CONTROL,
+    Register.ERRORS,
+    Register.INTERRUPT,
+    Register.MEMORY,
+    Register.ADDRESS,
+    Register.DATA,
+)
+
+
+class Registers(wiring.Component):
+    """What software sees; addresses and flags are in register_map.py.
+
+    Parameters
+    ----------
+    machine : Machine
+    autostart : bool
+        Run without being told to.
+
+    Members
+    -------
+    bus : In(LiteSignature(16))
+    interrupt : Out(1)
+    program : Out(ProgramSignature(machine))
+    fingerprint : In(32)
+        The loaded program's, from its stream record.
+    running : Out(1)
+        The machine is out of reset.
+    flush : Out(1)
+        The first cycle after `running`, which stays low until the array has taken its last step through.
+    events : In(EventLayout())
+    bad_length : In(1)
+        The loader drops an image.
+    loaded, output_free : In(1)
+        For STATUS.
+    """
+
+    def __init__(self, machine: Machine, *, autostart: bool = False) -> None:
+        require_machine(machine)
+        self.machine = machine
+        self.autostart = autostart
+        super().__init__(
+            {
+                "bus": In(LiteSignature(address_bits=ADDRESS_BITS)),
+                "interrupt": Out(1),
+                "program": Out(ProgramSignature(machine)),
+                "fingerprint": In(32),
+                "running": Out(1),
+                "flush": Out(1),
+                "events": In(EventLayout()),
+                "bad_length": In(1),
+                "loaded": In(1),
+                "output_free": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.subordinate = bus = LiteSubordinate(address_bits=ADDRESS_BITS)
+        m.submodules.counters = counters = Counters()
+        m.submodules.program_port = port = ProgramPort(self.machine)
+        connect(m, flipped(self.bus), bus.bus)
+        connect(m, flipped(self.program), port.program)
+        write = {register: Signal(name=f"write_{register.name.lower()}") for register in WRITABLE}
+        data = bus.write_data
+        m.d.comb += [
+            *(write[r].eq(bus.write & (bus.write_address == r >> 2)) for r in WRITABLE),
+            bus.write_known.eq(Cat(bus.write_address == r >> 2 for r in WRITABLE).any()),
+            port.data.eq(data),
+            port.write_memory.eq(write[Register.MEMORY]),
+            port.write_address.eq(write[Register.ADDRESS]),
+            port.write_data.eq(write[Register.DATA]),
+            port.running.eq(self.running),
+            counters.events.eq(self.events),
+        ]
+        control, start, mismatch = self._control(m, write[Register.CONTROL], data)
+        m.d.comb += counters.clear.eq(start)
+        errors = self._sticky(
+            m,
+            Cat(self.bad_length, mismatch, bus.refused, port.too_large, port.busy),
+            Mux(write[Register.ERRORS], data, 0),
+        )
+        pending = self._sticky(m, self.events.sent, Mux(write[Register.INTERRUPT], data, 0))
+        m.d.comb += self.interrupt.eq((pending | errors.any()) & (control & Control.INTERRUPT).any())
+        status = Cat(self.running, self.loaded, self.output_free)
+        self._read(m, bus, self._contents(counters, port, control, status, errors, pending))
+        return m
+
+    def _control(self, m: Module, write: Signal, data: Value) -> tuple[Signal, Signal, Signal]:
+        """Start, stop and start over; returns CONTROL's contents and the strobes of a start and a refusal."""
+        control = Signal(3, init=int(Control.RUN) if self.autostart else 0)
+        run, matches, start, mismatch = Signal(), Signal(), Signal(), Signal()
+        settling = Signal(range(SETTLE))
+        m.d.comb += [
+            run.eq((control & Control.RUN).any()),
+            matches.eq(self.fingerprint == self.machine.fingerprint),
+            start.eq(run & ~self.running & (settling == 0)),
+            mismatch.eq(start & ~matches),
+            self.flush.eq(settling == SETTLE - 1),
+        ]
+        with m.If(start):
+            m.d.sync += self.running.eq(matches)
+        with m.If(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
+        with m.If(mismatch):
+            m.d.sync += control.eq(control & ~Control.RUN)
+        with m.If(write):
+            m.d.sync += control.eq(data & (Control.RUN | Control.INTERRUPT))
+            with m.If(~(data & Control.RUN).any() | (data & Control.RESET).any()):
+                m.d.sync += [self.running.eq(0), settling.eq(Mux(self.running, SETTLE - 1, settling))]
+        return control, start, mismatch
+
+    def _sticky(self, m: Module, events: Value, clear: Value) -> Signal:
+        """Flags that stay until cleared; an event goes before a clear in the same cycle."""
+        flags = Signal(len(events))
+        m.d.sync += flags.eq((flags & ~clear) | events)
+        return flags
+
+    def _contents(
+        self,
+        counters: Counters,
+        port: ProgramPort,
+        control: Value,
+        status: Value,
+        errors: Value,
+        pending: Value,
+    ) -> dict[int, Value | int]:
+        """What the readable registers read, by address."""
+        return {
+            Register.IDENTIFICATION: IDENTIFICATION,
+            Register.VERSION: VERSION,
+            Register.FINGERPRINT: self.machine.fingerprint,
+            Register.CONTROL: control,
+            Register.STATUS: status,
+            Register.ERRORS: errors,
+            Register.INTERRUPT: pending,
+            Register.IMAGES: counters.images,
+            Register.CYCLES: counters.cycles[:LITE_BITS],
+            Register.CYCLES_HIGH: counters.cycles[LITE_BITS:],
+            Register.STEPS: counters.steps,
+            Register.STALL_INPUT: counters.stall_input,
+            Register.STALL_OUTPUT: counters.stall_output,
+            Register.STALL_DRAIN: counters.stall_drain,
+            Register.MEMORY: port.memory,
+            Register.ADDRESS: port.address,
+            **{parameter_address(i): parameter_value(self.machine, i) for i in range(len(PARAMETERS))},
+        }
+
+    def _read(self, m: Module, bus: LiteSubordinate, contents: dict[int, Value | int]) -> None:
+        with m.Switch(bus.read_address):
+            for address, value in contents.items():
+                with m.Case(address >> 2):
+                    m.d.comb += [bus.read_data.eq(value), bus.read_known.eq(1)]
