@@ -24,9 +24,11 @@ FLIP_FLOP = re.compile(
 
 def drop_unread(body: str) -> str:
     """A module's body without the wires that nothing reads, and the connections and operators that drive them."""
+    ports = {f"\\{port[2]}" for port in PORT.finditer(body)}
     while True:
         uses = Counter(NAME.findall(body))
-        unread = {name for name in [*ALIAS.findall(body), *OPERATOR.findall(body)] if uses[name] == 2}
+        driven = {*ALIAS.findall(body), *OPERATOR.findall(body)} - ports
+        unread = {name for name in driven if uses[name] == 2}
         if not unread:
             return body
         for driver in (ALIAS, OPERATOR, WIRE):
