@@ -68,6 +68,8 @@ def integer_weights(values: FloatArray, name: str) -> IntegerWeights:
 
 
 def _deviation(values: FloatArray, rebuilt: FloatArray) -> float:
+    if np.array_equal(values, rebuilt):
+        return 0.0
     nonzero = values != 0
     return float(np.max(np.abs(rebuilt[nonzero] / values[nonzero] - 1), initial=0.0))
 
@@ -87,6 +89,8 @@ def _scales(magnitudes: FloatArray) -> FloatArray | None:
 def _single_scales(magnitudes: FloatArray) -> FloatArray | None:
     """The one magnitude that each output's weights have, (O,), 1 where all are 0; None where some have several."""
     top = magnitudes.max(axis=1)
+    if top.all() and (magnitudes == top[:, None]).all():
+        return np.asarray(top)
     zero = magnitudes == 0
     if not (zero | (magnitudes >= top[:, None] * (1 - TOLERANCE))).all():
         return None
@@ -134,5 +138,5 @@ def _refusal(values: FloatArray, name: str) -> str:
             "accepted is one scale per tensor or per output channel"
         )
     distinct = np.unique(values)
-    smallest = ", ".join(f"{value:.4g}" for value in distinct[:3])
-    return f"weight tensor {name!r} has {len(distinct)} distinct values ({smallest}, ...); accepted are {ACCEPTED}"
+    smallest = ", ".join(f"{value:.4g}" for value in distinct[:3]) + ", ..." * (len(distinct) > 3)
+    return f"weight tensor {name!r} has {len(distinct)} distinct values ({smallest}); accepted are {ACCEPTED}"

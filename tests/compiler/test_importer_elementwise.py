@@ -94,7 +94,8 @@ def test_batch_norm_with_zero_and_denormal_variance(opset, tmp_path):
         ),
         (
             {"g": [1.0]},
-            "its parameters have other sizes (scale 1, bias 4, mean 4, variance 4) than the channels of its input, (4,)",
+            "its parameters have other sizes (scale 1, bias 4, mean 4, variance 4) than the channels of its input, "
+            "(4,)",
         ),
     ],
 )

@@ -2,6 +2,8 @@
 
 import gzip
 import os
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def random_network(rng):
     """A dense network of two to four layers in random dialects, on 2x3 images."""
     widths = [6, *rng.integers(2, 9, rng.integers(2, 5))]
     nodes, arrays = [node("Flatten", "x", "h0")], {"one": 1.0, "zero": 0.0, "two": 2.0}
-    for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(pairwise(widths)):
         arrays |= {
             f"l{i}": rng.normal(size=(inputs, outputs)),
             f"g{i}": rng.normal(size=outputs),
@@ -143,8 +145,7 @@ def test_damaged_files_import_or_are_refused(seed, tmp_path):
     whole = random_network(rng).SerializeToString()
     for _ in range(5):
         path.write_bytes(damaged(whole, rng))
-        try:
+        # Anything but a BcsimError fails the test.
+        with suppress(BcsimError):
             inspect_onnx(path)
             import_onnx(path)
-        except BcsimError as error:
-            assert str(error)

@@ -22,7 +22,10 @@ def test_a_supported_network(tmp_path):
         node("Softmax", "q", "y"),
     ]
     latent = np.array([[1.0, -1], [0, 1], [1, 1], [1, 1]])
-    note = "Node 'n_w' (Sign): 1 of the 8 weights in 'l' are 0 and count as +1 (BinaryConnect's w >= 0; ONNX's Sign(0) is 0)"
+    note = (
+        "Node 'n_w' (Sign): 1 of the 8 weights in 'l' are 0 and count as +1 "
+        "(BinaryConnect's w >= 0; ONNX's Sign(0) is 0)"
+    )
     unchanged = "it changes no value that the classes depend on"
     assert reports(nodes, tmp_path, l=latent, b=[1.0, 2.0], s=1.0, z=0.0, n=2.0) == [
         NodeReport("n_i", "Identity", "", "dropped", reason=unchanged),

@@ -204,9 +204,9 @@ def test_known_operators_that_are_not_supported(op, reason, tmp_path):
 
 def test_unknown_operator(tmp_path):
     assert refusal(model([node("Einsum", "x", "y")]), tmp_path) == (
-        "Node 'n_y' (Einsum): this operator is not supported; accepted are Add, ArgMax, BatchNormalization, Cast, Clip, "
-        "DequantizeLinear, Div, Dropout, Flatten, Gemm, Identity, LeakyRelu, LogSoftmax, MatMul, Max, Min, Mul, Neg, "
-        "QuantizeLinear, Relu, Reshape, Shape, Sign, Softmax, Squeeze, Sub, Sum, Transpose, Unsqueeze"
+        "Node 'n_y' (Einsum): this operator is not supported; accepted are Add, ArgMax, BatchNormalization, Cast, "
+        "Clip, DequantizeLinear, Div, Dropout, Flatten, Gemm, Identity, LeakyRelu, LogSoftmax, MatMul, Max, Min, Mul, "
+        "Neg, QuantizeLinear, Relu, Reshape, Shape, Sign, Softmax, Squeeze, Sub, Sum, Transpose, Unsqueeze"
     )
 
 

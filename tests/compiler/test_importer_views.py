@@ -12,14 +12,11 @@ BATCH = RNG.normal(size=(5, 1, 3, 4))
 
 def shape_chain(rest, opset):
     """torch's view(x.shape[0], rest), as exported."""
-    if opset < 13:
-        unsqueeze = node("Unsqueeze", "n", "n1", axes=[0])
-    else:
-        unsqueeze = node("Unsqueeze", "n zero", "n1")
+    old, new = node("Unsqueeze", "n", "n1", axes=[0]), node("Unsqueeze", "n zero", "n1")
     return [
         node("Shape", "x", "s"),
         node("Gather", "s index", "n", axis=0),
-        unsqueeze,
+        old if opset < 13 else new,
         node("Concat", "n1 rest", "t", axis=0),
         node("Reshape", "x t", "y"),
     ], tensors(index=np.int64(0), zero=np.int64([0]), rest=np.int64([rest]))
