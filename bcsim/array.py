@@ -1,7 +1,7 @@
 """The array and the requantisers as the machine level computes them: on words read from the memories.
 
-Letters in shapes: n images, T tiles, B planes, C chunks, D digits, M processing elements, N lanes, R requantisers,
-K rounds.
+Letters in shapes: n images, Q windows of one image (positions times the pooling's windows), T tiles, C chunks of a
+source, D digits, M processing elements, N lanes, R requantisers, K rounds of one position.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.geometry import taps, window_corners
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.compiler.weight_words import matching_constants, unpack_weights
@@ -25,31 +26,55 @@ FLOAT32_EXACT = 1 << 24
 class LoadedLayer:
     """A layer's part of the image, decoded once.
 
-    weights : float32 or float64 (T * M, C * N), the planes' weights added up with their powers of two.
+    addresses : int64 (Q, taps * C * D), the words each window reads, from the source's base; negative in the
+        padding: -1 for the last digit of the padding's level, -2 for the one before it.
+    weights : float32 or float64 (T * M, taps * C * N), the planes' weights added up with their powers of two.
     constants : int64 (T * M,), what matching adds to every accumulator.
     offsets, divisors : int64 (K * R,) for a division, (K * R, 2**bits) for a search, channel by channel.
+    minimum : bool (K * R,), channels pooled by the least value.
     """
 
     nest: LayerMapping
     mapping: Mapping
+    addresses: NDArray[np.int64]
     weights: NDArray[np.floating]
     constants: NDArray[np.int64]
     offsets: NDArray[np.int64]
     divisors: NDArray[np.int64]
+    minimum: NDArray[np.bool_]
+
+    @property
+    def bytes_per_image(self) -> int:
+        """What `accumulate` needs for one image, roughly."""
+        return self.addresses.size * self.mapping.machine.lanes * (1 + self.weights.itemsize)
+
+    def read(self, memory: NDArray[np.uint8], bases: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The words of every window, uint8 (n, Q, taps * C * D, N), of memories uint8 (n, words, N).
+
+        bases : int64 (n,), where each image's source lies.
+        """
+        padding = self.addresses < 0
+        index = np.where(padding, 0, self.addresses) + bases[:, None, None]
+        words = memory[np.arange(len(memory))[:, None, None], index]
+        if padding.any():
+            digit, level = self.mapping.machine.digit, self.nest.geometry.pad_level
+            levels = level >> (digit * (-1 - self.addresses[padding])) & ((1 << digit) - 1)
+            words[:, padding] = levels[:, None]
+        return words
 
     def accumulate(self, words: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The accumulators of every tile's elements, int64 (n, T * M), from activation words uint8 (n, C * D, N)."""
+        """The accumulators of every tile's elements, int64 (..., T * M), from words uint8 (..., taps * C * D, N)."""
         nest, machine = self.nest, self.mapping.machine
-        digits = words.reshape(len(words), nest.chunks, nest.digits, machine.lanes)
-        values = np.zeros((len(words), nest.chunks, machine.lanes), dtype=self.weights.dtype)
-        for index in range(nest.digits):
-            values = values * (1 << machine.digit) + digits[:, :, index]
-        sums = values.reshape(len(words), -1) @ self.weights.T
+        digits = words.reshape(*words.shape[:-2], -1, nest.digits, machine.lanes)
+        values = digits[..., 0, :].astype(self.weights.dtype)
+        for index in range(1, nest.digits):
+            values = values * (1 << machine.digit) + digits[..., index, :]
+        sums = values.reshape(*words.shape[:-2], -1) @ self.weights.T
         return np.asarray(sums, dtype=np.int64) + self.constants
 
     def requantise(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-        """q of the drained channels, int64 (n, K * R), as P compare-and-subtract steps give them."""
-        drained = accumulators[:, : len(self.offsets)] << self.mapping.machine.fraction_bits
+        """q of the drained channels, int64 (..., K * R), as P compare-and-subtract steps give them."""
+        drained = accumulators[..., : len(self.offsets)] << self.mapping.machine.fraction_bits
         bits = self.nest.layer.target.bits
         if isinstance(self.nest.layer.requantiser, Search):
             return _search(drained, self.offsets, bits)
@@ -57,10 +82,17 @@ class LoadedLayer:
         quotient = (drained - self.offsets) // (self.divisors >> (bits - 1))
         return np.clip(quotient, 0, (1 << bits) - 1)
 
+    def pool(self, q: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The greatest or least of every pooling window, int64 (n, positions, K * R), from (n, Q, K * R)."""
+        if self.nest.window == 1:
+            return q
+        windows = q.reshape(len(q), self.nest.positions, self.nest.window, -1)
+        return np.where(self.minimum, windows.min(axis=2), windows.max(axis=2))
+
 
 def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     q = np.zeros(drained.shape, dtype=np.int64)
-    channels = np.arange(drained.shape[1])
+    channels = np.arange(drained.shape[-1])
     for bit in reversed(range(bits)):
         candidate = q | (1 << bit)
         q = np.where(drained >= thresholds[channels, candidate], candidate, q)
@@ -69,41 +101,76 @@ def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int
 
 def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
     """Decode what the image holds for one layer."""
-    machine, image = mapping.machine, mapping.image
-    words = image.weights[nest.first_weight : nest.first_weight + nest.weight_words]
-    weights, signs = unpack_weights(words, machine)
-    constants = matching_constants(weights, signs, machine.digit, nest.digits)
-    shifts = _plane_shifts(nest)
-    by_plane = weights.reshape(nest.tiles, nest.planes, nest.chunks, machine.pes, machine.lanes)
-    total = (by_plane.astype(np.int16) << shifts[None, :, None, None, None]).sum(axis=1, dtype=np.int16)
-    flat = total.transpose(0, 2, 1, 3).reshape(nest.tiles * machine.pes, -1)
-    constant = (
-        constants.reshape(nest.tiles, nest.planes, nest.chunks, -1) << shifts[None, :, None, None]
-    ).sum(axis=(1, 2))
-    offsets, divisors = _parameters(mapping, nest)
+    weights, constants = _matrix(mapping, nest)
+    offsets, divisors, minimum = _parameters(mapping, nest)
     return LoadedLayer(
-        nest, mapping, flat.astype(_exact_dtype(mapping, nest)), constant.ravel(), offsets, divisors
+        nest=nest,
+        mapping=mapping,
+        addresses=_addresses(nest),
+        weights=weights,
+        constants=constants,
+        offsets=offsets,
+        divisors=divisors,
+        minimum=minimum.reshape(minimum.shape[0], -1)[:, 0],
     )
+
+
+def _addresses(nest: LayerMapping) -> NDArray[np.int64]:
+    geometry, words = nest.geometry, nest.chunks_in_source * nest.digits
+    rows, columns = (corner.reshape(-1) for corner in window_corners(geometry))
+    found = []
+    for source, y, x in taps(geometry):
+        row, column = rows + y, columns + x
+        inside = (row >= 0) & (row < geometry.height) & (column >= 0) & (column < geometry.width)
+        start = (row * geometry.width + column) * words + source * nest.source_stride
+        padding = np.tile(np.arange(nest.digits) - nest.digits, nest.chunks_in_source)
+        found.append(np.where(inside[:, None], start[:, None] + np.arange(words), padding))
+    return np.concatenate(found, axis=1)
+
+
+def _matrix(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    """Weights (T * M, taps * C * N), 0 where a tile reads nothing, and the matching constants (T * M,)."""
+    machine, per_tile = mapping.machine, nest.planes * nest.taps * nest.chunks
+    shifts = _plane_shifts(nest)
+    columns = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
+    matrix = np.zeros((nest.tiles * machine.pes, nest.taps, columns), dtype=_exact_dtype(mapping, nest))
+    constants = np.empty((nest.tiles, machine.pes), dtype=np.int64)
+    for tile in range(nest.tiles):
+        start = nest.first_weight + tile * per_tile
+        weights, signs = unpack_weights(mapping.image.weights[start : start + per_tile], machine)
+        constant = matching_constants(weights, signs, machine.digit, nest.digits).reshape(
+            nest.planes, -1, machine.pes
+        )
+        constants[tile] = (constant.sum(axis=1) << shifts[:, None]).sum(axis=0)
+        by_plane = weights.reshape(nest.planes, nest.taps, nest.chunks, machine.pes, machine.lanes)
+        total = (by_plane.astype(np.int16) << shifts[:, None, None, None, None].astype(np.int16)).sum(axis=0)
+        block = total.transpose(2, 0, 1, 3).reshape(machine.pes, nest.taps, -1)
+        first = tile * nest.tile_chunks * machine.lanes
+        rows = slice(tile * machine.pes, (tile + 1) * machine.pes)
+        matrix[rows, :, first : first + nest.chunks * machine.lanes] = block
+    kept = matrix[:, :, : nest.chunks_in_source * machine.lanes]
+    return kept.reshape(len(matrix), -1), constants.ravel()
 
 
 def _exact_dtype(mapping: Mapping, nest: LayerMapping) -> type[np.floating]:
     """The narrowest float in which the layer's sums are exact."""
-    reach = sum(1 << plane.shift for plane in nest.layer.planes) << (mapping.machine.digit * nest.digits)
-    return np.float32 if reach * nest.chunks * mapping.machine.lanes < FLOAT32_EXACT else np.float64
+    reach = int((1 << _plane_shifts(nest)).sum()) << (mapping.machine.digit * nest.digits)
+    inputs = nest.taps * nest.chunks_in_source * mapping.machine.lanes
+    return np.float32 if reach * inputs < FLOAT32_EXACT else np.float64
 
 
-def _plane_shifts(nest: LayerMapping) -> NDArray[np.int16]:
+def _plane_shifts(nest: LayerMapping) -> NDArray[np.int64]:
     """log2 of each plane's weight: how often the accumulators double after it."""
     doubled = [(nest.doubles >> plane) & 1 for plane in range(1, nest.planes)]
-    return np.array([sum(doubled[plane:]) for plane in range(nest.planes)], dtype=np.int16)
+    return np.array([sum(doubled[plane:]) for plane in range(nest.planes)], dtype=np.int64)
 
 
-def _parameters(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The layer's offsets and divisors, channel by channel, from the requantisers' memories."""
-    span = slice(nest.first_parameter, nest.first_parameter + nest.rounds * nest.parameter_words)
+def _parameters(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.int64], ...]:
+    """The layer's offsets, divisors and minimum flags, channel by channel, from the requantisers' memories."""
+    span = slice(nest.first_parameter, nest.first_parameter + nest.parameter_span)
     shape = (mapping.machine.requantisers, nest.rounds, nest.parameter_words)
     fields = []
-    for memory in (mapping.image.offsets, mapping.image.divisors):
+    for memory in (mapping.image.offsets, mapping.image.divisors, mapping.image.minimum):
         by_channel = memory[:, span].reshape(shape).transpose(1, 0, 2).reshape(-1, nest.parameter_words)
         fields.append(by_channel if nest.parameter_words > 1 else by_channel[:, 0])
-    return fields[0], fields[1]
+    return tuple(fields)

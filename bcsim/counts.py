@@ -93,7 +93,7 @@ class NetworkCounts:
 
 
 def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
-    """Actions of the array in S = T * B * C * D steps.
+    """Actions of the array in all steps of the layer's nest.
 
     Pairs, once for the array: `same` and `differ`, 2 adders of p bits for each of N/2 pairs.
     Select, in each of M elements: one multiplexer and one XOR of p + 1 bits a pair.
@@ -104,8 +104,8 @@ def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
     weight words twice a chunk, shadow A bits an element at each round (the chain shifts).
     """
     pairs, pes, digit = machine.lanes // 2, machine.pes, machine.digit
-    steps = nest.tiles * nest.steps_per_tile
-    width, sums = machine.accumulator_bits, pes * nest.weight_words
+    steps, chunks = nest.steps, nest.steps // nest.digits
+    width, sums = machine.accumulator_bits, pes * chunks
     return [
         Action("adders", "adder", digit, 2 * pairs * steps),
         Action("select", "bitwise", digit + 1, 2 * pairs * pes * steps),
@@ -113,8 +113,8 @@ def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
         Action("adders", "adder", width, sums),
         Action("registers", "register", digit, machine.lanes * steps),
         Action("registers", "register", digit + 1, (2 * pairs + pairs * pes) * steps),
-        Action("registers", "register", machine.slots, 2 * nest.weight_words),
-        Action("registers", "register", width, sums + pes * (nest.tiles + nest.rounds)),
+        Action("registers", "register", machine.slots, 2 * chunks),
+        Action("registers", "register", width, sums + pes * (nest.passes + nest.results * nest.rounds)),
     ]
 
 
@@ -138,7 +138,8 @@ def _requantiser_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
     divisor are registers that change with each. Search: Q comparisons of that width; the remainder and the
     thresholds read are registers. Q bits of q are shifted in one by one.
     """
-    words, width, bits = nest.rounds * machine.requantisers, machine.remainder_bits, nest.layer.target.bits
+    words, width = nest.results * nest.rounds * machine.requantisers, machine.remainder_bits
+    bits = nest.layer.target.bits
     search = isinstance(nest.layer.requantiser, Search)
     work = ("comparator", bits * words) if search else ("adder", (bits + 1) * words)
     beside = width if search else machine.divisor_bits
@@ -159,13 +160,16 @@ def multiplications(actions: Iterable[Action]) -> int:
 def _count_layer(nest: LayerMapping, machine: Machine) -> LayerCounts:
     layer = nest.layer
     actions = (*_array_actions(nest, machine), *_requantiser_actions(nest, machine))
-    weights = layer.outputs * layer.inputs * len(layer.planes)
+    weights, outputs = (
+        layer.outputs * layer.inputs * len(layer.planes) * nest.results,
+        layer.outputs * nest.results,
+    )
     operations = {
         "accumulate": weights,
         "multiply": multiplications(actions),
         "lane_match": weights * nest.digits,
-        "requantise": layer.outputs,
-        "compare_subtract": layer.outputs * layer.target.bits,
+        "requantise": outputs,
+        "compare_subtract": outputs * layer.target.bits,
     }
     return LayerCounts(layer.name, operations, actions, layer_traffic(nest, machine))
 

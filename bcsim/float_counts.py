@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
-from bcsim.compiler.program import Layer
 from bcsim.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
 from bcsim.machine import Machine
 from bcsim.traffic import MemoryTraffic, Traffic, layer_traffic
@@ -28,19 +27,23 @@ FLOAT32 = Arithmetic("float32", 32, "float_multiplier", "float_adder", 32)
 INT8 = Arithmetic("int8", 8, "multiplier", "adder", 32)
 
 
-def _actions(layer: Layer, arithmetic: Arithmetic) -> tuple[Action, ...]:
+def _actions(nest: LayerMapping, arithmetic: Arithmetic) -> tuple[Action, ...]:
     """One multiplication, one addition and one accumulator register a MAC; folded BatchNorm, one of each an output.
 
     Only useful MACs count, and no operand or pipeline register: the comparison leans towards the multipliers.
     """
-    macs, wide = layer.inputs * layer.outputs, arithmetic.accumulator_bits
+    macs, outputs, wide = _macs(nest), nest.layer.outputs * nest.results, arithmetic.accumulator_bits
     return (
         Action("multipliers", arithmetic.multiplier, arithmetic.bits, macs),
         Action("adders", arithmetic.adder, wide, macs),
         Action("registers", "register", wide, macs),
-        Action("requantiser", arithmetic.multiplier, wide, layer.outputs),
-        Action("requantiser", arithmetic.adder, wide, layer.outputs),
+        Action("requantiser", arithmetic.multiplier, wide, outputs),
+        Action("requantiser", arithmetic.adder, wide, outputs),
     )
+
+
+def _macs(nest: LayerMapping) -> int:
+    return nest.layer.inputs * nest.layer.outputs * nest.results
 
 
 def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
@@ -49,13 +52,12 @@ def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
     Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits.
     """
     own = layer_traffic(nest, machine)
-    channels = nest.rounds * machine.requantisers
+    channels = nest.results * nest.rounds * machine.requantisers
+    words = nest.steps // (nest.planes * nest.digits)
     values = machine.activation_words * machine.digit // machine.activation_bits
     return {
-        "activation": _memory(
-            values, machine.lanes * bits, nest.tiles * nest.chunks, _written(nest, machine)
-        ),
-        "weight": _memory(machine.weight_words, machine.slots * bits, nest.weight_words // nest.planes, 0),
+        "activation": _memory(values, machine.lanes * bits, words, _written(nest, machine)),
+        "weight": _memory(machine.weight_words, machine.slots * bits, words, 0),
         "parameter": _memory(own["parameter"].words, 2 * bits, channels, 0),
         "output": own["output"],
     }
@@ -63,8 +65,8 @@ def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
 
 def _written(nest: LayerMapping, machine: Machine) -> int:
     """Words of activations that the layer writes, and those of the image in the first layer."""
-    loaded = nest.chunks if nest.first_weight == 0 else 0
-    return loaded + (0 if nest.scores else -(-nest.layer.outputs // machine.lanes))
+    loaded = nest.source_words // nest.digits if nest.first_weight == 0 else 0
+    return loaded + nest.output_words // nest.target_digits
 
 
 def _memory(words: int, word_bits: int, read: int, written: int) -> MemoryTraffic:
@@ -72,8 +74,8 @@ def _memory(words: int, word_bits: int, read: int, written: int) -> MemoryTraffi
 
 
 def _count_layer(nest: LayerMapping, machine: Machine, arithmetic: Arithmetic) -> LayerCounts:
-    actions = _actions(nest.layer, arithmetic)
-    operations = {"multiply": multiplications(actions), "mac": nest.layer.inputs * nest.layer.outputs}
+    actions = _actions(nest, arithmetic)
+    operations = {"multiply": multiplications(actions), "mac": _macs(nest)}
     return LayerCounts(nest.layer.name, operations, actions, _traffic(nest, machine, arithmetic.bits))
 
 

@@ -32,6 +32,7 @@ class Machine:
     input_bytes : bytes (one value each) in an input stream word; divides lanes.
     outputs : the most class scores that a program may have.
     shift_planes : whether accumulators can double between weight planes (weights of more than two bits).
+    spatial : whether it runs convolutions, pooling and additions; a machine without is smaller.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -51,6 +52,7 @@ class Machine:
     input_bytes: int = 4
     outputs: int = 64
     shift_planes: bool = False
+    spatial: bool = False
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:

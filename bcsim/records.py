@@ -12,7 +12,10 @@ from typing import TypeAlias
 __all__ = [
     "DRAIN_FIELDS",
     "ISSUE_FIELDS",
+    "LOAD_FIELDS",
+    "POSITION_FIELDS",
     "STREAM_FIELDS",
+    "WALK_FIELDS",
     "Fields",
     "pack",
     "record_bits",
@@ -50,6 +53,44 @@ DRAIN_FIELDS: Fields = (
     ("last", 1),
 )
 """A layer as the drain walker reads it."""
+
+WALK_FIELDS: Fields = (
+    ("sources", 2),
+    ("kernel_rows", 5),
+    ("kernel_columns", 5),
+    ("window_rows", 4),
+    ("window_columns", 4),
+    ("rows", 12),
+    ("columns", 12),
+    ("source_stride", 20),
+    ("kernel_row_stride", 20),
+    ("kernel_column_stride", 20),
+    ("window_row_stride", 20),
+    ("window_column_stride", 20),
+    ("row_stride", 20),
+    ("column_stride", 20),
+    ("tile_stride", 20),
+    ("origin", 20),
+    ("top", 12),
+    ("left", 12),
+    ("height", 12),
+    ("width", 12),
+    ("down", 4),
+    ("right", 4),
+    ("pool_down", 8),
+    ("pool_right", 8),
+    ("pad_level", 8),
+)
+"""What a spatial machine's issue records hold behind ISSUE_FIELDS: the loops around a pass, strides in words."""
+
+LOAD_FIELDS: Fields = (("position_beats", 20),)
+"""What a spatial machine's stream record holds behind STREAM_FIELDS."""
+
+POSITION_FIELDS: Fields = (
+    ("positions", 24),
+    ("window", 8),
+)
+"""What a spatial machine's drain records hold behind DRAIN_FIELDS."""
 
 STREAM_FIELDS: Fields = (
     ("beats", 20),

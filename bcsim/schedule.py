@@ -1,7 +1,7 @@
 """When everything happens: the cycles of a run of images on a mapped program (docs/machine.md).
 
 No data here, only times: the machine never decides anything by a value.
-Letters in shapes: T tiles, K rounds of a layer, B stream words of an image, C classes.
+Letters in shapes: Q passes of a layer, K rounds that a layer writes, B stream words of an image, C classes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.waits import first_reads, pass_intervals, writing_passes
 from bcsim.timing import LAYER_GAP, SCORES_TO_VALID, shadow_latency
 
 __all__ = ["ImageSchedule", "LayerSchedule", "Stalls", "schedule_images"]
@@ -37,17 +38,17 @@ class Stalls:
 
 @dataclass(frozen=True, slots=True)
 class LayerSchedule:
-    """first : cycle of the layer's first step. last : int64 (T,), cycle of every tile's last step."""
+    """first : cycle of the layer's first step. last : int64 (Q,), cycle of every pass's last step."""
 
     first: int
     last: Cycles
     stalls: Stalls
 
     def rounds_end(self, nest: LayerMapping, latency: int) -> Cycles:
-        """int64 (K,): s + (k + 1) * V of every round in order, when its first digits are written."""
-        in_tile = np.arange(nest.tiles * nest.rounds_full) % nest.rounds_full
-        start = np.repeat(self.last + latency, nest.rounds_full)
-        return (start + (in_tile + 1) * nest.round_cycles)[: nest.rounds]
+        """int64 (K,): s + (k + 1) * V of every round that is written, in order."""
+        tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
+        start = (self.last[writing_passes(nest)] + latency).reshape(nest.positions, nest.tiles)
+        return (start[:, tile] + (in_tile + 1) * nest.round_cycles).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,18 @@ def _schedule_layer(
     with_input = max(ready, loaded + 1) if loaded is not None else ready
     first = max(with_input, free + 1) if free is not None else with_input
     unhindered = first + nest.steps_per_tile - 1
-    last = max(unhindered, before[0] + before[1].drain_last if before else 0)
-    held = (last - unhindered) + (nest.tiles - 1) * (nest.tile_interval - nest.steps_per_tile)
+    start = max(unhindered, before[0] + before[1].drain_last if before else 0)
+    last = start + np.concatenate([[0], np.cumsum(pass_intervals(nest))])
+    steps_end = first + nest.steps - 1
     return LayerSchedule(
         first=first,
-        last=last + nest.tile_interval * np.arange(nest.tiles, dtype=np.int64),
-        stalls=Stalls(fill=fill, drain=drain + held, input=with_input - ready, output=first - with_input),
+        last=last,
+        stalls=Stalls(
+            fill=fill,
+            drain=drain + int(last[-1]) - steps_end,
+            input=with_input - ready,
+            output=first - with_input,
+        ),
     )
 
 
@@ -206,7 +213,8 @@ def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cyc
     for index, wait in enumerate(gap.tolist()):
         accepted = max(accepted + 1 + wait, ready)
         beats.append(accepted)
-        if (index + 1) % per_word == 0 or index + 1 == mapping.beats:
+        in_position = index % mapping.position_beats + 1
+        if in_position % per_word == 0 or in_position == mapping.position_beats:
             cycle = accepted
             for _ in range(nest.digits):
                 cycle += 1
@@ -237,9 +245,10 @@ def _check_reads(
 ) -> None:
     """No word may be read before the cycle after its write: the mapping's `wait` promises it."""
     if layers[0].first < loaded + 1:
-        raise AssertionError("first layer reads an image that is not loaded")
-    for previous, end, nest, layer in zip(mapping.layers, ends, mapping.layers[1:], layers[1:], strict=False):
-        written = end[mapping.machine.groups - 1 :: mapping.machine.groups]
-        read = layer.first + np.arange(nest.chunks) * nest.digits
-        if previous.target_digits != nest.digits or (read <= written).any():
-            raise AssertionError(f"layer {nest.layer.name!r} reads a word that is not yet written")
+        raise AssertionError("the first layer reads an image that is not loaded")
+    groups = mapping.machine.groups
+    written = [end.reshape(-1, groups)[:, -1] for end in ends[:-1]]
+    for number, (nest, reads) in enumerate(zip(mapping.layers, mapping.sources, strict=True)):
+        for source, offsets in zip(reads, first_reads(nest), strict=True):
+            if source >= 0 and (layers[number].first + offsets <= written[source]).any():
+                raise AssertionError(f"layer {nest.layer.name!r} reads a word that is not yet written")

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from bcsim.array import LoadedLayer, load_layer
 from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.machine import Machine
 from bcsim.schedule import ImageSchedule, schedule_images
 from bcsim.slots import LayerSlots, count_slots, steady_slots
 
-__all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine"]
+__all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine", "stream_values"]
 
-BLOCK = 256
-"""Images simulated together: bounds the memory that their activation words take."""
+BLOCK_BYTES = 1 << 26
+"""Bounds the memory that the images simulated together take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,13 @@ class MachineSimulator:
     ) -> tuple[NDArray[np.uint16], Writes]:
         """Scores of all images and the writes of the first `record`, block by block."""
         scores = np.empty((len(q), self.mapping.program.classes), dtype=np.uint16)
+        values = stream_values(self.mapping, q)
         pieces: list[Writes] = []
-        for start in range(0, len(q), BLOCK):
-            block = slice(start, start + BLOCK)
+        size = max(1, BLOCK_BYTES // max(layer.bytes_per_image for layer in self._loaded))
+        for start in range(0, len(q), size):
+            block = slice(start, start + size)
             scores[block], kept = _run_block(
-                self.mapping, self._loaded, q[block], schedules[block], record - start
+                self.mapping, self._loaded, values[block], schedules[block], record - start
             )
             pieces += kept
         return scores, _in_order(pieces, self.mapping)
@@ -156,45 +159,64 @@ def run_machine(
 def _run_block(
     mapping: Mapping,
     loaded: Sequence[LoadedLayer],
-    q: NDArray[np.integer],
+    values: NDArray[np.integer],
     schedules: Sequence[ImageSchedule],
     record: int,
 ) -> tuple[NDArray[np.int64], list[Writes]]:
-    """Scores of a block of images, and the writes of its first `record`."""
-    memory = np.zeros((len(q), mapping.activation_words, mapping.machine.lanes), dtype=np.uint8)
+    """Scores of a block of images whose input words hold `values` (n, positions, channels), and the writes of its
+    first `record`."""
+    machine, first = mapping.machine, mapping.layers[0]
+    images, recorded = np.arange(len(values)), range(min(max(record, 0), len(values)))
+    memory = np.zeros((len(values), mapping.activation_words, machine.lanes), dtype=np.uint8)
     buffers = np.array([schedule.buffer for schedule in schedules])
-    first, pieces = mapping.layers[0], []
-    words = _split_digits(q, first.chunks, first.digits, mapping.machine.digit, mapping.machine.lanes)
+    words = _split_digits(values, first.chunks_in_source, first.digits, machine)
     addresses = np.array(first.read_bases)[buffers][:, None] + np.arange(words.shape[1])
-    memory[np.arange(len(q))[:, None], addresses] = words
-    for image in range(min(max(record, 0), len(q))):
-        pieces.append(_load_writes(schedules[image], addresses[image], words[image], mapping))
+    memory[images[:, None], addresses] = words
+    pieces = [_load_writes(schedules[i], addresses[i], words[i], mapping) for i in recorded]
     for index, layer in enumerate(loaded):
         nest = layer.nest
-        bases = np.array(nest.read_bases)[buffers % len(nest.read_bases)]
-        read = bases[:, None] + np.arange(nest.chunks * nest.digits)
-        values = layer.requantise(layer.accumulate(memory[np.arange(len(q))[:, None], read]))
+        read = layer.read(memory, np.array(nest.read_bases)[buffers % len(nest.read_bases)])
+        q = layer.pool(layer.requantise(layer.accumulate(read)))
         if nest.scores:
-            return values[:, : nest.layer.outputs], pieces
-        chunks = values.shape[1] // mapping.machine.lanes
-        words = _split_digits(
-            values, chunks, nest.target_digits, mapping.machine.digit, mapping.machine.lanes
-        )
+            return q[:, 0, : nest.layer.outputs], pieces
+        words = _split_digits(q, q.shape[2] // machine.lanes, nest.target_digits, machine)
         memory[:, nest.write_base : nest.write_base + words.shape[1]] = words
-        for image in range(min(max(record, 0), len(q))):
-            pieces.append(_drain_writes(schedules[image].rounds_end[index], nest, words[image], mapping))
+        pieces += [_drain_writes(schedules[i].rounds_end[index], nest, words[i], mapping) for i in recorded]
     raise AssertionError("the last layer of a mapping gives the scores")
 
 
+def stream_values(mapping: Mapping, q: NDArray[np.integer]) -> NDArray[np.integer]:
+    """What the input stream carries, position by position: (n, positions, channels) of images q (n, inputs).
+
+    Images are in (rows, columns, channels) order. Where the mapping is packed, a position is a whole window
+    of the first convolution, its padding filled in.
+    """
+    geometry = mapping.program.layers[0].geometry
+    channels = geometry.channels[0]
+    if not mapping.packed:
+        return q.reshape(len(q), -1, channels)
+    pads = geometry.pads
+    image = np.pad(
+        q.reshape(len(q), geometry.height, geometry.width, channels),
+        ((0, 0), (pads[0], pads[2]), (pads[1], pads[3]), (0, 0)),
+        constant_values=geometry.pad_level,
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(image, geometry.kernel, axis=(1, 2))
+    strided = windows[:, :: geometry.stride[0], :: geometry.stride[1]]
+    return strided.transpose(0, 1, 2, 4, 5, 3).reshape(len(q), -1, geometry.window_inputs)
+
+
 def _split_digits(
-    values: NDArray[np.integer], chunks: int, digits: int, digit: int, lanes: int
+    values: NDArray[np.integer], chunks: int, digits: int, machine: Machine
 ) -> NDArray[np.uint8]:
-    """Activation words uint8 (n, chunks * digits, N) of values (n, channels), most significant digit first."""
-    padded = np.zeros((len(values), chunks * lanes), dtype=np.uint16)
-    padded[:, : values.shape[1]] = values
-    shifts = digit * np.arange(digits - 1, -1, -1, dtype=np.uint16)
-    split = padded.reshape(len(values), chunks, 1, lanes) >> shifts[None, None, :, None]
-    return (split & ((1 << digit) - 1)).astype(np.uint8).reshape(len(values), -1, lanes)
+    """Activation words uint8 (n, positions * chunks * digits, N) of values (n, positions, channels), most
+    significant digit first."""
+    images, positions, channels = values.shape
+    padded = np.zeros((images, positions, chunks * machine.lanes), dtype=np.uint16)
+    padded[:, :, :channels] = values
+    shifts = machine.digit * np.arange(digits - 1, -1, -1, dtype=np.uint16)
+    split = padded.reshape(images, positions, chunks, 1, machine.lanes) >> shifts[:, None]
+    return (split & ((1 << machine.digit) - 1)).astype(np.uint8).reshape(images, -1, machine.lanes)
 
 
 def _load_writes(
@@ -209,7 +231,7 @@ def _drain_writes(
 ) -> Writes:
     """One layer's writes: round by round, digit by digit, one group of a word each."""
     machine, digits = mapping.machine, nest.target_digits
-    round_, digit = np.divmod(np.arange(nest.rounds * digits), digits)
+    round_, digit = np.divmod(np.arange(nest.positions * nest.rounds * digits), digits)
     word = round_ // machine.groups * digits + digit
     mask = (round_ % machine.groups)[:, None] == np.arange(machine.groups)
     lanes = np.repeat(mask, machine.requantisers, axis=1)

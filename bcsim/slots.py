@@ -67,8 +67,8 @@ def count_slots(
 
 def _layer_slots(nest: LayerMapping, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
     images, layer = len(stalls), nest.layer
-    passes = nest.planes * nest.digits * images
-    lanes = nest.chunks * machine.lanes
+    passes = len(layer.planes) * nest.digits * nest.positions * nest.window * images
+    lanes = nest.chunks * nest.taps * machine.lanes * nest.factor
     counter = Counter(dict.fromkeys(CAUSES, 0))
     counter["busy"] = layer.outputs * layer.inputs * passes
     counter["chunk_padding"] = layer.outputs * (lanes - layer.inputs) * passes

@@ -70,10 +70,11 @@ def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
 
 def layer_traffic(nest: LayerMapping, machine: Machine) -> dict[str, MemoryTraffic]:
     """Traffic that one layer causes; loading the image belongs to the first layer."""
-    parameter_reads = nest.rounds * (nest.layer.target.bits if _searches(nest) else 1)
+    rounds = nest.positions * nest.window * nest.rounds
+    parameter_reads = rounds * (nest.layer.target.bits if _searches(nest) else 1)
     return {
         "activation": _activation(nest, machine),
-        "weight": _read_only(machine.weight_words, machine.slots, nest.weight_words),
+        "weight": _read_only(machine.weight_words, machine.slots, nest.steps // nest.digits),
         "parameter": _read_only(
             machine.parameter_words,
             machine.remainder_bits + machine.divisor_bits,
@@ -94,9 +95,9 @@ def _read_only(words: int, word_bits: int, read: int, memories: int = 1) -> Memo
 
 def _activation(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
     word_bits = machine.lanes * machine.digit
-    read = nest.tiles * nest.steps_per_tile
-    loaded = nest.chunks * nest.digits if nest.first_weight == 0 else 0
-    drained = 0 if nest.scores else nest.rounds * nest.target_digits
+    read = nest.steps
+    loaded = nest.source_words if nest.first_weight == 0 else 0
+    drained = nest.positions * nest.rounds * nest.target_digits if not nest.scores else 0
     return MemoryTraffic(
         words=machine.activation_words,
         word_bits=word_bits,

@@ -6,9 +6,13 @@ the order in the float network.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Geometry", "Pool", "dense_geometry"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Geometry", "Pool", "dense_geometry", "taps", "window_corners"]
 
 
 def _positions(size: int, before: int, after: int, kernel: int, stride: int) -> int:
@@ -81,3 +85,26 @@ class Geometry:
 def dense_geometry(inputs: int) -> Geometry:
     """The geometry of a dense layer: one position with `inputs` channels."""
     return Geometry(1, 1, (inputs,))
+
+
+def taps(geometry: Geometry) -> Iterator[tuple[int, int, int]]:
+    """(source, kernel row, kernel column), in the order of a matrix's inputs."""
+    for source in range(len(geometry.channels)):
+        for row in range(geometry.kernel[0]):
+            for column in range(geometry.kernel[1]):
+                yield source, row, column
+
+
+def window_corners(geometry: Geometry) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of the first tap of every window, int64 (output positions, places in the pooling window).
+
+    They may lie outside the source, in its padding.
+    """
+    rows, columns = geometry.output
+    pool = geometry.pool or Pool((1, 1), (1, 1))
+    y, x = (axis.reshape(-1, 1) for axis in np.mgrid[0:rows, 0:columns])
+    down, right = (axis.reshape(1, -1) for axis in np.mgrid[0 : pool.kernel[0], 0 : pool.kernel[1]])
+    return (
+        (y * pool.stride[0] + down) * geometry.stride[0] - geometry.pads[0],
+        (x * pool.stride[1] + right) * geometry.stride[1] - geometry.pads[1],
+    )

@@ -1,90 +1,31 @@
 """Mapping: a program laid out on one machine - loop nests, addresses, memory plan and the words of every memory.
 
-Letters in shapes: M processing elements, N lanes, R requantisers, I inputs, O outputs, K rounds.
+Letters in shapes: M processing elements, N lanes, R requantisers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim import records
-from bcsim.compiler.program import DenseLayer, Program, Search
+from bcsim.compiler.machine_records import drain_record, issue_record, stream_record
+from bcsim.compiler.nest import LayerMapping, ceil_div, make_nest
+from bcsim.compiler.plan import Tensor, place_tensors
+from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Search
 from bcsim.compiler.requantisers import parameter_fields
+from bcsim.compiler.waits import wait_cycles
 from bcsim.compiler.weight_words import matching_constants, pack_weights, unpack_weights
 from bcsim.errors import BcsimError
 from bcsim.machine import Machine
-from bcsim.timing import round_cycles, shadow_latency
 
 __all__ = ["Image", "LayerMapping", "Mapping", "map_program"]
 
-
-def ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerMapping:
-    """One layer's loop nest (tile, plane, chunk, digit), its drain and its addresses.
-
-    chunks, digits, planes, tiles : trip counts; a tile takes planes * chunks * digits steps.
-    rounds, rounds_full : rounds of requantisation in the whole layer, and in every tile but the last.
-    round_cycles : V of docs/machine.md.
-    target_digits : digits of an output value in the activation memory; 1 for scores, which are written whole.
-    doubles : bit b set where the accumulators double before plane b.
-    read_bases : where the layer's input lies; the first layer has one for each input buffer.
-    write_base : where its output goes (0 for the scores, which are not stored there).
-    wait : least cycles from the previous layer's last step to this layer's first.
-    first_weight, first_parameter : the layer's first words in the weight and parameter memories.
-    parameter_words : words of each parameter memory in one round.
-    """
-
-    layer: DenseLayer
-    chunks: int
-    digits: int
-    planes: int
-    tiles: int
-    rounds: int
-    rounds_full: int
-    round_cycles: int
-    target_digits: int
-    doubles: int
-    scores: bool
-    read_bases: tuple[int, ...]
-    write_base: int
-    wait: int
-    first_weight: int
-    first_parameter: int
-    parameter_words: int
-
-    @property
-    def steps_per_tile(self) -> int:
-        return self.planes * self.chunks * self.digits
-
-    @property
-    def weight_words(self) -> int:
-        return self.tiles * self.planes * self.chunks
-
-    @property
-    def rounds_last(self) -> int:
-        return self.rounds - (self.tiles - 1) * self.rounds_full
-
-    @property
-    def drain_full(self) -> int:
-        """Cycles a full tile occupies the requantisers: K * V."""
-        return self.rounds_full * self.round_cycles
-
-    @property
-    def drain_last(self) -> int:
-        return self.rounds_last * self.round_cycles
-
-    @property
-    def tile_interval(self) -> int:
-        """Cycles from one tile's last step to the next one's, at least."""
-        return max(self.steps_per_tile, self.drain_full)
+INPUT = -1
+"""Stands for the program's input where layers are known by their index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +34,7 @@ class Image:
 
     weights : uint8 (weight words, ceil(M * N / 8)), bit i of a word in byte i // 8.
     offsets, divisors : int64 (R, parameter words), the two fields of the parameter memories.
+    minimum : bool (R, parameter words), the third: pool by the least value.
     issue, drain : one record per layer, as integers (bcsim.records).
     stream : the one record of loader and output.
     """
@@ -100,6 +42,7 @@ class Image:
     weights: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     divisors: NDArray[np.int64]
+    minimum: NDArray[np.bool_]
     issue: tuple[int, ...]
     drain: tuple[int, ...]
     stream: int
@@ -109,6 +52,9 @@ class Image:
 class Mapping:
     """A program on a machine.
 
+    sources : for each layer the indices of the layers it reads, -1 for the input.
+    packed : the input stream carries windows of the first convolution, not pixels.
+    position_beats : input stream words of one position; a dense network has one position.
     beats : input stream words of one image.
     activation_words : how much of the activation memory the plan uses.
     """
@@ -116,6 +62,9 @@ class Mapping:
     program: Program
     machine: Machine
     layers: tuple[LayerMapping, ...]
+    sources: tuple[tuple[int, ...], ...]
+    packed: bool
+    position_beats: int
     beats: int
     activation_words: int
     image: Image
@@ -127,19 +76,34 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     Raises BcsimError naming the machine parameter that is too small and the least value that would do.
     """
     _check_program(program, machine)
-    nests = [_nest(layer, machine, layer is program.layers[-1]) for layer in program.layers]
-    words = [nest.chunks * nest.digits for nest in nests]
-    used, inputs, bases = _plan(words, machine)
+    packed = _packs(program, machine)
+    sources = _sources(program.layers)
+    nests = [
+        make_nest(layer, machine, scores=layer is program.layers[-1], packed=packed and index == 0)
+        for index, layer in enumerate(program.layers)
+    ]
+    nests = [replace(nest, fill=_fill(number, nests, sources)) for number, nest in enumerate(nests)]
+    inputs, bases, used = _plan(nests, sources, machine)
     _require(machine, "activation_words", used)
     layers: list[LayerMapping] = []
     for index, nest in enumerate(nests):
-        layers.append(_place(nest, layers, index, inputs, bases, machine))
-    weights = sum(layer.weight_words for layer in layers)
-    _require(machine, "weight_words", weights)
-    _require(machine, "parameter_words", layers[-1].first_parameter + _parameter_words(layers[-1]))
-    beats = ceil_div(program.inputs, machine.input_bytes)
-    image = _image(layers, beats, program.classes, machine)
-    return Mapping(program, machine, tuple(layers), beats, used, image)
+        layers.append(_place(nest, layers, index, sources, inputs, bases, machine))
+    _require(machine, "weight_words", sum(layer.weight_words for layer in layers))
+    _require(machine, "parameter_words", sum(layer.parameter_span for layer in layers))
+    first = layers[0].geometry
+    position_beats = ceil_div(first.channels[0], machine.input_bytes)
+    beats = first.height * first.width * position_beats
+    return Mapping(
+        program=program,
+        machine=machine,
+        layers=tuple(layers),
+        sources=tuple(map(tuple, sources)),
+        packed=packed,
+        position_beats=position_beats,
+        beats=beats,
+        activation_words=used,
+        image=_image(layers, position_beats, beats, program.classes, machine),
+    )
 
 
 def _require(machine: Machine, parameter: str, needed: int) -> None:
@@ -154,181 +118,130 @@ def _check_program(program: Program, machine: Machine) -> None:
     _require(machine, "layers", len(program.layers))
     _require(machine, "outputs", program.classes)
     for layer in program.layers:
-        for encoding, where in ((layer.source, "input"), (layer.target, "output")):
-            if where == "output" and layer is program.layers[-1]:
-                continue
-            if encoding.bits > machine.activation_bits:
-                raise BcsimError(
-                    f"Machine {machine.name!r} is too small for this network: the {where} of layer {layer.name!r} has "
-                    f"{encoding.bits} bits, it needs activation_bits of at least {encoding.bits}, "
-                    f"not {machine.activation_bits}"
-                )
+        _check_bits(layer, "input", layer.source.bits, machine)
+        if layer is not program.layers[-1]:
+            _check_bits(layer, "output", layer.target.bits, machine)
         if not isinstance(layer.requantiser, Search):
             _require(machine, "fraction_bits", layer.requantiser.fraction_bits)
+        if isinstance(layer, ConvLayer) and not layer.geometry.point and not machine.spatial:
+            raise BcsimError(
+                f"Layer {layer.name!r} is a convolution or has several sources: it needs a machine with spatial=true"
+            )
 
 
-def _doubles(layer: DenseLayer, machine: Machine) -> int:
-    shifts = [plane.shift for plane in layer.planes]
-    gaps = [high - low for high, low in pairwise(shifts)]
-    if shifts[-1] != 0 or any(gap not in (0, 1) for gap in gaps):
+def _check_bits(layer: DenseLayer, end: str, bits: int, machine: Machine) -> None:
+    if bits > machine.activation_bits:
         raise BcsimError(
-            f"Layer {layer.name!r} has weight planes of shifts {shifts}; the array takes shifts that fall to 0 "
-            "in steps of 0 or 1"
+            f"Machine {machine.name!r} is too small for this network: the {end} of layer {layer.name!r} has "
+            f"{bits} bits, it needs activation_bits of at least {bits}, not {machine.activation_bits}"
         )
-    if any(gaps) and not machine.shift_planes:
-        raise BcsimError(
-            f"Layer {layer.name!r} has weights of {len(layer.planes)} planes that are powers of two: "
-            "it needs a machine with shift_planes=true"
-        )
-    return sum(gap << (index + 1) for index, gap in enumerate(gaps))
 
 
-def _nest(layer: DenseLayer, machine: Machine, scores: bool) -> LayerMapping:
-    """The layer's loop nest; addresses follow in `_place`."""
-    search = isinstance(layer.requantiser, Search)
-    unit = machine.requantisers if scores else machine.lanes
-    drained = ceil_div(layer.outputs, unit) * unit
-    tiles = ceil_div(drained, machine.pes)
-    return LayerMapping(
-        layer=layer,
-        chunks=ceil_div(layer.inputs, machine.lanes),
-        digits=ceil_div(layer.source.bits, machine.digit),
-        planes=len(layer.planes),
-        tiles=tiles,
-        rounds=drained // machine.requantisers,
-        rounds_full=machine.pes // machine.requantisers,
-        round_cycles=round_cycles(layer.target.bits, search),
-        target_digits=1 if scores else ceil_div(layer.target.bits, machine.digit),
-        doubles=_doubles(layer, machine),
-        scores=scores,
-        read_bases=(),
-        write_base=0,
-        wait=0,
-        first_weight=0,
-        first_parameter=0,
-        parameter_words=1 << layer.target.bits if search else 1,
+def _sources(layers: Sequence[DenseLayer]) -> list[list[int]]:
+    """The indices of the layers that each layer reads."""
+    index = {"": INPUT} | {layer.name: number for number, layer in enumerate(layers)}
+    return [
+        [index[name] for name in layer.sources] if isinstance(layer, ConvLayer) else [number - 1]
+        for number, layer in enumerate(layers)
+    ]
+
+
+def _packs(program: Program, machine: Machine) -> bool:
+    """Whether the first convolution's windows fit words so much better than its pixels that the host sends windows."""
+    first = program.layers[0].geometry
+    alone = sum(sources.count(INPUT) for sources in _sources(program.layers)) == 1
+    if first.groups > 1 or len(first.channels) > 1 or not alone:
+        return False
+    taps = first.kernel[0] * first.kernel[1]
+    packed = ceil_div(first.window_inputs, machine.lanes)
+    return (
+        packed < taps * ceil_div(first.channels[0], machine.lanes) and 2 * first.channels[0] <= machine.lanes
     )
 
 
-def _plan(words: list[int], machine: Machine) -> tuple[int, tuple[int, ...], list[int]]:
-    """Where each layer's input tensor lies: (words used, input buffers' bases, bases of the layers' inputs).
+def _fill(number: int, nests: Sequence[LayerMapping], sources: Sequence[Sequence[int]]) -> int:
+    """What a tensor's lanes beyond its channels must hold: the level with which its readers pad, if any pads."""
+    readers = [nest for nest, reads in zip(nests, sources, strict=True) if number in reads]
+    return max((nest.geometry.pad_level for nest in readers if any(nest.geometry.pads)), default=0)
 
-    The input buffers come first; behind them hidden tensors alternate between the two ends of the least space
-    that holds every neighbouring pair, since a layer reads one and writes the next.
+
+def _plan(
+    nests: Sequence[LayerMapping], sources: Sequence[Sequence[int]], machine: Machine
+) -> tuple[tuple[int, ...], list[int], int]:
+    """Where tensors lie: (input buffers' bases, bases of the layers' outputs, words used).
+
+    The input buffers come first, the rest behind them. A layer writes one tensor while it reads others.
     """
-    inputs = tuple(buffer * words[0] for buffer in range(machine.input_buffers))
-    start = machine.input_buffers * words[0]
-    hidden = words[1:]
-    pairs = [a + b for a, b in pairwise(hidden)]
-    space = max([*hidden, *pairs], default=0)
-    bases = [start if index % 2 == 0 else start + space - size for index, size in enumerate(hidden)]
-    return start + space, inputs, [inputs[0], *bases]
-
-
-def _parameter_words(nest: LayerMapping) -> int:
-    return nest.rounds * nest.parameter_words
+    words = nests[0].source_words
+    inputs = tuple(buffer * words for buffer in range(machine.input_buffers))
+    last_reader = {source: number for number, reads in enumerate(sources) for source in reads}
+    hidden = [
+        Tensor(nest.output_words, number, last_reader.get(number, number))
+        for number, nest in enumerate(nests[:-1])
+    ]
+    bases, space = place_tensors(hidden)
+    start = machine.input_buffers * words
+    return inputs, [start + base for base in bases], start + space
 
 
 def _place(
     nest: LayerMapping,
-    before: list[LayerMapping],
+    before: Sequence[LayerMapping],
     index: int,
+    sources: Sequence[Sequence[int]],
     inputs: tuple[int, ...],
-    bases: list[int],
+    bases: Sequence[int],
     machine: Machine,
 ) -> LayerMapping:
-    previous = before[-1] if before else None
-    return replace(
+    reads = sources[index]
+    starts = [inputs[0] if source == INPUT else bases[source] for source in reads]
+    stride = starts[1] - starts[0] if len(starts) > 1 else 0
+    if any(later - earlier != stride for earlier, later in pairwise(starts)):
+        raise BcsimError(
+            f"Layer {nest.layer.name!r} reads {len(starts)} sources; the machine takes at most 2, or more "
+            "that lie at equal distances"
+        )
+    placed = replace(
         nest,
-        read_bases=inputs if previous is None else (bases[index],),
-        write_base=0 if nest.scores else bases[index + 1],
-        wait=0 if previous is None else _wait(previous, nest, machine),
-        first_weight=previous.first_weight + previous.weight_words if previous else 0,
-        first_parameter=previous.first_parameter + _parameter_words(previous) if previous else 0,
+        source_fill=0 if reads[0] == INPUT else before[reads[0]].fill,
+        read_bases=inputs if reads[0] == INPUT else (starts[0],),
+        source_stride=stride,
+        write_base=0 if nest.scores else bases[index],
+        first_weight=sum(layer.weight_words for layer in before),
+        first_parameter=sum(layer.parameter_span for layer in before),
     )
+    return replace(placed, wait=wait_cycles(placed, reads, before, machine))
 
 
-def _wait(previous: LayerMapping, nest: LayerMapping, machine: Machine) -> int:
-    """Least cycles from the previous layer's last step to this layer's first, so that no read comes too early.
-
-    Word (chunk, digit) is read chunk * digits + digit cycles after the first step, and written when the last
-    round that touches it ends. Earlier tiles end at least `tile_interval` cycles before the next one's last step.
-    """
-    chunk = np.arange(nest.chunks)
-    last_round = (chunk + 1) * machine.groups - 1
-    tile, round_ = np.divmod(last_round, previous.rounds_full)
-    before_last = (previous.tiles - 1 - tile) * previous.tile_interval
-    written = shadow_latency(machine) + (round_ + 1) * previous.round_cycles - before_last
-    # Both write and read take the digits one a cycle, so only a word's first digit can bind.
-    return max(0, int((written + 1 - chunk * nest.digits).max()))
-
-
-def _image(layers: list[LayerMapping], beats: int, classes: int, machine: Machine) -> Image:
-    weights, offsets, divisors = [], [], []
+def _image(
+    layers: Sequence[LayerMapping], position_beats: int, beats: int, classes: int, machine: Machine
+) -> Image:
+    weights, parameters = [], []
     for nest in layers:
-        words = pack_weights(nest.layer, machine, nest.tiles, nest.chunks)
-        offset, divisor = parameter_fields(nest.layer, machine, _constants(nest, words, machine), nest.rounds)
+        words = pack_weights(nest, machine)
         weights.append(words)
-        offsets.append(offset)
-        divisors.append(divisor)
-    first = layers[0]
-    stream = records.pack(
-        records.STREAM_FIELDS,
-        beats=beats - 1,
-        digits=first.digits - 1,
-        base=first.read_bases[0],
-        base_odd=first.read_bases[-1],
-        classes=classes - 1,
-        fingerprint=machine.fingerprint,
-    )
+        parameters.append(parameter_fields(nest, machine, _constants(nest, words, machine)))
     return Image(
         weights=np.concatenate(weights),
-        offsets=np.concatenate(offsets, axis=1),
-        divisors=np.concatenate(divisors, axis=1),
-        issue=tuple(_issue_record(nest, nest is first) for nest in layers),
-        drain=tuple(_drain_record(nest) for nest in layers),
-        stream=stream,
+        offsets=np.concatenate([fields.offsets for fields in parameters], axis=1),
+        divisors=np.concatenate([fields.divisors for fields in parameters], axis=1),
+        minimum=np.concatenate([fields.minimum for fields in parameters], axis=1),
+        issue=tuple(issue_record(nest, machine, first=nest is layers[0]) for nest in layers),
+        drain=tuple(drain_record(nest, machine) for nest in layers),
+        stream=stream_record(layers[0], machine, beats, position_beats, classes),
     )
 
 
 def _constants(nest: LayerMapping, words: NDArray[np.uint8], machine: Machine) -> NDArray[np.int64]:
     """What the array adds to every output's accumulator, int64 (tiles * M,), read back from the words."""
-    weights, signs = unpack_weights(words, machine)
-    per_word = matching_constants(weights, signs, machine.digit, nest.digits)
-    per_plane = per_word.reshape(nest.tiles, nest.planes, nest.chunks, machine.pes).sum(axis=2)
-    shifts = np.array([plane.shift for plane in nest.layer.planes])
-    return np.asarray((per_plane << shifts[None, :, None]).sum(axis=1).reshape(-1), dtype=np.int64)
-
-
-def _issue_record(nest: LayerMapping, first: bool) -> int:
-    return records.pack(
-        records.ISSUE_FIELDS,
-        chunks=nest.chunks - 1,
-        digits=nest.digits - 1,
-        planes=nest.planes - 1,
-        tiles=nest.tiles - 1,
-        read_base=nest.read_bases[0],
-        wait=nest.wait,
-        drain_full=nest.drain_full,
-        drain_last=nest.drain_last,
-        doubles=nest.doubles,
-        first=int(first),
-        scores=int(nest.scores),
-        last=int(nest.scores),
-        read_base_odd=nest.read_bases[-1],
-    )
-
-
-def _drain_record(nest: LayerMapping) -> int:
-    return records.pack(
-        records.DRAIN_FIELDS,
-        tiles=nest.tiles - 1,
-        rounds_full=nest.rounds_full - 1,
-        rounds_last=nest.rounds_last - 1,
-        search=int(isinstance(nest.layer.requantiser, Search)),
-        bits=nest.layer.target.bits - 1,
-        digits=nest.target_digits - 1,
-        write_base=nest.write_base,
-        scores=int(nest.scores),
-        last=int(nest.scores),
-    )
+    beyond = nest.chunks_in_source * machine.lanes - nest.geometry.channels[0]
+    filled = nest.source_fill * beyond * nest.taps
+    per_tile = len(words) // nest.tiles
+    shifts = np.array([plane.shift for plane in nest.layer.planes for _ in range(nest.factor)])
+    constants = []
+    for tile in range(nest.tiles):
+        weights, signs = unpack_weights(words[tile * per_tile : (tile + 1) * per_tile], machine)
+        per_word = matching_constants(weights, signs, machine.digit, nest.digits)
+        per_plane = per_word.reshape(nest.planes, -1, machine.pes).sum(axis=1)
+        constants.append(((per_plane + filled) << shifts[:, None]).sum(axis=0))
+    return np.asarray(np.concatenate(constants), dtype=np.int64)

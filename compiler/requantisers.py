@@ -1,60 +1,87 @@
 """Parameter words: a layer's requantiser as the machine's requantisers read it.
 
-Letters in shapes: O outputs, R requantisers, K rounds; Q = R * K channels drained, in order; W parameter words.
+Letters in shapes: O outputs, R requantisers, K rounds of one position; W parameter words of the layer in each
+memory, K or, for a search, K * 2**bits.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import DenseLayer, Divide, Search
+from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Search
 from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
-__all__ = ["parameter_fields"]
+__all__ = ["ParameterFields", "parameter_fields"]
 
 
-def parameter_fields(
-    layer: DenseLayer, machine: Machine, constants: NDArray[np.int64], rounds: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The layer's parameter words: (offsets, divisors), int64 (R, W), W = K or, for a search, K * 2**bits.
+@dataclass(frozen=True, slots=True)
+class ParameterFields:
+    """The fields of a layer's parameter words: offsets and divisors int64 (R, W), minimum bool (R, W)."""
+
+    offsets: NDArray[np.int64]
+    divisors: NDArray[np.int64]
+    minimum: NDArray[np.bool_]
+
+
+def parameter_fields(nest: LayerMapping, machine: Machine, constants: NDArray[np.int64]) -> ParameterFields:
+    """The layer's parameter words.
 
     constants : int64 (at least O,), what the array adds to each accumulator by matching; it moves into the offsets.
 
-    Channels beyond the layer's outputs get an offset that makes them 0. Raises BcsimError naming the layer and the
+    Channels beyond the layer's outputs are constant: nest.fill. Raises BcsimError naming the layer and the
     machine parameter where an accumulator or a step is too wide for the machine.
     """
+    layer = nest.layer
     constants = constants[: layer.outputs]
-    _check_accumulators(layer, machine, constants)
+    _check_accumulators(nest, machine, constants)
     if isinstance(layer.requantiser, Search):
-        offsets, divisors = _search_fields(layer, layer.requantiser, machine, constants)
+        offsets, divisors = _search_fields(nest, layer.requantiser, machine, constants)
     else:
-        offsets, divisors = _divide_fields(layer, layer.requantiser, machine, constants)
-    return _by_requantiser(offsets, 1 << _top(machine), machine, rounds), _by_requantiser(
-        divisors, 1 << (layer.target.bits - 1), machine, rounds
+        offsets, divisors = _divide_fields(nest, layer.requantiser, machine, constants)
+    offset, divisor = _constant_fields(nest, machine)
+    return ParameterFields(
+        _by_requantiser(offsets, offset, nest, machine),
+        _by_requantiser(divisors, divisor, nest, machine),
+        _by_requantiser(_minimum(layer, offsets.shape[1]), np.zeros(1, np.int64), nest, machine).astype(bool),
     )
 
 
-def _top(machine: Machine) -> int:
-    """log2 of an offset that no accumulator reaches."""
-    return machine.accumulator_bits + machine.fraction_bits
+def _constant_fields(nest: LayerMapping, machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One round's offset and divisor words that make a channel nest.fill whatever its accumulator."""
+    unreached, bits = 1 << (machine.accumulator_bits + machine.fraction_bits), nest.layer.target.bits
+    if nest.scores:
+        return np.array([unreached]), np.array([1 << (bits - 1)])
+    if isinstance(nest.layer.requantiser, Search):
+        return np.where(np.arange(1 << bits) > nest.fill, unreached, 0), np.zeros(1 << bits, np.int64)
+    return np.array([-nest.fill * unreached]), np.array([unreached << (bits - 1)])
+
+
+def _minimum(layer: DenseLayer, words: int) -> NDArray[np.int64]:
+    flags = layer.minimum if isinstance(layer, ConvLayer) else None
+    column = np.zeros(layer.outputs, dtype=np.int64) if flags is None else flags.astype(np.int64)
+    return np.repeat(column[:, None], words, axis=1)
 
 
 def _by_requantiser(
-    fields: NDArray[np.int64], padding: int, machine: Machine, rounds: int
+    fields: NDArray[np.int64], padding: NDArray[np.int64], nest: LayerMapping, machine: Machine
 ) -> NDArray[np.int64]:
-    """Fields of every channel, (O, words per round), as each requantiser meets them: (R, K * words per round)."""
-    padded = np.full((rounds * machine.requantisers, fields.shape[1]), padding, dtype=np.int64)
+    """Fields of every channel, (O, words of a round), as each requantiser meets them: (R, W)."""
+    padded = np.empty((nest.rounds * machine.requantisers, fields.shape[1]), dtype=np.int64)
     padded[: len(fields)] = fields
-    by_round = padded.reshape(rounds, machine.requantisers, -1)
+    padded[len(fields) :] = padding
+    by_round = padded.reshape(nest.rounds, machine.requantisers, -1)
     return np.ascontiguousarray(by_round.transpose(1, 0, 2)).reshape(machine.requantisers, -1)
 
 
-def _check_accumulators(layer: DenseLayer, machine: Machine, constants: NDArray[np.int64]) -> None:
-    weights = layer.weights()
+def _check_accumulators(nest: LayerMapping, machine: Machine, constants: NDArray[np.int64]) -> None:
+    layer, weights = nest.layer, nest.layer.weights()
     reach = np.where(weights > 0, weights, 0).sum(axis=1, dtype=np.int64) * (layer.source.levels - 1)
-    needed = int((reach + constants).max()).bit_length()
+    needed = int((nest.factor * reach + constants).max()).bit_length()
     if needed > machine.accumulator_bits:
         raise BcsimError(
             f"Machine {machine.name!r} is too small for this network: layer {layer.name!r} needs accumulator_bits "
@@ -63,25 +90,27 @@ def _check_accumulators(layer: DenseLayer, machine: Machine, constants: NDArray[
 
 
 def _search_fields(
-    layer: DenseLayer, search: Search, machine: Machine, constants: NDArray[np.int64]
+    nest: LayerMapping, search: Search, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Threshold k of output o in word k; word 0 is never read."""
-    thresholds = np.clip(search.thresholds, layer.low, layer.high + 1) + constants[:, None]
-    offsets = np.pad(thresholds << machine.fraction_bits, ((0, 0), (1, 0)))
+    thresholds = np.clip(search.thresholds, nest.layer.low, nest.layer.high + 1) * nest.factor
+    offsets = np.pad((thresholds + constants[:, None]) << machine.fraction_bits, ((0, 0), (1, 0)))
     return offsets, np.zeros_like(offsets)
 
 
 def _divide_fields(
-    layer: DenseLayer, divide: Divide, machine: Machine, constants: NDArray[np.int64]
+    nest: LayerMapping, divide: Divide, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(2**F * accumulator - T) / D for the machine's F and the array's accumulators."""
+    layer = nest.layer
     more = machine.fraction_bits - divide.fraction_bits
     # An offset further out than every accumulator changes nothing and might not fit.
     least = (layer.low << divide.fraction_bits) - (divide.divisor << divide.bits)
     offset = np.clip(divide.offset, least, (layer.high + 1) << divide.fraction_bits)
-    offsets = (offset << more) + (constants << machine.fraction_bits)
-    divisors = divide.divisor << (more + divide.bits - 1)
-    _check_width(layer, "offset", np.abs(offsets), _top(machine) + 8, machine)
+    offsets = nest.factor * (offset << more) + (constants << machine.fraction_bits)
+    divisors = nest.factor * divide.divisor << (more + divide.bits - 1)
+    top = machine.accumulator_bits + machine.fraction_bits + 8
+    _check_width(layer, "offset", np.abs(offsets), top, machine)
     _check_width(layer, "divisor", divisors + 1, machine.divisor_bits, machine)
     return offsets[:, None], divisors[:, None]
 

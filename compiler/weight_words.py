@@ -1,6 +1,7 @@
 """Weight words: a layer's weight planes as the array reads them, and back.
 
-Letters in shapes: T tiles, B planes, C chunks, M processing elements, N lanes, O outputs, I inputs.
+Letters in shapes: T tiles, B planes of the program, F the nest's factor (1 or 2), S sources, KR and KC kernel rows
+and columns, C chunks, M processing elements, N lanes, O outputs, I inputs.
 docs/machine.md, "Words", defines the bits.
 """
 
@@ -9,27 +10,53 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import DenseLayer
+from bcsim.compiler.nest import LayerMapping
 from bcsim.machine import Machine
 
 __all__ = ["matching_constants", "pack_weights", "unpack_weights"]
 
 
-def pack_weights(layer: DenseLayer, machine: Machine, tiles: int, chunks: int) -> NDArray[np.uint8]:
-    """The layer's weight words, uint8 (T * B * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
+def pack_weights(nest: LayerMapping, machine: Machine) -> NDArray[np.uint8]:
+    """The layer's weight words, uint8 (T * B * F * taps * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
 
-    Lanes beyond the layer's inputs and elements beyond its outputs have weight +1.
+    Lanes beyond a source's channels and elements beyond the layer's outputs have weight +1. Channels of other groups
+    have +1 in the first and -1 in the second of each pair of planes.
     """
-    lanes, pes = machine.lanes, machine.pes
-    planes = np.ones((len(layer.planes), tiles * pes, chunks * lanes), dtype=np.int8)
-    for plane, padded in zip(layer.planes, planes, strict=True):
-        padded[: layer.outputs, : layer.inputs] = plane.signs(layer.inputs)
-    negative = planes < 0
+    lanes, pes, tiles, taps = machine.lanes, machine.pes, nest.tiles, nest.taps
+    words = np.empty((tiles, nest.planes, taps, nest.chunks, -(-lanes * pes // 8)), dtype=np.uint8)
+    for plane in range(nest.planes):
+        signs = _spread(nest, plane, tiles * pes, machine)
+        for tile in range(tiles):
+            first = tile * nest.tile_chunks * lanes
+            block = signs[tile * pes : (tile + 1) * pes, :, first : first + nest.chunks * lanes]
+            words[tile, plane] = _pack_tile(block < 0, nest.chunks, lanes)
+    return words.reshape(-1, words.shape[-1])
+
+
+def _spread(nest: LayerMapping, plane: int, outputs: int, machine: Machine) -> NDArray[np.int8]:
+    """One machine plane's weights over all channels of all sources, int8 (outputs, taps, channels with padding)."""
+    layer, geometry = nest.layer, nest.geometry
+    which, second = divmod(plane, nest.factor)
+    signs = layer.planes[which].signs(layer.inputs).reshape(layer.outputs, nest.taps, -1)
+    channels = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
+    spread = np.ones((outputs, nest.taps, channels), dtype=np.int8)
+    per_group = geometry.channels[0] // geometry.groups
+    outputs_per_group = layer.outputs // geometry.groups
+    spread[: layer.outputs, :, : geometry.channels[0]] = -1 if second else 1
+    for group in range(geometry.groups):
+        rows = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
+        spread[rows, :, group * per_group : (group + 1) * per_group] = signs[rows]
+    return spread
+
+
+def _pack_tile(negative: NDArray[np.bool_], chunks: int, lanes: int) -> NDArray[np.uint8]:
+    """Words uint8 (taps, C, bytes) of weights bool (M, taps, C * N) that are True where -1."""
     bits = np.empty(negative.shape, dtype=bool)
     bits[..., 0::2] = negative[..., 0::2]
     bits[..., 1::2] = negative[..., 0::2] ^ negative[..., 1::2]
-    words = bits.reshape(len(layer.planes), tiles, pes, chunks, lanes).transpose(1, 0, 3, 2, 4)
-    return np.packbits(words.reshape(tiles * len(layer.planes) * chunks, -1), axis=1, bitorder="little")
+    pes, taps = bits.shape[:2]
+    words = bits.reshape(pes, taps, chunks, lanes).transpose(1, 2, 0, 3)
+    return np.packbits(words.reshape(taps, chunks, -1), axis=-1, bitorder="little")
 
 
 def unpack_weights(words: NDArray[np.uint8], machine: Machine) -> tuple[NDArray[np.int8], NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import pytest
 
 from bcsim import records
 from bcsim.compiler.mapping import map_program
+from bcsim.compiler.nest import make_nest
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
 from bcsim.compiler.weight_words import pack_weights, unpack_weights
 from bcsim.errors import BcsimError
@@ -95,8 +96,9 @@ def test_weight_words_unpack_to_the_weights(seed: int) -> None:
     machine = random_machine(rng)
     source = Encoding(3, Fraction(1), Fraction(0))
     layer = random_layer(rng, int(rng.integers(1, 50)), int(rng.integers(1, 30)), source, 3, "x")
-    chunks, tiles = -(-layer.inputs // machine.lanes), -(-layer.outputs // machine.pes)
-    weights, signs = unpack_weights(pack_weights(layer, machine, tiles, chunks), machine)
+    nest = make_nest(layer, machine, scores=False, packed=False)
+    chunks, tiles = nest.chunks, nest.tiles
+    weights, signs = unpack_weights(pack_weights(nest, machine), machine)
     planes = weights.reshape(tiles, -1, chunks, machine.pes, machine.lanes).transpose(1, 0, 3, 2, 4)
     flat = planes.reshape(len(layer.planes), tiles * machine.pes, chunks * machine.lanes)
     for plane, got in zip(layer.planes, flat, strict=True):

@@ -1,0 +1,104 @@
+"""Waits: how long a layer's first step must hold back so that no word is read before it is written.
+
+Letters in shapes: K words of a tensor, Q passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.geometry import taps, window_corners
+from bcsim.compiler.nest import LayerMapping
+from bcsim.machine import Machine
+from bcsim.timing import LAYER_GAP, shadow_latency
+
+__all__ = ["drain_cycles", "first_reads", "pass_intervals", "wait_cycles", "writing_passes"]
+
+NEVER = np.iinfo(np.int64).max // 2
+
+
+def wait_cycles(
+    nest: LayerMapping, sources: Sequence[int], before: Sequence[LayerMapping], machine: Machine
+) -> int:
+    """Least cycles from the last step of the layer before `nest` to its own first step.
+
+    sources : indices, in `before`, of the layers that it reads; negative for the input.
+
+    A source's words are written at latest as `_last_writes` says, counted from its own last step; the layers between
+    it and `nest` take at least their steps.
+    """
+    wait = 0
+    reads = first_reads(nest)
+    for number, source in enumerate(sources):
+        if source < 0:
+            continue
+        between = sum(LAYER_GAP + layer.steps - 1 for layer in before[source + 1 :])
+        early = _last_writes(before[source], machine) + 1 - reads[number]
+        wait = max(wait, int(early.max()) - between)
+    return wait
+
+
+def drain_cycles(nest: LayerMapping) -> NDArray[np.int64]:
+    """int64 (Q,): K * V of every pass, in order of issue."""
+    per_tile = np.full(nest.tiles, nest.drain_full, dtype=np.int64)
+    per_tile[-1] = nest.drain_last
+    return np.tile(np.repeat(per_tile, nest.window), nest.positions)
+
+
+def pass_intervals(nest: LayerMapping) -> NDArray[np.int64]:
+    """int64 (Q - 1,): least cycles from each pass's last step to the next one's."""
+    return np.maximum(nest.steps_per_tile, drain_cycles(nest)[:-1])
+
+
+def writing_passes(nest: LayerMapping) -> NDArray[np.int64]:
+    """int64 (positions * tiles,): the passes whose rounds are written, the last of each pooling window."""
+    return np.arange(nest.positions * nest.tiles, dtype=np.int64) * nest.window + nest.window - 1
+
+
+def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
+    """int64 (K,): the latest cycle in which a word's last group is written, from the layer's last step.
+
+    The first digit's; a word's other digits follow one a cycle, as they are read one a cycle.
+    """
+    from_last = np.zeros(nest.passes, dtype=np.int64)
+    from_last[:-1] = -np.cumsum(pass_intervals(nest)[::-1])[::-1]
+    chunks = nest.output_pixel_words // nest.target_digits
+    last_round = (np.arange(chunks) + 1) * machine.groups - 1
+    tile, round_ = np.divmod(last_round, nest.rounds_full)
+    passes = writing_passes(nest).reshape(nest.positions, nest.tiles)[:, tile]
+    written = from_last[passes] + shadow_latency(machine) + (round_ + 1) * nest.round_cycles
+    return np.asarray(written, dtype=np.int64).ravel()
+
+
+def first_reads(nest: LayerMapping) -> NDArray[np.int64]:
+    """int64 (sources, positions * chunks of a source): earliest cycle in which a word's first digit is read.
+
+    Counted from the layer's first step, if nothing holds it back; NEVER for words that are not read.
+    """
+    geometry = nest.geometry
+    shape = (len(geometry.channels), geometry.height, geometry.width, nest.chunks_in_source)
+    reads = np.full(shape, NEVER, dtype=np.int64)
+    position = np.arange(nest.positions) * nest.tiles
+    for tile in range(nest.tiles if nest.tile_chunks else 1):
+        for place in range(nest.window):
+            start = ((position + tile) * nest.window + place) * nest.steps_per_tile
+            _note_reads(reads, nest, tile, place, start)
+    return reads.reshape(shape[0], -1)
+
+
+def _note_reads(
+    reads: NDArray[np.int64], nest: LayerMapping, tile: int, place: int, start: NDArray[np.int64]
+) -> None:
+    """Lower `reads` to what one tile reads in one place of the pooling window; start: int64 (positions,)."""
+    _sources, height, width, in_source = reads.shape
+    chunks = np.arange(tile * nest.tile_chunks, min(tile * nest.tile_chunks + nest.chunks, in_source))
+    rows, columns = (corner[:, place] for corner in window_corners(nest.geometry))
+    for tap, (source, y, x) in enumerate(taps(nest.geometry)):
+        inside = (rows + y >= 0) & (rows + y < height) & (columns + x >= 0) & (columns + x < width)
+        first = start[inside] + tap * nest.chunks * nest.digits
+        cycles = first[:, None] + np.arange(len(chunks)) * nest.digits
+        index = (source, (rows + y)[inside][:, None], (columns + x)[inside][:, None], chunks[None, :])
+        reads[index] = np.minimum(reads[index], cycles)
