@@ -22,7 +22,8 @@ def _with_constant(site: Site) -> tuple[Activation, FloatArray, bool]:
     """The input, the constant (() or (C,)) and whether the constant is the first operand."""
     first = isinstance(site.operand(0), Constant)
     if not first and not isinstance(site.operand(1), Constant):
-        site.activation(0), site.activation(1)
+        for index in range(2):
+            site.activation(index)
         raise BcsimError(
             "both inputs depend on the network's input, as in a residual connection, which is not supported yet; "
             "accepted is a constant on either side"

@@ -87,7 +87,7 @@ _ESTIMATES: Mapping[str, Estimate] = {
     "ConstantOfShape": _filled,
     "Range": _ranged,
 }
-# Through these a stored weight's sign and zero stay what they are.
+# Through these a stored weight keeps its sign, unless it becomes 0.
 _KEEPS_SIGN = ("Cast", "Clip", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _CONSTANT_TYPES = {
     "value_float": np.float64,
@@ -142,13 +142,18 @@ def _fold_standard(site: Site, available: int) -> Folded:
         return Folded((first,))
     probes = max((len(value.arrays) for value in operands if value), default=1)
     runs = [_run(site, [_at(value, probe) for value in operands], available) for probe in range(probes)]
-    latent = bool(first and first.latent and site.op in _KEEPS_SIGN)
+    latent = bool(first and first.latent) and site.op in _KEEPS_SIGN and _same_zeros(operands[0], runs[0])
     folded = Folded(tuple(Constant.of(*arrays, latent=latent) for arrays in zip(*runs, strict=True)))
     return _signed(site, folded) if site.op == "Sign" and first and first.latent else folded
 
 
 def _at(value: Constant | None, probe: int) -> Array | None:
     return None if value is None else value.arrays[min(probe, len(value.arrays) - 1)]
+
+
+def _same_zeros(before: Constant | None, after: list[Array]) -> bool:
+    """Whether no weight became 0, as a Clip from 0 up or a Cast to integers would have it."""
+    return before is not None and np.sum(before.arrays[0] == 0) == np.sum(after[0] == 0)
 
 
 def _signed(site: Site, folded: Folded) -> Folded:

@@ -23,7 +23,7 @@ class Constant:
 
     arrays : one array, or two that differ: the values for batches of PROBES[0] and PROBES[1] images.
     kind : the ONNX element type's name in small letters, such as "int4", which arrays hold as int8.
-    latent : stored in the file and at most moved or clipped since: what a Sign turns into one-bit weights.
+    latent : floats stored in the file and at most moved or clipped since: what a Sign turns into one-bit weights.
     """
 
     arrays: tuple[Array, ...]
@@ -39,7 +39,7 @@ class Constant:
         wide = (
             array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array for array in arrays
         )
-        return cls(tuple(wide), kind, latent)
+        return cls(tuple(wide), kind, latent and arrays[0].dtype.kind == "f")
 
 
 @dataclass(frozen=True, slots=True)

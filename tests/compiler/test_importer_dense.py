@@ -85,6 +85,29 @@ def test_a_latent_weight_of_zero_counts_as_plus_one(dialect, tmp_path):
     assert graph.notes == (() if dialect == "where" else (note,))
 
 
+MADE_ZERO = {
+    "clip": [node("Clip", "l zero one", "a"), node("Sign", "a", "w")],
+    "cast": [
+        node("Cast", "l", "a", to=TensorProto.INT8),
+        node("Cast", "a", "b", to=1),
+        node("Sign", "b", "w"),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", MADE_ZERO)
+def test_zeros_that_the_graph_made_stay_zeros(how, tmp_path):
+    latent = SIGNS * np.array([[0.5], [1.5], [2.5], [0.25]])
+    kept = np.maximum(SIGNS, 0) if how == "clip" else SIGNS * np.array([[0], [1], [1], [0]])
+    check_signs(model([*MADE_ZERO[how], MATMUL], [*tensors(l=latent), *CONSTANTS]), tmp_path, kept)
+
+
+def test_sign_of_stored_integers_keeps_its_zeros(tmp_path):
+    stored = (SIGNS * [[1], [0], [1], [1]]).astype(np.int8)
+    nodes = [node("Sign", "q", "a"), node("Cast", "a", "w", to=1), MATMUL]
+    check_signs(model(nodes, tensors(q=stored)), tmp_path, stored)
+
+
 def test_sign_of_computed_weights_keeps_its_zeros(tmp_path):
     nodes = [node("Mul", "l mask", "a"), node("Sign", "a", "w"), MATMUL]
     mask = np.array([[1.0], [0.0], [1.0], [1.0]])
