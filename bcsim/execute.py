@@ -28,7 +28,17 @@ class Backend(Protocol):
         """Write the q of every layer whose array in `outputs` is not None; all are (n, features)."""
 
 
-BACKENDS: Mapping[str, Callable[[Program], Backend]] = {"portable": Portable}
+def _lookup(program: Program) -> Backend:
+    # Imported where it is first used: numba alone takes longer to load than a small batch to compute.
+    from bcsim.kernels.tables import Lookup
+
+    return Lookup(program)
+
+
+BACKENDS: Mapping[str, Callable[[Program], Backend]] = {"portable": Portable, "lookup": _lookup}
+
+# Accumulations that NumPy does in about the time it takes to load the compiled kernels, 0.1 s.
+SMALL = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,13 @@ def _check_levels(program: Program, q: Levels) -> None:
         raise BcsimError(f"The program's input must hold integers from 0 to {top}, not {q.max()}")
 
 
-def _default_threads() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _threads(wanted: int | None) -> int:
+    if wanted is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    if wanted < 1:
+        raise BcsimError(f"Threads must be at least 1, not {wanted}")
+    return wanted
 
 
 class Prepared:
@@ -68,6 +82,7 @@ class Prepared:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._backends: dict[str, Backend] = {}
+        self._work = sum(layer.inputs * layer.outputs * len(layer.planes) for layer in program.layers)
 
     def execute(
         self, q: Levels, *, keep: bool = False, backend: str | None = None, threads: int | None = None
@@ -80,9 +95,19 @@ class Prepared:
             else None
             for layer in self.program.layers
         )
-        self._backend(backend or "portable").run(q, outputs, threads or _default_threads())
+        chosen = self._fastest(len(q)) if backend is None else self._backend(backend)
+        chosen.run(q if q.flags.c_contiguous else q.copy(), outputs, _threads(threads))
         kept = tuple(output for output in outputs if output is not None)
         return Execution(kept[-1], kept[-1].argmax(axis=1), kept if keep else ())
+
+    def _fastest(self, images: int) -> Backend:
+        """The compiled kernels where they are at hand or worth loading, and take the program."""
+        if "lookup" not in self._backends and images * self._work < SMALL:
+            return self._backend("portable")
+        try:
+            return self._backend("lookup")
+        except BcsimError:
+            return self._backend("portable")
 
     def _backend(self, name: str) -> Backend:
         if name not in BACKENDS:
@@ -115,6 +140,7 @@ def execute(
     backend : a name of BACKENDS; None takes the fastest here. All return the same integers.
     threads : of the compiled backends; None takes every core this process may use.
 
-    Raises BcsimError for a wrong shape, type or value of q, and for an unknown backend.
+    Raises BcsimError for a wrong shape, type or value of q, and for an unknown backend or one that cannot take the
+    program.
     """
     return prepare(program).execute(q, keep=keep, backend=backend, threads=threads)
