@@ -37,14 +37,20 @@ class InputReading:
         """The input encoding to lower a network with."""
         return BIPOLAR if self.binary else self.pixel
 
+    def _values(self) -> NDArray[np.float64]:
+        """The float nearest to what each level means; scale * level + offset in floats is rounded twice."""
+        scale, offset = self.pixel.scale, self.pixel.offset
+        return np.array([float(scale * level + offset) for level in range(self.pixel.levels)])
+
     def _bits(self) -> NDArray[np.int64]:
-        return (self.pixel.decode(np.arange(self.pixel.levels)) >= 0).astype(np.int64)
+        return (self._values() >= 0).astype(np.int64)
 
     def floats(self, levels: NDArray[np.generic]) -> NDArray[np.float64]:
         """The network's float input of raw levels, float64, the shape of levels."""
         if self.binary:
             return BIPOLAR.decode(self._bits()[levels])
-        return self.pixel.decode(levels)
+        values: NDArray[np.float64] = self._values()[levels]
+        return values
 
     def inputs(self, data: Dataset, features: int) -> NDArray[np.float64]:
         """The network's float input (n, features): of float data itself, of raw levels what they mean."""

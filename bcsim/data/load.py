@@ -48,11 +48,11 @@ def _load_folder(path: Path, split: Split) -> Dataset:
 
 def _load_npz(path: Path) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = list(arrays.files)
             x = arrays["x"] if "x" in names else None
             y = arrays["y"] if "y" in names else None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise BcsimError(f"Data file {path} is not a whole .npz file of plain arrays: {error}") from error
     if x is None:
         raise BcsimError(f"Data file {path} must hold an array x, and has {', '.join(names) or 'none'}")

@@ -1,0 +1,146 @@
+"""Energy tables and what they make of counts."""
+
+import re
+from math import fsum, isclose
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.mapping import map_program
+from bcsim.counts import Action, count_mapping
+from bcsim.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
+from bcsim.errors import BcsimError
+from bcsim.float_counts import FLOAT32, INT8, count_macs
+from bcsim.traffic import MemoryTraffic
+from tests.programs import random_machine, random_program
+
+
+def whole(message: str) -> str:
+    return f"^{re.escape(message)}$"
+
+
+@pytest.mark.parametrize(
+    ("points", "size", "expected"),
+    [
+        (((32, 0.21),), 32, 0.21),
+        (((32, 0.21),), 1, 0.21 / 32),
+        (((8, 0.03), (32, 0.1)), 8, 0.03),
+        (((8, 0.03), (32, 0.1)), 32, 0.1),
+        (((1, 1), (4, 2), (16, 8)), 2, 2**0.5),
+        (((1, 1), (4, 2), (16, 8)), 4, 2),
+        (((1, 1), (4, 2), (16, 8)), 8, 4),
+        (((1, 1), (4, 2), (16, 8)), 0.25, 0.5),
+        (((1, 1), (4, 2), (16, 8)), 64, 32),
+    ],
+)
+def test_curves(points: tuple[tuple[float, float], ...], size: float, expected: float) -> None:
+    assert isclose(Curve(points, "test").at(size), expected)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_figure_of_the_package_has_a_source(name: str) -> None:
+    table = load_table(name)
+    assert (table.name, set(table.curves)) == (name, set(KINDS))
+    assert all(len(curve.source) > 20 for curve in table.curves.values())
+
+
+def test_published_figures() -> None:
+    table = load_table("horowitz-45nm")
+    figures = [("adder", 8, 0.03), ("adder", 32, 0.1), ("multiplier", 8, 0.2), ("float_multiplier", 32, 3.7)]
+    for kind, bits, pj in figures:
+        assert isclose(table.action_pj(Action("adders", kind, bits, 1000)), 1000 * pj)
+    fast, slow = load_table("aladdin-40nm-1ns"), load_table("aladdin-40nm-5ns")
+    adder = Action("adders", "adder", 16, 1)
+    assert isclose(fast.action_pj(adder), 0.105)
+    assert isclose(fast.action_pj(adder) / slow.action_pj(adder), 0.21 / 0.0857)
+
+
+@pytest.mark.parametrize(("words", "pj"), [(1024, 10), (4096, 20), (131072, 100)])
+def test_memory_of_64_bits_costs_what_is_published(words: int, pj: float) -> None:
+    traffic = MemoryTraffic(words, 64, 3, 192, 2, 128)
+    assert isclose(load_table("horowitz-45nm").traffic_pj(traffic), 5 * pj)
+
+
+def test_wide_memory_is_banks_side_by_side() -> None:
+    table = load_table("horowitz-45nm")
+    narrow, wide = MemoryTraffic(4096, 64, 1, 64, 0, 0), MemoryTraffic(4096, 1024, 1, 1024, 0, 0)
+    assert isclose(table.traffic_pj(wide), 16 * table.traffic_pj(narrow))
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("seed", range(8))
+def test_parts_and_layers_add_up(seed: int, name: str) -> None:
+    rng = np.random.default_rng(seed)
+    mapping, table = map_program(random_program(rng), random_machine(rng)), load_table(name)
+    for counts in (count_mapping(mapping), count_macs(mapping, FLOAT32), count_macs(mapping, INT8)):
+        found = energy_of(counts, table)
+        terms = [table.action_pj(action) for action in counts.actions]
+        terms += [table.traffic_pj(traffic) for layer in counts.layers for traffic in layer.traffic.values()]
+        assert isclose(found.total, fsum([*terms, table.stream_pj(counts.stream_bits)]), rel_tol=1e-12)
+        assert found.total == fsum(found.by_part.values())
+        assert tuple(found.by_part) == PARTS
+        by_layer = fsum(value for layer in found.layers for value in layer.values())
+        assert isclose(by_layer + found.io, found.total, rel_tol=1e-12)
+
+
+def test_user_table(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = "\n".join(f'[{kind}]\npoints = [[1, 1.0], [2, 2.0]]\nsource = "measured"' for kind in KINDS)
+    path.write_text(f'technology = "7 nm"\n{text}\n')
+    table = load_table(str(path))
+    assert (table.name, table.technology) == ("mine", "7 nm")
+    assert isclose(table.action_pj(Action("adders", "adder", 3, 2)), 6)
+
+
+def bad_table(tmp_path: Path, section: str) -> str:
+    """A table whose [adder] is `section`, everything else being right; its path."""
+    rest = "\n".join(f'[{kind}]\npoints = [[1, 1.0], [2, 2.0]]\nsource = "s"' for kind in KINDS[1:])
+    path = tmp_path / "t.toml"
+    path.write_text(f"{section}\n{rest}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("", "needs a section [adder] with points and a source"),
+        ("adder = 3", "needs a section [adder] with points and a source"),
+        ("[adder]\npoints = [[1, 1]]", "needs a section [adder] with points and a source"),
+        (
+            '[adder]\nsource = "s"',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not None",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[0, 1]]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[0, 1]]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[1, nan]]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, nan]]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[2, 1], [2, 2]]',
+            "needs points of rising size in [adder], not [[2, 1], [2, 2]]",
+        ),
+    ],
+)
+def test_user_tables_that_are_wrong(tmp_path: Path, section: str, message: str) -> None:
+    path = bad_table(tmp_path, section)
+    with pytest.raises(BcsimError, match=whole(f"Energy table {path!r} {message}")):
+        load_table(path)
+
+
+def test_no_table() -> None:
+    message = f"Energy table 'x' is neither one of {', '.join(TABLES)} nor a readable TOML file"
+    with pytest.raises(BcsimError, match=whole(message)):
+        load_table("x")
+
+
+def test_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text("[adder\n")
+    with pytest.raises(
+        BcsimError, match=f"^Energy table {re.escape(repr(str(path)))} is not valid TOML: .+$"
+    ):
+        load_table(str(path))

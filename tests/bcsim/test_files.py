@@ -1,0 +1,63 @@
+"""Files that are whole or absent."""
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from bcsim.errors import BcsimError
+from bcsim.files import atomic_write, check_folder, write_text
+
+
+def test_whole_file_and_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "grün\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == "grün\n".encode()
+
+
+def _write_half(path: Path, error: type[BaseException]) -> None:
+    with atomic_write(path) as file:
+        file.write(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_failure_leaves_the_old_file_alone(tmp_path: Path, error: type[BaseException]) -> None:
+    write_text(tmp_path / "a", "old")
+    with pytest.raises(error):
+        _write_half(tmp_path / "a", error)
+    assert (tmp_path / "a").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with (
+        pytest.raises(BcsimError, match=f"^Cannot write {re.escape(str(path))}: No space left on device$"),
+        atomic_write(path),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_device() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(BcsimError, match=r"^Cannot write /dev/full: No space left on device$"):
+        write_text("/dev/full", "text")
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "a"
+    with pytest.raises(BcsimError, match=f"^Cannot write {re.escape(str(path))}: No such file or directory$"):
+        write_text(path, "text")
+    message = f"Cannot write {path}: there is no folder {tmp_path / 'none'}"
+    with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
+        check_folder(path)
+
+
+def test_folder_in_the_way(tmp_path: Path) -> None:
+    with pytest.raises(BcsimError, match=f"^Cannot write {re.escape(str(tmp_path))}: it is a folder$"):
+        check_folder(tmp_path)
+    check_folder(tmp_path / "new")

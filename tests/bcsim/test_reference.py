@@ -1,0 +1,134 @@
+"""The float network run for comparison: batches, fixed batch sizes, QONNX operators, score tensors."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph import Graph
+from bcsim.compiler.importer import import_onnx
+from bcsim.data import load_dataset
+from bcsim.encodings import reading_from_text
+from bcsim.errors import BcsimError
+from bcsim.reference import run_float
+from tests.compiler.build import BREVITAS, model, node, save, tensors
+
+RNG = np.random.default_rng(0)
+WEIGHTS = np.where(RNG.random((4, 3)) < 0.5, -1.0, 1.0)
+X = RNG.normal(size=(2500, 4))
+
+
+def built(tmp_path: Path, *nodes: onnx.NodeProto, batch: int | str = "N", **arrays: object) -> Path:
+    return save(model(nodes, tensors(w=WEIGHTS, **arrays), batch=batch), tmp_path)
+
+
+@pytest.mark.parametrize("batch", ["N", 1, 7])
+def test_batches_whatever_the_file_declares(tmp_path: Path, batch: int | str) -> None:
+    path = built(tmp_path, node("MatMul", "x w", "y"), batch=batch)
+    found = run_float(path, import_onnx(path), X)
+    np.testing.assert_allclose(found.scores, X @ WEIGHTS, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.classes, found.scores.argmax(axis=1))
+    assert found.engine == "onnxruntime"
+
+
+def test_batch_of_one_held_in_the_nodes(tmp_path: Path) -> None:
+    path = built(
+        tmp_path, node("Reshape", "x s", "r"), node("MatMul", "r w", "y"), batch=1, s=np.array([1, 4])
+    )
+    found = run_float(path, Graph("g", "x", (4,), (), "y"), X[:9])
+    np.testing.assert_allclose(found.scores, X[:9] @ WEIGHTS, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_what_stands_before_softmax(tmp_path: Path) -> None:
+    path = built(tmp_path, node("MatMul", "x w", "s"), node("Softmax", "s", "y"))
+    found = run_float(path, import_onnx(path), X[:50])
+    np.testing.assert_allclose(found.scores, X[:50] @ WEIGHTS, rtol=1e-4, atol=1e-5)
+
+
+def test_qonnx_operators_go_through_the_evaluator(tmp_path: Path) -> None:
+    nodes = (
+        node("Quant", "x scale zero bits", "q", BREVITAS, signed=1, narrow=0, rounding_mode="ROUND"),
+        node("BipolarQuant", "latent scale", "b", BREVITAS),
+        node("MatMul", "q b", "y"),
+    )
+    latent = RNG.normal(size=(4, 3))
+    path = built(tmp_path, *nodes, scale=0.5, zero=0.0, bits=3.0, latent=latent)
+    found = run_float(path, import_onnx(path), X)
+    quantised = np.clip(np.rint(X.astype(np.float32) / 0.5), -4, 3) * 0.5
+    np.testing.assert_allclose(
+        found.scores, quantised @ np.where(latent >= 0, 0.5, -0.5), rtol=1e-5, atol=1e-5
+    )
+    assert found.engine == "onnx reference evaluator with QONNX operators"
+
+
+def test_batch_normalisation_before_opset_14_is_not_training(tmp_path: Path) -> None:
+    nodes = (
+        node("Quant", "x scale zero bits", "q", BREVITAS, signed=1),
+        node("MatMul", "q w", "m"),
+        node("BatchNormalization", "m gamma beta mean variance", "y", momentum=0.9),
+    )
+    three = np.ones(3)
+    arrays = {"gamma": 2 * three, "beta": three, "mean": 3 * three, "variance": 4 * three}
+    weights = [numpy_helper.from_array(WEIGHTS.astype(np.float32), "w")]
+    extra = tensors(scale=0.25, zero=0.0, bits=8.0, **arrays)
+    path = save(model(nodes, weights + extra, opset=9), tmp_path)
+    found = run_float(path, import_onnx(path), X)
+    expected = evaluate_graph(import_onnx(path), X)["y"]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_multi_threshold_counts_thresholds_reached(tmp_path: Path) -> None:
+    thresholds = np.sort(RNG.normal(size=(3, 3)), axis=1)
+    domain = "finn.custom_op.general"
+    multi = node("MultiThreshold", "m t", "y", domain, out_scale=0.5, out_bias=-1.0, out_dtype="UINT2")
+    path = built(tmp_path, node("MatMul", "x w", "m"), multi, t=thresholds)
+    found = run_float(path, Graph("g", "x", (4,), (), "y"), X[:300])
+    sums = X[:300].astype(np.float32) @ WEIGHTS.astype(np.float32)
+    expected = 0.5 * (sums[:, :, None] >= thresholds.astype(np.float32)).sum(axis=2) - 1
+    np.testing.assert_allclose(found.scores, expected)
+
+
+def test_what_no_engine_can_run(tmp_path: Path) -> None:
+    path = built(tmp_path, node("MatMul", "x w", "m"), node("Reshape", "m s", "y"), s=np.array([5, 7]))
+    with pytest.raises(BcsimError, match=r"^Float network 'g' cannot be run for comparison: .+$"):
+        run_float(path, Graph("g", "x", (4,), (), "y"), X)
+
+
+def models() -> Path:
+    data = os.environ.get("BCSIM_DATA")
+    if data is None or not (Path(data).parent / "models").is_dir():
+        pytest.skip("other people's networks are not at hand (BCSIM_DATA/../models)")
+    return Path(data).parent / "models"
+
+
+@pytest.mark.parametrize(("name", "correct"), [("TFC_1W1A", 9296), ("TFC_1W2A", 9474), ("TFC_2W2A", 9660)])
+def test_accuracy_of_the_qonnx_networks(name: str, correct: int) -> None:
+    path, data = models() / "qonnx_tfc" / f"{name}.onnx", load_dataset("mnist")
+    found = run_float(path, import_onnx(path), reading_from_text("unit", 8, 255).floats(data.x))
+    assert int((found.classes == data.y).sum()) == correct
+
+
+def test_accuracy_of_lfc_whose_batch_is_one() -> None:
+    path, data = models() / "bnn_pynq" / "mnist-lfcW1A1.onnx", load_dataset("mnist")
+    found = run_float(path, import_onnx(path), reading_from_text("sign", 8, 255).floats(data.x))
+    assert int((found.classes == data.y).sum()) == 9834
+
+
+def test_external_weights_are_found_beside_the_file(tmp_path: Path) -> None:
+    proto = model([node("MatMul", "x w", "y")], tensors(w=WEIGHTS))
+    onnx.save(proto, str(tmp_path / "m.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0)
+    path = tmp_path / "m.onnx"
+    found = run_float(path, Graph("m", "x", (4,), (), "y"), X[:5])
+    np.testing.assert_allclose(found.scores, X[:5] @ WEIGHTS, rtol=1e-4, atol=1e-5)
+
+
+def test_message_is_one_line(tmp_path: Path) -> None:
+    path = built(tmp_path, helper.make_node("Gather", ["x", "i"], ["y"], axis=1), i=np.array([99]))
+    with pytest.raises(BcsimError) as raised:
+        run_float(path, Graph("g", "x", (4,), (), "y"), X)
+    assert re.fullmatch(r"[^\n]+", str(raised.value))
