@@ -20,16 +20,41 @@ class Recording:
     outputs: list[tuple[int, int, int]] = field(default_factory=list)
 
 
+class Pauses:
+    """One side of a stream, which pauses before each word for the given number of waiting cycles."""
+
+    def __init__(self, pauses: Sequence[int]) -> None:
+        self.pauses = pauses
+        self.done = 0
+        self.left = pauses[0]
+
+    @property
+    def finished(self) -> bool:
+        return self.done == len(self.pauses)
+
+    @property
+    def ready(self) -> bool:
+        return self.left == 0 and not self.finished
+
+    def step(self, *, waiting: bool, done: bool) -> None:
+        """A cycle ends in which a word was waited for, and was passed on."""
+        if done:
+            self.done += 1
+            self.left = 0 if self.finished else self.pauses[self.done]
+        elif waiting and self.left:
+            self.left -= 1
+
+
 class Bench:
     """An accelerator between a source, a sink and a bus manager.
 
-    `play` streams images in and waits for their packets; cycle 0 is the acceptance of its first word. `write` and
-    `read` access registers and return (response, data).
+    `play` streams images in and waits for their packets; cycle 0 is the acceptance of its first word.
     """
 
     def __init__(self, dut: Accelerator) -> None:
         self.dut = dut
         self.machine = dut.machine
+        self.bus = Manager(dut.s_axil)
 
     def run(self, script) -> None:
         """Run the coroutine function `script`, which is given a simulation context."""
@@ -38,43 +63,46 @@ class Bench:
         simulator.add_testbench(script)
         simulator.run()
 
-    async def play(
-        self, ctx, images: Sequence[Sequence[int]], packets: int, gaps=None, holds=None, limit: int = 20_000
-    ) -> Recording:
-        """Stream `images` in, until as many output words as `packets` have left."""
+    async def play(self, ctx, images, packets: int, gaps=None, holds=None, limit: int = 20_000) -> Recording:
+        """Stream `images` in until `packets` output words have left.
+
+        gaps, holds : for every input and output word, as in `bcsim.schedule.schedule_images`.
+        """
         words = self.words(images)
-        gaps = [0] * len(words) if gaps is None else list(gaps)
-        holds = [0] * packets if holds is None else list(holds)
-        recording, zero = Recording(), None
-        sent, gap, hold = 0, gaps[0], holds[0] if holds else 0
-        dut = self.dut
+        gaps = [0] * len(words) if gaps is None else gaps
+        holds = [0] * packets if holds is None else holds
+        recording = await self.stream(ctx, words, gaps, holds, limit)
+        assert len(recording.outputs) == packets, (
+            f"{len(recording.outputs)} of {packets} words in {limit} cycles"
+        )
+        return recording
+
+    async def stream(self, ctx, words, gaps, holds, limit: int) -> Recording:
+        """`play` for stream words, for at most `limit` cycles."""
+        dut, recording, zero = self.dut, Recording(), None
+        source, sink = Pauses(gaps), Pauses(holds)
         for now in range(limit):
-            offered = sent < len(words) and gap == 0
-            gap -= sent < len(words) and gap > 0
+            offered = source.ready
             ctx.set(dut.s_axis.tvalid, int(offered))
             if offered:
-                data, keep, last = words[sent]
+                data, keep, last = words[source.done]
                 ctx.set(dut.s_axis.tdata, data)
                 ctx.set(dut.s_axis.tkeep, keep)
                 ctx.set(dut.s_axis.tlast, last)
-            ctx.set(dut.m_axis.tready, int(hold == 0))
-            if offered and ctx.get(dut.s_axis.tready):
-                zero = now if zero is None else zero
-                sent += 1
-                gap = gaps[sent] if sent < len(words) else 0
+            ctx.set(dut.m_axis.tready, int(sink.ready))
+            accepted = offered and bool(ctx.get(dut.s_axis.tready))
+            if accepted and zero is None:
+                zero = now
             cycle = now - (zero or 0)
             self.observe(ctx, cycle, recording)
-            if ctx.get(dut.m_axis.tvalid):
-                if hold:
-                    hold -= 1
-                else:
-                    recording.outputs.append((cycle, ctx.get(dut.m_axis.tdata), ctx.get(dut.m_axis.tlast)))
-                    hold = holds[len(recording.outputs)] if len(recording.outputs) < packets else 0
+            valid = bool(ctx.get(dut.m_axis.tvalid))
+            if valid and sink.ready:
+                recording.outputs.append((cycle, ctx.get(dut.m_axis.tdata), ctx.get(dut.m_axis.tlast)))
+            source.step(waiting=True, done=accepted)
+            sink.step(waiting=valid, done=valid and sink.ready)
             await ctx.tick()
-            if len(recording.outputs) == packets and sent == len(words):
+            if source.finished and sink.finished:
                 break
-        else:
-            raise AssertionError(f"only {len(recording.outputs)} of {packets} words after {limit} cycles")
         ctx.set(dut.s_axis.tvalid, 0)
         ctx.set(dut.m_axis.tready, 0)
         return recording
@@ -100,41 +128,48 @@ class Bench:
             data = ctx.get(monitor.write_data) & lanes_of(self.machine, mask)
             recording.writes.append((cycle, ctx.get(monitor.write_address), mask, data))
 
-    async def write(self, ctx, address: int, data: int) -> int:
-        """Write a register; returns the response."""
-        bus = self.dut.s_axil
-        for signal, value in ((bus.awaddr, address), (bus.wdata, data), (bus.wstrb, 0xF)):
-            ctx.set(signal, value)
+
+class Manager:
+    """An AXI4-Lite manager on `bus`: one access at a time."""
+
+    def __init__(self, bus) -> None:
+        self.bus = bus
+
+    async def write(self, ctx, address: int, data: int, *, strobe: int = 0xF, watch=lambda: None) -> int:
+        """Write a register, calling `watch` in every cycle; returns the response."""
+        bus = self.bus
+        for signal, value in ((bus.awaddr, address), (bus.wdata, data), (bus.wstrb, strobe)):
+            ctx.set(signal, int(value))
         for signal in (bus.awvalid, bus.wvalid, bus.bready):
             ctx.set(signal, 1)
-        while not ctx.get(bus.awready):
-            await ctx.tick()
+        assert ctx.get(bus.awready)
+        assert ctx.get(bus.wready)
         await ctx.tick()
+        watch()
         ctx.set(bus.awvalid, 0)
         ctx.set(bus.wvalid, 0)
-        while not ctx.get(bus.bvalid):
-            await ctx.tick()
-        response = ctx.get(bus.bresp)
+        assert ctx.get(bus.bvalid)
+        response = int(ctx.get(bus.bresp))
         await ctx.tick()
-        return int(response)
+        watch()
+        return response
 
     async def read(self, ctx, address: int) -> tuple[int, int]:
         """Read a register; returns response and data."""
-        bus = self.dut.s_axil
-        ctx.set(bus.araddr, address)
+        bus = self.bus
+        ctx.set(bus.araddr, int(address))
         ctx.set(bus.arvalid, 1)
         ctx.set(bus.rready, 1)
-        while not ctx.get(bus.arready):
-            await ctx.tick()
+        assert ctx.get(bus.arready)
         await ctx.tick()
         ctx.set(bus.arvalid, 0)
-        while not ctx.get(bus.rvalid):
-            await ctx.tick()
+        assert ctx.get(bus.rvalid)
         answer = int(ctx.get(bus.rresp)), int(ctx.get(bus.rdata))
         await ctx.tick()
         return answer
 
     async def value(self, ctx, register: Register) -> int:
+        """A register's contents; it must exist."""
         response, data = await self.read(ctx, register)
         assert response == 0
         return data

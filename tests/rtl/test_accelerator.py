@@ -1,0 +1,198 @@
+# amaranth: UnusedElaboratable=no
+"""The accelerator against the simulator: every write and output word in its cycle."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.mapping import map_program
+from bcsim.execute import execute
+from bcsim.machine import Machine
+from bcsim.records import STREAM_FIELDS, pack, unpack
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.program_image import load_writes
+from bcsim.rtl.register_map import Control, Error, Register, Status
+from bcsim.rtl.registers import SETTLE
+from bcsim.simulator import run_machine
+from tests.programs import random_images, random_machine, random_program
+from tests.rtl.bench import Bench, expected
+
+IMAGES = 3
+
+
+class Case:
+    """A random program on a random machine, with images."""
+
+    def __init__(self, seed: int, machine: Machine | None = None, images: int = IMAGES, **sizes: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.program = random_program(self.rng, **({"largest": 16, "layers": 3} | sizes))
+        self.machine = machine or random_machine(self.rng)
+        self.mapping = map_program(self.program, self.machine)
+        self.q = random_images(self.rng, self.program, images)
+        self.packets = images * (self.program.classes + 1)
+
+    def pauses(self, count: int) -> list[int]:
+        """Mostly none, sometimes up to 9 cycles."""
+        return (self.rng.integers(0, 10, count) * (self.rng.random(count) < 0.3)).tolist()
+
+    def expected(self, gaps=None, holds=None):
+        return expected(run_machine(self.mapping, self.q, record=len(self.q), gaps=gaps, holds=holds))
+
+    def scores(self) -> list[list[int]]:
+        """The packets' words by the program level."""
+        run = execute(self.program, self.q)
+        return [[*row, winner] for row, winner in zip(run.scores.tolist(), run.classes.tolist(), strict=True)]
+
+
+def packets(recording) -> list[list[int]]:
+    """The data of the output words, packet by packet."""
+    split: list[list[int]] = [[]]
+    for _, data, last in recording.outputs:
+        split[-1].append(data)
+        if last:
+            split.append([])
+    return split[:-1]
+
+
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_every_write_and_word_is_the_simulators(seed):
+    case = Case(seed)
+    assert_equal_to_simulator(case)
+
+
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_every_write_and_word_is_the_simulators_under_gaps_and_back_pressure(seed):
+    case = Case(seed)
+    gaps = case.pauses(IMAGES * case.mapping.beats)
+    gaps[0] = 0
+    assert_equal_to_simulator(case, gaps, case.pauses(case.packets))
+
+
+def assert_equal_to_simulator(case: Case, gaps=None, holds=None) -> None:
+    bench = Bench(Accelerator(case.machine, case.mapping.image))
+
+    async def script(ctx):
+        recording = await bench.play(ctx, case.q.tolist(), case.packets, gaps, holds)
+        wanted = case.expected(gaps, holds)
+        assert wanted.outputs
+        assert recording == wanted
+        assert packets(recording) == case.scores()
+
+    bench.run(script)
+
+
+async def load(ctx, bench: Bench, image) -> None:
+    for address, data in load_writes(bench.machine, image):
+        assert await bench.bus.write(ctx, address, data) == 0
+
+
+def test_a_program_comes_over_the_bus_and_another_one_after_it():
+    machine = Machine(
+        lanes=4, pes=6, digit=2, requantisers=2, fraction_bits=8, shift_planes=True, input_bytes=2
+    )
+    cases = [Case(seed, machine, largest=10) for seed in (1, 2, 3)]
+    bench = Bench(Accelerator(machine))
+
+    async def script(ctx):
+        for case in cases:
+            await load(ctx, bench, case.mapping.image)
+            await bench.bus.write(ctx, Register.CONTROL, Control.RUN)
+            await ctx.tick().repeat(SETTLE)
+            recording = await bench.play(ctx, case.q.tolist(), case.packets)
+            assert recording == case.expected()
+            await bench.bus.write(ctx, Register.CONTROL, 0)
+            await ctx.tick().repeat(SETTLE)
+
+    bench.run(script)
+
+
+@pytest.mark.parametrize("after", [3, 17, 40, 61, 90, 133])
+def test_a_reset_in_mid_image_leaves_nothing_behind(after):
+    case = Case(7)
+    bench = Bench(Accelerator(case.machine, case.mapping.image))
+    assert run_machine(case.mapping, case.q).cycles > 133
+
+    async def script(ctx):
+        await ctx.tick().repeat(3)
+        words = bench.words(case.q.tolist())
+        partial = await bench.stream(ctx, words, [0] * len(words), [0] * case.packets, after)
+        assert len(partial.writes) < len(case.expected().writes)
+        await bench.bus.write(ctx, Register.CONTROL, Control.RUN | Control.RESET)
+        await ctx.tick().repeat(SETTLE)
+        recording = await bench.play(ctx, case.q.tolist(), case.packets)
+        assert recording == case.expected()
+
+    bench.run(script)
+
+
+def test_the_counters_are_the_simulators():
+    case = Case(5)
+    bench = Bench(Accelerator(case.machine, case.mapping.image))
+    run = run_machine(case.mapping, case.q)
+
+    async def script(ctx):
+        await bench.play(ctx, case.q.tolist(), case.packets)
+        assert await bench.bus.value(ctx, Register.CYCLES) == run.cycles
+        assert await bench.bus.value(ctx, Register.IMAGES) == IMAGES
+        steps = sum(nest.tiles * nest.steps_per_tile for nest in case.mapping.layers)
+        assert await bench.bus.value(ctx, Register.STEPS) == IMAGES * steps
+        assert await bench.bus.value(ctx, Register.STATUS) == Status.RUNNING | Status.OUTPUT_FREE
+        assert await bench.bus.value(ctx, Register.ERRORS) == 0
+
+    bench.run(script)
+
+
+def test_images_of_a_wrong_length_are_dropped_and_flagged():
+    case = Case(11, images=2)
+    bench = Bench(Accelerator(case.machine, case.mapping.image))
+    size = case.machine.input_bytes
+    assert case.mapping.beats > 1
+    short = [1] * size * (case.mapping.beats - 1)
+    long = [2] * size * (case.mapping.beats + 1)
+
+    async def script(ctx):
+        first, second = case.q.tolist()
+        recording = await bench.play(ctx, [short, first, long, short, second], case.packets)
+        assert packets(recording) == case.scores()
+        assert await bench.bus.value(ctx, Register.ERRORS) == Error.IMAGE_LENGTH
+        assert await bench.bus.value(ctx, Register.IMAGES) == 2
+
+    bench.run(script)
+
+
+def test_a_program_for_another_machine_does_not_start():
+    case = Case(12)
+    fields = unpack(STREAM_FIELDS, case.mapping.image.stream)
+    fields["fingerprint"] ^= 1
+    image = replace(case.mapping.image, stream=pack(STREAM_FIELDS, **fields))
+    bench = Bench(Accelerator(case.machine, image))
+
+    async def script(ctx):
+        ctx.set(bench.dut.s_axis.tvalid, 1)
+        for _ in range(100):
+            assert not ctx.get(bench.dut.s_axis.tready)
+            await ctx.tick()
+        assert await bench.bus.value(ctx, Register.STATUS) & Status.RUNNING == 0
+        assert await bench.bus.value(ctx, Register.ERRORS) == Error.FINGERPRINT
+
+    bench.run(script)
+
+
+def test_an_image_does_not_start_by_itself_where_it_should_not():
+    case = Case(13)
+    bench = Bench(Accelerator(case.machine, case.mapping.image, autostart=False))
+
+    async def script(ctx):
+        await ctx.tick().repeat(10)
+        assert not ctx.get(bench.dut.s_axis.tready)
+        await bench.bus.write(ctx, Register.CONTROL, Control.RUN)
+        recording = await bench.play(ctx, case.q.tolist(), case.packets)
+        assert recording == case.expected()
+
+    bench.run(script)
+
+
+def test_the_machine_is_checked():
+    with pytest.raises(TypeError, match=r"^Machine must be a Machine, not 'small'$"):
+        Accelerator("small")

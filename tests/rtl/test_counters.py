@@ -1,0 +1,46 @@
+"""The performance counters against plain counting."""
+
+import random
+
+from amaranth.sim import Simulator
+
+from bcsim.rtl.counters import Counters
+
+NAMES = ("accepted", "sent", "step", "waits_input", "waits_output", "waits_drain")
+FIRST, LENGTH = 5, 60
+
+
+def test_events_are_counted_from_the_first_accepted_word():
+    rng = random.Random(1)
+    events = [{name: rng.randrange(2) for name in NAMES} for _ in range(LENGTH)]
+    for event in events[:FIRST]:
+        event["accepted"] = 0
+    events[FIRST]["accepted"] = 1
+    last = max(cycle for cycle, event in enumerate(events) if event["sent"])
+    dut = Counters()
+
+    async def bench(ctx):
+        for event in events:
+            ctx.set(dut.events, event)
+            await ctx.tick()
+        ctx.set(dut.events, dict.fromkeys(NAMES, 0))
+        counted = events[FIRST:]
+        assert ctx.get(dut.cycles) == last - FIRST + 1
+        assert ctx.get(dut.images) == sum(event["sent"] for event in counted)
+        assert ctx.get(dut.steps) == sum(event["step"] for event in counted)
+        for cause in ("input", "output", "drain"):
+            stalls = sum(event[f"waits_{cause}"] for event in counted)
+            assert ctx.get(getattr(dut, f"stall_{cause}")) == stalls
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        for name in ("cycles", "images", "steps", "stall_input", "stall_output", "stall_drain"):
+            assert ctx.get(getattr(dut, name)) == 0
+        ctx.set(dut.events, dict.fromkeys(NAMES, 1) | {"accepted": 0})
+        await ctx.tick()
+        assert ctx.get(dut.steps) == 0
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()

@@ -1,0 +1,302 @@
+# amaranth: UnusedElaboratable=no
+"""The register file over AXI4-Lite: contents, control, errors, the program port."""
+
+import pytest
+from amaranth.sim import Simulator
+
+from bcsim.machine import Machine
+from bcsim.rtl.axi_lite import LiteSubordinate
+from bcsim.rtl.counters import EventLayout
+from bcsim.rtl.program_port import ProgramPort
+from bcsim.rtl.register_map import (
+    PARAMETERS,
+    Control,
+    Error,
+    ProgramMemory,
+    Register,
+    Status,
+    parameter_address,
+    parameter_value,
+)
+from bcsim.rtl.registers import SETTLE, Registers
+from tests.rtl.bench import Manager
+
+OKAY, SLAVE_ERROR = 0, 2
+MACHINE = Machine(
+    lanes=6, pes=6, digit=2, requantisers=3, weight_words=5, parameter_words=3, layers=2, input_bytes=2
+)
+
+
+def simulate(script, *, autostart=False, fingerprint=MACHINE.fingerprint):
+    """Run `script(ctx, dut, bus)` on a register file whose program has `fingerprint`."""
+    dut = Registers(MACHINE, autostart=autostart)
+
+    async def bench(ctx):
+        ctx.set(dut.fingerprint, fingerprint)
+        await script(ctx, dut, Manager(dut.bus))
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+async def event(ctx, dut, *names):
+    ctx.set(dut.events, {name: int(name in names) for name, _ in EventLayout()})
+    await ctx.tick()
+    ctx.set(dut.events, {name: 0 for name, _ in EventLayout()})
+
+
+def test_constants():
+    async def script(ctx, dut, bus):
+        assert await bus.value(ctx, Register.IDENTIFICATION) == 0x4243534D
+        assert await bus.value(ctx, Register.VERSION) == 1
+        assert await bus.value(ctx, Register.FINGERPRINT) == MACHINE.fingerprint
+        for index, name in enumerate(PARAMETERS):
+            assert parameter_value(MACHINE, index) == getattr(MACHINE, name)
+            assert await bus.read(ctx, parameter_address(index)) == (OKAY, int(getattr(MACHINE, name)))
+
+    simulate(script)
+
+
+def test_run_starts_and_stops_and_waits_for_the_array_in_between():
+    async def script(ctx, dut, bus):
+        assert not ctx.get(dut.running)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        assert ctx.get(dut.running)
+        await bus.write(ctx, Register.CONTROL, Control.RUN | Control.RESET)
+        assert await bus.value(ctx, Register.CONTROL) == Control.RUN
+        assert not ctx.get(dut.running)
+        await ctx.tick().repeat(SETTLE)
+        assert ctx.get(dut.running)
+        await bus.write(ctx, Register.CONTROL, 0)
+        assert not ctx.get(dut.running)
+        await ctx.tick().repeat(2 * SETTLE)
+        assert not ctx.get(dut.running)
+
+    simulate(script)
+
+
+def test_the_flush_comes_once_in_the_first_stopped_cycle():
+    seen = []
+
+    async def script(ctx, dut, bus):
+        await ctx.tick().repeat(2)
+        ctx.set(dut.bus.awaddr, Register.CONTROL)
+        ctx.set(dut.bus.wdata, Control.RUN | Control.RESET)
+        ctx.set(dut.bus.wstrb, 0xF)
+        ctx.set(dut.bus.awvalid, 1)
+        ctx.set(dut.bus.wvalid, 1)
+        for _ in range(SETTLE + 4):
+            seen.append((ctx.get(dut.running), ctx.get(dut.flush)))
+            await ctx.tick()
+            ctx.set(dut.bus.awvalid, 0)
+
+    simulate(script, autostart=True)
+    assert seen[:3] == [(1, 0), (0, 1), (0, 0)]
+    assert [flush for _, flush in seen].count(1) == 1
+    assert [running for running, _ in seen].count(0) == SETTLE
+    assert seen[-1] == (1, 0)
+
+
+def test_a_program_for_another_machine_never_starts():
+    async def script(ctx, dut, bus):
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.running)
+        assert await bus.value(ctx, Register.ERRORS) == Error.FINGERPRINT
+        assert await bus.value(ctx, Register.CONTROL) == 0
+        await bus.write(ctx, Register.ERRORS, Error.FINGERPRINT)
+        assert await bus.value(ctx, Register.ERRORS) == 0
+        ctx.set(dut.fingerprint, MACHINE.fingerprint)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        assert ctx.get(dut.running)
+
+    simulate(script, autostart=True, fingerprint=MACHINE.fingerprint ^ 1)
+
+
+def test_errors_stay_until_cleared_one_by_one():
+    async def script(ctx, dut, bus):
+        ctx.set(dut.bad_length, 1)
+        await ctx.tick()
+        ctx.set(dut.bad_length, 0)
+        assert await bus.read(ctx, 0x7C) == (SLAVE_ERROR, 0)
+        assert await bus.value(ctx, Register.ERRORS) == Error.IMAGE_LENGTH | Error.BUS_ADDRESS
+        await bus.write(ctx, Register.ERRORS, Error.IMAGE_LENGTH)
+        assert await bus.value(ctx, Register.ERRORS) == Error.BUS_ADDRESS
+
+    simulate(script)
+
+
+@pytest.mark.parametrize(
+    "address", [Register.STATUS, Register.CYCLES, Register.VERSION, 0x80, 0x4C, 0x4000, 0xFFFC]
+)
+def test_writes_elsewhere_are_answered_with_an_error(address):
+    async def script(ctx, dut, bus):
+        assert await bus.write(ctx, address, 1) == SLAVE_ERROR
+        assert await bus.value(ctx, Register.ERRORS) == Error.BUS_ADDRESS
+
+    simulate(script)
+
+
+def test_partial_writes_are_refused():
+    async def script(ctx, dut, bus):
+        assert await bus.write(ctx, Register.CONTROL, Control.RUN, strobe=0b0111) == SLAVE_ERROR
+        assert await bus.value(ctx, Register.CONTROL) == 0
+        assert await bus.value(ctx, Register.ERRORS) == Error.BUS_ADDRESS
+
+    simulate(script)
+
+
+def test_the_interrupt_follows_images_and_errors_where_it_is_enabled():
+    async def script(ctx, dut, bus):
+        await event(ctx, dut, "sent")
+        assert not ctx.get(dut.interrupt)
+        await bus.write(ctx, Register.CONTROL, Control.INTERRUPT)
+        assert ctx.get(dut.interrupt)
+        assert await bus.value(ctx, Register.INTERRUPT) == 1
+        await bus.write(ctx, Register.INTERRUPT, 1)
+        assert not ctx.get(dut.interrupt)
+        ctx.set(dut.bad_length, 1)
+        await ctx.tick()
+        ctx.set(dut.bad_length, 0)
+        assert ctx.get(dut.interrupt)
+        await bus.write(ctx, Register.ERRORS, Error.IMAGE_LENGTH)
+        assert not ctx.get(dut.interrupt)
+
+    simulate(script)
+
+
+def test_status_and_counters():
+    async def script(ctx, dut, bus):
+        await ctx.tick().repeat(2)
+        await event(ctx, dut, "accepted", "waits_input")
+        await event(ctx, dut, "step")
+        await event(ctx, dut, "step", "sent")
+        ctx.set(dut.loaded, 1)
+        ctx.set(dut.output_free, 1)
+        assert await bus.value(ctx, Register.STATUS) == Status.RUNNING | Status.LOADED | Status.OUTPUT_FREE
+        values = {
+            Register.CYCLES: 3,
+            Register.CYCLES_HIGH: 0,
+            Register.IMAGES: 1,
+            Register.STEPS: 2,
+            Register.STALL_INPUT: 1,
+            Register.STALL_OUTPUT: 0,
+            Register.STALL_DRAIN: 0,
+        }
+        for register, value in values.items():
+            assert await bus.value(ctx, register) == value
+        await bus.write(ctx, Register.CONTROL, Control.RUN | Control.RESET)
+        assert await bus.value(ctx, Register.CYCLES) == 3
+        await ctx.tick().repeat(SETTLE)
+        assert await bus.value(ctx, Register.CYCLES) == 0
+
+    simulate(script, autostart=True)
+
+
+async def loaded_words(ctx, dut, bus, memory, address, count, data_of):
+    """The (enable, slices, address, data) that writing `count` times to DATA gives."""
+    await bus.write(ctx, Register.MEMORY, memory)
+    await bus.write(ctx, Register.ADDRESS, address)
+    seen = []
+    for index in range(count):
+        await bus.write(
+            ctx, Register.DATA, data_of(index), watch=lambda: seen.append(program_write(ctx, dut))
+        )
+    return [write for write in seen if write[0]]
+
+
+def program_write(ctx, dut):
+    program = dut.program
+    return tuple(
+        ctx.get(signal) for signal in (program.enable, program.slices, program.address, program.data)
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "slices", "depth"),
+    [
+        (ProgramMemory.STREAM, 4, 1),
+        (ProgramMemory.ISSUE, 5, 2),
+        (ProgramMemory.DRAIN, 3, 2),
+        (ProgramMemory.WEIGHTS, 2, 5),
+        (ProgramMemory.PARAMETERS, 3, 3),
+        (ProgramMemory.PARAMETERS + 2, 3, 3),
+    ],
+)
+def test_data_fill_words_slice_by_slice_and_stop_at_the_end(memory, slices, depth):
+    async def script(ctx, dut, bus):
+        writes = await loaded_words(ctx, dut, bus, memory, 0, slices * depth + 1, (1000).__add__)
+        assert writes == [
+            (1 << memory, 1 << index % slices, index // slices, 1000 + index)
+            for index in range(slices * depth)
+        ]
+        assert await bus.value(ctx, Register.MEMORY) == memory
+        assert await bus.value(ctx, Register.ADDRESS) == depth
+        assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_SIZE
+
+    simulate(script)
+
+
+def test_an_address_starts_at_a_words_first_slice():
+    async def script(ctx, dut, bus):
+        await loaded_words(ctx, dut, bus, ProgramMemory.WEIGHTS, 0, 3, int)
+        writes = await loaded_words(ctx, dut, bus, ProgramMemory.WEIGHTS, 3, 3, int)
+        assert writes == [(8, 1, 3, 0), (8, 2, 3, 1), (8, 1, 4, 2)]
+
+    simulate(script)
+
+
+def test_there_is_no_memory_behind_the_last_requantisers():
+    async def script(ctx, dut, bus):
+        assert await loaded_words(ctx, dut, bus, ProgramMemory.PARAMETERS + 3, 0, 1, int) == []
+        assert await loaded_words(ctx, dut, bus, 1 << 16, 0, 1, int) == []
+        assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_SIZE
+
+    simulate(script)
+
+
+def test_a_running_program_is_not_written():
+    async def script(ctx, dut, bus):
+        await ctx.tick().repeat(3)
+        assert await loaded_words(ctx, dut, bus, ProgramMemory.WEIGHTS, 0, 1, int) == []
+        assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_BUSY
+
+    simulate(script, autostart=True)
+
+
+@pytest.mark.parametrize("block", [Registers, ProgramPort])
+def test_the_machine_is_checked(block):
+    with pytest.raises(TypeError, match=r"^Machine must be a Machine, not None$"):
+        block(None)
+
+
+def test_the_bus_width_is_checked():
+    with pytest.raises(ValueError, match=r"^Address bits must be at least 1, not 0$"):
+        LiteSubordinate(address_bits=0)
+
+
+@pytest.mark.parametrize("first", ["aw", "w"])
+def test_address_and_data_of_a_write_may_come_in_either_order(first):
+    async def script(ctx, dut, bus):
+        signals = {"aw": dut.bus.awvalid, "w": dut.bus.wvalid}
+        ctx.set(dut.bus.awaddr, Register.MEMORY)
+        ctx.set(dut.bus.wdata, 3)
+        ctx.set(dut.bus.wstrb, 0xF)
+        ctx.set(signals.pop(first), 1)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.bus.bvalid)
+        ctx.set(signals.popitem()[1], 1)
+        assert ctx.get(dut.bus.awready)
+        assert ctx.get(dut.bus.wready)
+        await ctx.tick()
+        ctx.set(dut.bus.awvalid, 0)
+        ctx.set(dut.bus.wvalid, 0)
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.bus.bvalid)
+        ctx.set(dut.bus.bready, 1)
+        await ctx.tick()
+        assert not ctx.get(dut.bus.bvalid)
+        assert await bus.value(ctx, Register.MEMORY) == 3
+
+    simulate(script)
