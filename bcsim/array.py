@@ -26,8 +26,8 @@ FLOAT32_EXACT = 1 << 24
 class LoadedLayer:
     """A layer's part of the image, decoded once.
 
-    addresses : int64 (Q, taps * C * D), the words each window reads, from the source's base; negative in the
-        padding: -1 for the last digit of the padding's level, -2 for the one before it.
+    addresses : int64 (Q, taps * C * D), the words each window reads, from the first source's base.
+    padding : bool (Q, taps * C * D), the words that lie outside the source.
     weights : float32 or float64 (T * M, taps * C * N), the planes' weights added up with their powers of two.
     constants : int64 (T * M,), what matching adds to every accumulator.
     offsets, divisors : int64 (K * R,) for a division, (K * R, 2**bits) for a search, channel by channel.
@@ -37,6 +37,7 @@ class LoadedLayer:
     nest: LayerMapping
     mapping: Mapping
     addresses: NDArray[np.int64]
+    padding: NDArray[np.bool_]
     weights: NDArray[np.floating]
     constants: NDArray[np.int64]
     offsets: NDArray[np.int64]
@@ -53,13 +54,13 @@ class LoadedLayer:
 
         bases : int64 (n,), where each image's source lies.
         """
-        padding = self.addresses < 0
-        index = np.where(padding, 0, self.addresses) + bases[:, None, None]
+        index = np.where(self.padding, 0, self.addresses) + bases[:, None, None]
         words = memory[np.arange(len(memory))[:, None, None], index]
-        if padding.any():
+        if self.padding.any():
             digit, level = self.mapping.machine.digit, self.nest.geometry.pad_level
-            levels = level >> (digit * (-1 - self.addresses[padding])) & ((1 << digit) - 1)
-            words[:, padding] = levels[:, None]
+            shifts = digit * np.arange(self.nest.digits - 1, -1, -1)
+            digits = np.resize(level >> shifts & ((1 << digit) - 1), self.padding.shape)
+            words[:, self.padding] = digits[self.padding][:, None]
         return words
 
     def accumulate(self, words: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -101,12 +102,14 @@ def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int
 
 def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
     """Decode what the image holds for one layer."""
+    addresses, padding = _addresses(nest)
     weights, constants = _matrix(mapping, nest)
     offsets, divisors, minimum = _parameters(mapping, nest)
     return LoadedLayer(
         nest=nest,
         mapping=mapping,
-        addresses=_addresses(nest),
+        addresses=addresses,
+        padding=padding,
         weights=weights,
         constants=constants,
         offsets=offsets,
@@ -115,17 +118,17 @@ def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
     )
 
 
-def _addresses(nest: LayerMapping) -> NDArray[np.int64]:
+def _addresses(nest: LayerMapping) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     geometry, words = nest.geometry, nest.chunks_in_source * nest.digits
     rows, columns = (corner.reshape(-1) for corner in window_corners(geometry))
-    found = []
+    found, outside = [], []
     for source, y, x in taps(geometry):
         row, column = rows + y, columns + x
         inside = (row >= 0) & (row < geometry.height) & (column >= 0) & (column < geometry.width)
         start = (row * geometry.width + column) * words + source * nest.source_stride
-        padding = np.tile(np.arange(nest.digits) - nest.digits, nest.chunks_in_source)
-        found.append(np.where(inside[:, None], start[:, None] + np.arange(words), padding))
-    return np.concatenate(found, axis=1)
+        found.append(start[:, None] + np.arange(words))
+        outside.append(np.repeat(~inside[:, None], words, axis=1))
+    return np.concatenate(found, axis=1), np.concatenate(outside, axis=1)
 
 
 def _matrix(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.floating], NDArray[np.int64]]:

@@ -123,7 +123,7 @@ def _check_program(program: Program, machine: Machine) -> None:
             _check_bits(layer, "output", layer.target.bits, machine)
         if not isinstance(layer.requantiser, Search):
             _require(machine, "fraction_bits", layer.requantiser.fraction_bits)
-        if isinstance(layer, ConvLayer) and not layer.geometry.point and not machine.spatial:
+        if not layer.geometry.point and not machine.spatial:
             raise BcsimError(
                 f"Layer {layer.name!r} is a convolution or has several sources: it needs a machine with spatial=true"
             )
@@ -201,6 +201,7 @@ def _place(
             f"Layer {nest.layer.name!r} reads {len(starts)} sources; the machine takes at most 2, or more "
             "that lie at equal distances"
         )
+    _check_padding(nest, reads, machine)
     placed = replace(
         nest,
         source_fill=0 if reads[0] == INPUT else before[reads[0]].fill,
@@ -211,6 +212,17 @@ def _place(
         first_parameter=sum(layer.parameter_span for layer in before),
     )
     return replace(placed, wait=wait_cycles(placed, reads, before, machine))
+
+
+def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -> None:
+    """The loader fills lanes with 0; padding of another level would then not be the same in all of them."""
+    geometry = nest.geometry
+    uneven = geometry.channels[0] % machine.lanes and nest.factor == 1
+    if INPUT in reads and any(geometry.pads) and geometry.pad_level and uneven:
+        raise BcsimError(
+            f"Layer {nest.layer.name!r} pads the input with level {geometry.pad_level}; the machine takes that where "
+            f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or is at least twice as many"
+        )
 
 
 def _image(
@@ -235,7 +247,7 @@ def _image(
 def _constants(nest: LayerMapping, words: NDArray[np.uint8], machine: Machine) -> NDArray[np.int64]:
     """What the array adds to every output's accumulator, int64 (tiles * M,), read back from the words."""
     beyond = nest.chunks_in_source * machine.lanes - nest.geometry.channels[0]
-    filled = nest.source_fill * beyond * nest.taps
+    filled = 0 if nest.factor == 2 else nest.source_fill * beyond * nest.taps
     per_tile = len(words) // nest.tiles
     shifts = np.array([plane.shift for plane in nest.layer.planes for _ in range(nest.factor)])
     constants = []

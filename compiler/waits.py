@@ -28,9 +28,14 @@ def wait_cycles(
     sources : indices, in `before`, of the layers that it reads; negative for the input.
 
     A source's words are written at latest as `_last_writes` says, counted from its own last step; the layers between
-    it and `nest` take at least their steps.
+    it and `nest` take at least their steps. The layer before must also have written its last digits before the
+    first of `nest` are written, which may take fewer cycles a round.
     """
     wait = 0
+    if before:
+        last = before[-1]
+        digits_end = last.drain_last + last.target_digits
+        wait = max(0, digits_end - nest.steps_per_tile - nest.round_cycles + 1)
     reads = first_reads(nest)
     for number, source in enumerate(sources):
         if source < 0:

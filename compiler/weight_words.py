@@ -19,8 +19,8 @@ __all__ = ["matching_constants", "pack_weights", "unpack_weights"]
 def pack_weights(nest: LayerMapping, machine: Machine) -> NDArray[np.uint8]:
     """The layer's weight words, uint8 (T * B * F * taps * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
 
-    Lanes beyond a source's channels and elements beyond the layer's outputs have weight +1. Channels of other groups
-    have +1 in the first and -1 in the second of each pair of planes.
+    Lanes beyond a source's channels and elements beyond the layer's outputs have weight +1. Where there are groups,
+    planes come in pairs: what is not of the output's group has +1 in the first and -1 in the second, together 0.
     """
     lanes, pes, tiles, taps = machine.lanes, machine.pes, nest.tiles, nest.taps
     words = np.empty((tiles, nest.planes, taps, nest.chunks, -(-lanes * pes // 8)), dtype=np.uint8)
@@ -39,10 +39,9 @@ def _spread(nest: LayerMapping, plane: int, outputs: int, machine: Machine) -> N
     which, second = divmod(plane, nest.factor)
     signs = layer.planes[which].signs(layer.inputs).reshape(layer.outputs, nest.taps, -1)
     channels = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
-    spread = np.ones((outputs, nest.taps, channels), dtype=np.int8)
+    spread = np.full((outputs, nest.taps, channels), -1 if second else 1, dtype=np.int8)
     per_group = geometry.channels[0] // geometry.groups
     outputs_per_group = layer.outputs // geometry.groups
-    spread[: layer.outputs, :, : geometry.channels[0]] = -1 if second else 1
     for group in range(geometry.groups):
         rows = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
         spread[rows, :, group * per_group : (group + 1) * per_group] = signs[rows]

@@ -1,0 +1,77 @@
+"""Convolutional programs at the machine level against the program by its definition."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.geometry import Geometry
+from bcsim.compiler.mapping import map_program
+from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
+from bcsim.errors import BcsimError
+from bcsim.machine import MEDIUM, Machine
+from bcsim.simulator import run_machine
+from tests.programs import conv_layer, random_conv_program, random_images, random_machine
+from tests.reference import run_reference
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_scores_and_writes_are_those_of_the_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program = random_conv_program(rng)
+    machine = replace(random_machine(rng), spatial=True, activation_words=16384)
+    q = random_images(rng, program, 3)
+    mapping = map_program(program, machine)
+    run = run_machine(mapping, q, record=3)
+    expected = run_reference(program, q)
+    np.testing.assert_array_equal(run.scores, expected["scores"].reshape(3, -1))
+    assert sum(run.slots.values()) == run.cycles * machine.slots
+    assert len(np.unique(run.writes.cycle)) == len(run.writes.cycle)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_windows_come_packed_where_pixels_would_idle_the_lanes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program = random_conv_program(rng, largest=4)
+    first = replace(program.layers[0].windows, pads=(1, 0, 1, 1), kernel=(2, 2), groups=1, pool=None)
+    first = replace(first, height=5, width=5, pad_level=program.input.stream.levels // 2)
+    head = conv_layer(rng, first, 6, program.layers[0].source, 3, "head", ("",))
+    rows, columns = first.windows
+    end = Geometry(rows, columns, (6,), kernel=(rows, columns))
+    scores = conv_layer(rng, end, 4, head.target, 16, "scores", ("head",))
+    program = replace(program, layers=(head, scores))
+    mapping = map_program(program, replace(MEDIUM, spatial=True, shift_planes=True))
+    assert mapping.packed
+    assert mapping.layers[0].chunks == 1
+    q = random_images(rng, program, 2)
+    run = run_machine(mapping, q)
+    np.testing.assert_array_equal(run.scores, run_reference(program, q)["scores"].reshape(2, -1))
+
+
+def test_padding_that_the_loader_cannot_fill_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    geometry = Geometry(3, 3, (3,), kernel=(2, 2), pads=(1, 1, 0, 0), pad_level=1)
+    layer = conv_layer(rng, geometry, 2, Encoding(2, Fraction(1), Fraction(0)), 16, "head", ("",))
+    layer = replace(layer, windows=replace(geometry, kernel=(4, 4)))
+    layer = replace(layer, inputs=48, planes=(WeightPlane.pack(np.ones((2, 48), np.int8)),))
+    coding = InputCoding(layer.source, layer.source)
+    program = Program("pad", coding, (3, 3, 3), (layer,))
+    machine = Machine(name="four", lanes=4, pes=4, requantisers=2, spatial=True)
+    whole = (
+        "^Layer 'head' pads the input with level 1; the machine takes that where lanes \\(4\\) divides its "
+        "3 channels or is at least twice as many$"
+    )
+    with pytest.raises(BcsimError, match=whole):
+        map_program(program, machine)
+
+
+def test_a_machine_for_dense_networks_refuses_convolutions() -> None:
+    rng = np.random.default_rng(0)
+    program, machine = random_conv_program(rng), random_machine(rng)
+    whole = (
+        f"^Layer '{program.layers[0].name}' is a convolution or has several sources: "
+        "it needs a machine with spatial=true$"
+    )
+    with pytest.raises(BcsimError, match=whole):
+        map_program(program, machine)
