@@ -35,6 +35,11 @@ REPEATED = re.compile(
     r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE
 )
 START = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
+AT_TIME_ZERO = """\
+  // Its change at time 0 has the blocks below evaluated once, also those whose inputs never change.
+  reg at_time_zero;
+  initial at_time_zero <= 0;
+"""
 MODULE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
 
 
@@ -96,10 +101,8 @@ def _write_verilog(text: str) -> str:
 def _finish(verilog: str, titles: Mapping[str, str]) -> str:
     """Initial contents for the memories, a comment for every module, and none of Yosys' attributes."""
     plain = ATTRIBUTE.sub("", STATE.sub(r"\2  // \1\n", initialise_memories(verilog)))
-    plain = START.sub("start", REPEATED.sub(r"\1", plain))
-    plain = plain.replace(
-        "  reg start = 0;\n", "  reg start = 0;  // its first value evaluates the blocks below\n"
-    )
+    plain = START.sub("at_time_zero", REPEATED.sub(r"\1", plain))
+    plain = plain.replace("  reg at_time_zero = 0;\n", AT_TIME_ZERO)
 
     def title(module: re.Match[str]) -> str:
         text = titles.get(module[1].lstrip("\\"), "")

@@ -31,6 +31,12 @@ from cocotb.triggers import FallingEdge, RisingEdge
 PERIOD = 10  # ns; nothing depends on it
 PATIENCE = 1000  # cycles behind the expected end after which the bench gives up
 
+INPUTS = (
+    *("s_axis_tvalid", "s_axis_tdata", "s_axis_tkeep", "s_axis_tlast", "m_axis_tready"),
+    *("s_axil_awvalid", "s_axil_awaddr", "s_axil_awprot", "s_axil_wvalid", "s_axil_wdata", "s_axil_wstrb"),
+    *("s_axil_bready", "s_axil_arvalid", "s_axil_araddr", "s_axil_arprot", "s_axil_rready"),
+)
+
 Word = tuple[int, int, bool]  # data, how many bytes count, last
 Write = tuple[int, int, int, int]  # cycle, address, mask of groups, data
 Output = tuple[int, int, bool]  # cycle, data, last
@@ -98,7 +104,7 @@ class Sink:
 
 async def start(dut: Any) -> None:
     """Start the clock and hold the reset for a few cycles."""
-    for name in ("s_axis_tvalid", "m_axis_tready", "s_axil_awvalid", "s_axil_wvalid", "s_axil_arvalid"):
+    for name in INPUTS:
         getattr(dut, name).value = 0
     dut.rst.value = 1
     Clock(dut.clk, PERIOD, "ns").start(start_high=False)

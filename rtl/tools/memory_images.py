@@ -41,8 +41,9 @@ class MemoryImage:
 
     @property
     def text(self) -> str:
+        """A word a line, hexadecimal, from address 0 up."""
         digits = (self.width + 3) // 4
-        return "".join(f"{word:0{digits}x}\n" for word in self.words)
+        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words)
 
 
 def take_images(design: Design) -> list[MemoryImage]:
@@ -86,9 +87,10 @@ def initialise_memories(verilog: str) -> str:
 
 
 def _initialise(memory: re.Match[str]) -> str:
-    name, last = memory["name"], int(memory["last"])
-    if memory["file"]:
-        return f'{memory["declaration"]}  initial $readmemh("{memory["file"]}", {name});\n'
-    loop = f"for (word = 0; word <= {last}; word = word + 1) {name}[word] = 0;"
-    block = "zero_" + re.sub(r"\W", "", name)
-    return f"{memory['declaration']}  initial begin : {block}\n    integer word;\n    {loop}\n  end\n"
+    name, last, file = memory["name"], int(memory["last"]), memory["file"]
+    block = "initialise_" + re.sub(r"\W", "", name)
+    read = f'    $readmemh("{file}", {name});\n' if file else ""
+    return (
+        f"{memory['declaration']}  initial begin : {block}\n    integer word;\n"
+        f"    for (word = 0; word <= {last}; word = word + 1) {name}[word] = 0;\n{read}  end\n"
+    )
