@@ -1,8 +1,11 @@
 """The float graph: what the importer hands to the lowering, one frozen node per supported operation.
 
-Letters in shapes: I inputs (features in), O outputs (features out), C channels (the last axis of a dense tensor).
-Every tensor has a leading batch axis that no shape here names. All float values are float64; float32 parameters
-of the file are widened, which is exact.
+Letters in shapes: I inputs (features in), O outputs (features out), C channels, H rows, W columns.
+Every tensor has a leading batch axis that no shape here names. Behind it a flat tensor is (C,) and an image
+(C, H, W), ONNX's order; a sequence is an image of one row. Only the network's input may have another shape, which
+a Reshape or Transpose node turns into one of these. Arrays of shape (C,) in the nodes below have one entry for each
+channel, which is the first axis behind the batch axis.
+All float values are float64; float32 parameters of the file are widened, which is exact.
 """
 
 from __future__ import annotations
@@ -15,19 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Add",
     "Affine",
+    "AveragePool",
     "BatchNorm",
     "Bipolar",
     "Clip",
+    "Concat",
+    "Conv",
     "Dense",
     "Flatten",
     "FloatArray",
     "Graph",
+    "MaxPool",
     "MultiThreshold",
     "Node",
     "Quant",
     "Relu",
+    "Reshape",
     "Sign",
+    "Transpose",
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -53,6 +63,66 @@ class Dense(Node):
 
     weights: NDArray[np.int16]
     scale: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Node):
+    """The correlation of an image (C, H, W) with O kernels, each times its output's scale; a bias is an Affine.
+
+    y[o, r, s] = scale[o] * sum_ijk weights[o, i, j, k] * x[g * I + i, r * down - top + j, s * right - left + k]
+
+    where I = C / groups, g = o * groups // O and (down, right) = stride; outside the image x is 0.
+
+    weights : int16 (O, C / groups, kernel rows, kernel columns), small integers, for BinaryConnect -1 and +1.
+    scale : float64 (O,), positive: the real value of one weight unit, per output.
+    stride : (rows, columns).
+    pads : (top, left, bottom, right) rows and columns of zeros around the image.
+    groups : of channels; C for a depthwise convolution.
+    """
+
+    weights: NDArray[np.int16]
+    scale: FloatArray
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    groups: int
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        rows, columns = self.weights.shape[2:]
+        return rows, columns
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Node):
+    """The maximum of every window of an image; kernel and stride are (rows, columns).
+
+    A window lies inside the image: rows and columns that no whole window reaches are left out.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool(Node):
+    """The mean of every window of an image; kernel and stride are (rows, columns).
+
+    pads : (top, left, bottom, right) rows and columns of zeros around the image, counted in the mean.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Node):
+    """y = a + b, two tensors of one shape, or twice the same; a residual connection. inputs = (a, b)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Node):
+    """The channels of every input, one after the other; the inputs' other axes agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +201,26 @@ class MultiThreshold(Node):
 
 @dataclass(frozen=True, slots=True)
 class Flatten(Node):
-    """Everything behind the batch axis becomes one axis, in order."""
+    """Everything behind the batch axis becomes one axis, in order: of an image, channel, row, column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Node):
+    """The values, in order, as an image of `shape` (C, H, W)."""
+
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(Node):
+    """Axis i of the output is axis axes[i] of the input, both without the batch axis: the network's own (H, W, C)."""
+
+    axes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A checked float network: one input, one output, nodes in topological order.
+    """A checked float network: one input, one output, nodes in topological order; any node may read any tensor.
 
     input_shape : without the batch axis, e.g. (784,) or (1, 28, 28).
     output : the tensor that holds the class scores (what the hardware computes): a final Softmax, LogSoftmax,
