@@ -8,6 +8,7 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.compiler.mapping import Image
+from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.axi import LiteSignature, StreamSignature
@@ -62,6 +63,8 @@ class Accelerator(wiring.Component):
     autostart : bool or None
         Run without being told to; None means where there is an image.
 
+    Raises BcsimError for a spatial machine.
+
     Members
     -------
     s_axis : In(StreamSignature(machine.input_bytes, keep))
@@ -79,6 +82,8 @@ class Accelerator(wiring.Component):
         self, machine: Machine, image: Image | None = None, *, autostart: bool | None = None
     ) -> None:
         require_machine(machine)
+        if machine.spatial:
+            raise BcsimError("The hardware runs dense layers only: its machine must have spatial=false")
         self.machine = machine
         self.image = image
         self.autostart = image is not None if autostart is None else autostart

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping import map_program
+from bcsim.errors import BcsimError
 from bcsim.execute import execute
 from bcsim.machine import Machine
 from bcsim.records import STREAM_FIELDS, pack, unpack
@@ -196,3 +197,6 @@ def test_an_image_does_not_start_by_itself_where_it_should_not():
 def test_the_machine_is_checked():
     with pytest.raises(TypeError, match=r"^Machine must be a Machine, not 'small'$"):
         Accelerator("small")
+    message = "The hardware runs dense layers only: its machine must have spatial=false"
+    with pytest.raises(BcsimError, match=f"^{message}$"):
+        Accelerator(Machine(spatial=True))

@@ -1,0 +1,20 @@
+"""The register map against its documentation."""
+
+import re
+from pathlib import Path
+
+from bcsim.machine import Machine
+from bcsim.rtl.register_map import PARAMETERS, Register
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "registers.md"
+
+
+def test_the_documented_registers_are_the_hardwares():
+    rows = re.findall(r"^\| 0x([0-9A-F]{2}) \| ([A-Z_]+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert [(int(address, 16), name) for address, name in rows] == [(r.value, r.name) for r in Register]
+
+
+def test_every_shape_parameter_can_be_read():
+    shaping = {name for name in Machine.__dataclass_fields__ if name not in ("name", "clock_mhz", "spatial")}
+    assert set(PARAMETERS) == shaping
+    assert len(PARAMETERS) == len(shaping)
