@@ -86,22 +86,25 @@ def map_enlarged(program: Program, machine: Machine) -> Mapping:
 
 def _enlarged(program: Program, machine: Machine) -> Machine:
     most = {name: RANGES[name][1] for name in GROWN}
-    mapping = map_program(program, replace(machine, shift_planes=True, **most))  # type: ignore[arg-type]
+    roomy = replace(machine, shift_planes=True, spatial=True, **most)  # type: ignore[arg-type]
+    mapping = map_program(program, roomy)
     last = mapping.layers[-1]
     needed = {
         "activation_words": mapping.activation_words,
         "weight_words": last.first_weight + last.weight_words,
-        "parameter_words": last.first_parameter + last.rounds * last.parameter_words,
+        "parameter_words": last.first_parameter + last.parameter_span,
         "layers": len(mapping.layers),
         "outputs": program.classes,
         "fraction_bits": _fraction_bits(program),
     }
     sizes = {name: max(value, getattr(machine, name)) for name, value in needed.items()}
     doubles = any(nest.doubles for nest in mapping.layers)
+    spatial = not all(nest.geometry.point for nest in mapping.layers)
     return replace(
         machine,
         name=f"{machine.name}, enlarged",
         shift_planes=machine.shift_planes or doubles,
+        spatial=machine.spatial or spatial,
         **sizes,
     )
 

@@ -1,0 +1,209 @@
+"""load, compile, simulate: the whole way, on the bundled network."""
+
+import re
+from dataclasses import replace
+from math import fsum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bcsim
+from bcsim.compiler.program import Program
+from bcsim.execute import execute
+from bcsim.machine import MEDIUM, TINY
+from bcsim.results import Result
+from tests.compiler.build import model, node, save, tensors
+
+
+@pytest.fixture(scope="module")
+def digits() -> bcsim.Model:
+    return bcsim.load("digits")
+
+
+@pytest.fixture(scope="module")
+def program(digits: bcsim.Model) -> Program:
+    return bcsim.compile(digits)
+
+
+@pytest.fixture(scope="module")
+def result(digits: bcsim.Model, program: Program) -> Result:
+    return bcsim.simulate(program, "digits", reference=digits)
+
+
+def whole(message: str) -> str:
+    return f"^{re.escape(message)}$"
+
+
+def test_every_public_name_is_there() -> None:
+    for name in bcsim.__all__:
+        assert getattr(bcsim, name).__doc__ or name == "PRESETS"
+    with pytest.raises(AttributeError, match=whole("module 'bcsim' has no attribute 'missing'")):
+        bcsim.missing  # noqa: B018
+
+
+def test_accuracy_of_the_bundled_network(result: Result) -> None:
+    """models/digits.md: 7 wrong of 359, float; 8 bits may cost two images at most."""
+    assert result.accuracy_float == 352 / 359
+    assert result.accuracy_program is not None
+    assert result.accuracy_program >= 350 / 359
+    assert result.agreement is not None
+    assert result.agreement >= 357 / 359
+
+
+def test_arrays_are_those_of_the_program(program: Program, result: Result) -> None:
+    q = program.input.encode_levels(bcsim.load_dataset("digits").x.reshape(-1, 64).astype(np.int64))
+    scores = execute(program, q).scores
+    arrays = result.arrays()
+    assert set(arrays) == {"program", "classes_program", "float", "classes_float"}
+    np.testing.assert_array_equal(arrays["program"], program.layers[-1].target.decode(scores))
+    np.testing.assert_array_equal(arrays["classes_program"], scores.argmax(axis=1))
+    np.testing.assert_array_equal(arrays["classes_float"], arrays["float"].argmax(axis=1))
+    assert np.abs(arrays["program"] - arrays["float"]).max() < 1
+
+
+@pytest.mark.parametrize("machine", ["tiny", "small", "medium", "large", "medium,digit=2,lanes=64"])
+def test_slots_add_up_on_every_machine(program: Program, machine: str) -> None:
+    found = bcsim.simulate(program, "digits", machine=machine, images=6)
+    cycles = found.cycles
+    assert cycles.busy + sum(cycles.stalls.values()) == cycles.slots
+    assert cycles.slots == found.machine.lanes * found.machine.pes * cycles.per_image
+    assert sum(layer.cycles for layer in found.layers) == cycles.per_image
+    for cause in cycles.stalls:
+        assert sum(layer.slots[cause] for layer in found.layers) == cycles.stalls[cause]
+    assert sum(layer.slots["busy"] for layer in found.layers) == cycles.busy
+
+
+def test_energy_adds_up(result: Result) -> None:
+    energy = result.energy
+    assert energy.total_pj == fsum(energy.by_part.values())
+    assert energy.total_pj == pytest.approx(
+        fsum(layer.energy_pj for layer in result.layers) + energy.by_part["io"], rel=1e-12
+    )
+    assert energy.range_pj[energy.table] == energy.total_pj
+    assert energy.total_pj < energy.int8_pj < energy.float32_pj
+
+
+def test_nothing_multiplies(result: Result) -> None:
+    assert result.operations["multiply"] == 0
+    assert result.operations["accumulate"] == 64 * 128 + 128 * 128 + 128 * 10
+    assert result.energy.by_part["multipliers"] == 0
+    assert result.energy.float32_by_part["multipliers"] > 0
+
+
+def test_machine_level_runs_every_image(digits: bcsim.Model, program: Program) -> None:
+    found = bcsim.simulate(program, "digits", level="machine", images=20, record=2)
+    assert (found.level, found.images, found.cycles.run_images) == ("machine", 20, 20)
+    np.testing.assert_array_equal(found.machine_run.classes, found.classes_program)
+    assert len(found.machine_run.writes.cycle) > 0
+
+
+def test_machine_level_takes_few_images_by_default(program: Program) -> None:
+    assert bcsim.simulate(program, "digits", level="machine").images == 16
+
+
+def test_difference_between_levels_is_never_passed_over(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bcsim import simulation
+
+    genuine = simulation.run_machine
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        run = genuine(*args, **kwargs)
+        return replace(run, scores=run.scores ^ (np.arange(len(run.scores)) == 2)[:, None])
+
+    monkeypatch.setattr(simulation, "run_machine", wrong)
+    with pytest.raises(AssertionError, match=whole("machine and program differ in 1 of 5 images")):
+        bcsim.simulate(program, "digits", images=5)
+
+
+def test_bits_narrow_the_hidden_layers(digits: bcsim.Model) -> None:
+    narrow = bcsim.compile(digits, bits=2)
+    assert [layer.target.bits for layer in narrow.layers] == [2, 2, 16]
+    each = bcsim.compile(digits, bits=[4, 3, 2])
+    assert [layer.source.bits for layer in each.layers] == [4, 3, 2]
+
+
+def test_less_noise_with_more_bits(digits: bcsim.Model) -> None:
+    noise = []
+    for bits in (2, 4, 8):
+        found = bcsim.simulate(bcsim.compile(digits, bits=bits), "digits", images=50, reference=digits)
+        noise.append(found.layers[0].sqnr_db or 0)
+    assert noise[0] < noise[1] - 6 < noise[2] - 12
+
+
+def test_calibration_on_the_users_own_images(digits: bcsim.Model, tmp_path: Path) -> None:
+    x = bcsim.load_dataset("digits", "train", 100).x.reshape(100, 64)
+    np.savez(tmp_path / "levels.npz", x=x)
+    np.savez(tmp_path / "floats.npz", x=x / 8 - 1)
+    by_levels = bcsim.compile(digits, calibration=str(tmp_path / "levels.npz"))
+    by_floats = bcsim.compile(digits, calibration=str(tmp_path / "floats.npz"))
+    targets = [[layer.target for layer in found.layers] for found in (by_levels, by_floats)]
+    assert targets[0] == targets[1]
+
+
+def test_float_images_give_what_their_levels_give(
+    digits: bcsim.Model, program: Program, tmp_path: Path
+) -> None:
+    data = bcsim.load_dataset("digits", limit=40)
+    np.savez(tmp_path / "x.npz", x=data.x.reshape(40, 64) / 8 - 1, y=data.y)
+    of_levels = bcsim.simulate(program, data, reference=digits)
+    of_floats = bcsim.simulate(program, str(tmp_path / "x.npz"), reference=digits)
+    np.testing.assert_array_equal(of_floats.scores_program, of_levels.scores_program)
+    np.testing.assert_array_equal(of_floats.scores_float, of_levels.scores_float)  # type: ignore[arg-type]
+
+
+def test_without_labels_or_reference_nothing_is_claimed(program: Program, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=bcsim.load_dataset("digits", limit=3).x)
+    found = bcsim.simulate(program, str(tmp_path / "x.npz"))
+    assert (found.accuracy_float, found.accuracy_program, found.agreement, found.engine) == (None,) * 4
+    assert [layer.sqnr_db for layer in found.layers] == [None] * 3
+
+
+def quiet_network(tmp_path: Path, *, last: int = 40) -> Path:
+    """A float network that names no data set: 4 inputs, 5 hidden values, `last` classes."""
+    rng = np.random.default_rng(0)
+    arrays = {"a": np.sign(rng.normal(size=(4, 5))), "b": np.sign(rng.normal(size=(5, last)))}
+    nodes = (node("MatMul", "x a", "h"), node("Relu", "h", "r"), node("MatMul", "r b", "y"))
+    return save(model(nodes, tensors(**arrays)), tmp_path)
+
+
+def test_calibration_that_is_missing(tmp_path: Path) -> None:
+    found = bcsim.load(quiet_network(tmp_path))
+    message = (
+        "Tensor 'r' is not quantised by the network: its range needs calibration images (--calibrate); "
+        "give calibration images (--calibrate NAME or FILE), since the file names no data set"
+    )
+    with pytest.raises(bcsim.BcsimError, match=whole(message)):
+        bcsim.compile(found)
+
+
+def test_default_machine_grows_and_says_so(tmp_path: Path) -> None:
+    found = bcsim.load(quiet_network(tmp_path, last=MEDIUM.outputs + 1))
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(1).integers(0, 256, (9, 4)))
+    data = str(tmp_path / "x.npz")
+    result = bcsim.simulate(bcsim.compile(found, calibration=data), data)
+    assert result.machine == replace(MEDIUM, name="medium, enlarged", outputs=65)
+    assert result.notes[-1] == (
+        "The medium machine is too small for this network: its memories and limits were enlarged to fit."
+    )
+
+
+def test_machine_that_the_user_chose_does_not_grow(program: Program) -> None:
+    message = "Machine 'tiny' is too small for this network: it needs weight_words of at least 416, not 415"
+    with pytest.raises(bcsim.BcsimError, match=whole(message)):
+        bcsim.simulate(program, "digits", machine=replace(TINY, weight_words=415))
+
+
+def test_compiled_program_is_not_compiled_again(program: Program) -> None:
+    found = bcsim.Model("p", Path("p.onnx"), program=program)
+    message = "File p.onnx is a compiled program already; only float networks are compiled"
+    with pytest.raises(bcsim.BcsimError, match=whole(message)):
+        bcsim.compile(found)
+
+
+def test_unknown_level(program: Program) -> None:
+    with pytest.raises(bcsim.BcsimError, match=whole("Level must be program or machine, not 'rtl'")):
+        bcsim.simulate(program, "digits", level="rtl")  # type: ignore[arg-type]

@@ -1,0 +1,53 @@
+"""Noise, agreement and histograms."""
+
+from fractions import Fraction
+from math import isclose, log10
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.program import Encoding
+from bcsim.fidelity import fraction_equal, histogram, sqnr_db
+
+SIGNAL = np.array([3.0, -4.0, 0.0])
+
+
+def test_sqnr_of_a_known_error() -> None:
+    found = sqnr_db(SIGNAL, SIGNAL + np.array([0.0, 0.3, 0.4]))
+    assert found is not None
+    assert isclose(found, 10 * log10(25 / 0.25))
+
+
+def test_sqnr_of_uniform_rounding_is_six_decibels_a_bit() -> None:
+    signal = np.random.default_rng(0).uniform(0, 1, 200_000)
+    found = [sqnr_db(signal, np.rint(signal * (2**bits - 1)) / (2**bits - 1)) for bits in (6, 7)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert isclose(found[1] - found[0], 20 * log10(127 / 63), abs_tol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("signal", "decoded"), [(SIGNAL, SIGNAL), (0 * SIGNAL, SIGNAL), (SIGNAL, SIGNAL * (1 + 1e-15))]
+)
+def test_no_noise_or_no_signal(signal: np.ndarray, decoded: np.ndarray) -> None:
+    assert sqnr_db(signal, decoded) is None
+
+
+def test_fraction_equal() -> None:
+    a = np.array([1, 2, 3, 4])
+    assert fraction_equal(a, np.array([1, 2, 0, 4])) == 0.75
+    assert fraction_equal(a, None) is None
+    assert fraction_equal(None, a) is None
+
+
+def test_histogram_covers_values_and_range() -> None:
+    target = Encoding(2, Fraction(1, 2), Fraction(0))
+    found = histogram(np.array([-1.0, 0.0, 0.75, 1.5, 2.0, 5.0]), target)
+    assert sum(found.counts) == 6
+    assert (found.low, found.high, found.range_low, found.range_high) == (-1.0, 5.0, 0.0, 1.5)
+    assert found.clipped == 0.5
+
+
+def test_histogram_of_values_well_inside() -> None:
+    found = histogram(np.array([0.5, 0.5]), Encoding(1, Fraction(2), Fraction(-1)))
+    assert (found.low, found.high, found.clipped) == (-1.0, 1.0, 0.0)
