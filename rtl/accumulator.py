@@ -33,11 +33,8 @@ class Accumulator(wiring.Component):
         A chunk's total, unsigned.
     step : In(StepLayout())
         The flags of the step that completed `total`.
-    shift : In(1)
-        `shadow` takes `previous`; a tile's sum goes before.
-    previous : In(width)
-        The shadow register of the next element up the chain.
     shadow : Out(width)
+        The last tile's sum.
     """
 
     def __init__(self, *, total_width: int, width: int, doubling: bool) -> None:
@@ -48,8 +45,6 @@ class Accumulator(wiring.Component):
             {
                 "total": In(total_width),
                 "step": In(StepLayout()),
-                "shift": In(1),
-                "previous": In(width),
                 "shadow": Out(width),
             }
         )
@@ -71,6 +66,4 @@ class Accumulator(wiring.Component):
             m.d.sync += accumulator.eq(summed)
         with m.If(finished):
             m.d.sync += shadow.eq(summed)
-        with m.Elif(self.shift):
-            m.d.sync += shadow.eq(self.previous)
         return m

@@ -1,8 +1,8 @@
-"""The array: lanes, processing elements, and the chains that drain them."""
+"""The array: lanes, processing elements, and what drains them."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from bcsim.machine import Machine
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
+from bcsim.rtl.round_selector import RoundSelector
 from bcsim.rtl.step import StepLayout
 
 __all__ = ["Array", "processing_element"]
@@ -27,7 +28,7 @@ def processing_element(machine: Machine) -> ProcessingElement:
 
 
 class Array(wiring.Component):
-    """N lanes, M processing elements and R chains of shadow registers.
+    """N lanes and M processing elements with their shadow registers, R of which are drained in a round.
 
     Latency: `array_latency(machine) - 1` cycles from `step` to `tile`; one step a cycle, tiles back to back.
     In the cycles of a step issued in cycle t:
@@ -52,11 +53,11 @@ class Array(wiring.Component):
         Element m in bits m * N and up: for pair j bit 2 * j is sign, bit 2 * j + 1 differ.
     step : In(StepLayout())
     shift : In(1)
-        The first cycle of a round: the chains advance at its end.
+        The first cycle of a round: `drained` goes on to the next R elements, which it holds two cycles later.
     tile : Out(1)
         The first cycle of a tile's round 0.
     drained : Out(ArrayLayout(A, R))
-        The heads of the chains, one for each requantiser.
+        The accumulators of the round, one for each requantiser.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -80,34 +81,36 @@ class Array(wiring.Component):
         elements = [processing_element(machine) for _ in range(machine.pes)]
         m.submodules.lanes = lanes = Lanes(lanes=machine.lanes, digit=machine.digit)
         m.d.comb += lanes.activation.eq(self.activation)
-        step = self._flags(m, elements[0])
+        step, finished = self._flags(m, elements[0])
         for i, element in enumerate(elements):
             m.submodules[f"element_{i}"] = element
-            following = i + machine.requantisers
             m.d.comb += [
                 element.pairs.eq(lanes.pairs),
                 element.weights.eq(self.weights.word_select(i, machine.lanes)),
                 element.step.eq(step),
-                element.shift.eq(self.shift),
-                element.previous.eq(
-                    elements[following].shadow if following < machine.pes else element.shadow
-                ),
             ]
-        for r in range(machine.requantisers):
-            m.d.comb += self.drained[r].eq(elements[r].shadow)
+        m.submodules.selector = selector = RoundSelector(
+            elements=machine.pes, requantisers=machine.requantisers, width=machine.accumulator_bits
+        )
+        m.d.comb += [
+            Cat(selector.shadows).eq(Cat(element.shadow for element in elements)),
+            selector.restart.eq(finished),
+            selector.shift.eq(self.shift),
+            self.drained.eq(selector.drained),
+        ]
         return m
 
-    def _flags(self, m: Module, element: ProcessingElement) -> Signal:
-        """Delay the step's flags to the terms' sum, and further to `tile`; returns the former."""
+    def _flags(self, m: Module, element: ProcessingElement) -> tuple[Signal, Signal]:
+        """The step's flags beside the terms' sum; and a tile's last total at its accumulator, two cycles before s."""
         step = self.step
         for cycle in range(3, 5 + element.levels):
             delayed = Signal(StepLayout(), name=f"step_{cycle}")
             m.d.sync += delayed.eq(step)
             step = delayed
-        tile = step.valid & step.last
-        for cycle in range(2 + element.horner):
-            delayed = Signal(name=f"tile_{cycle}")
-            m.d.sync += delayed.eq(tile)
-            tile = delayed
-        m.d.comb += self.tile.eq(tile)
-        return step
+        finished = step.valid & step.last
+        if element.horner:
+            finished = Signal()
+            m.d.sync += finished.eq(step.valid & step.last)
+        shadowed = Signal()
+        m.d.sync += [shadowed.eq(finished), self.tile.eq(shadowed)]
+        return step, finished

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Lanes", "PairLayout", "WeightLayout", "pair_terms", "select_term", "term_sum"]
+__all__ = ["Lanes", "PairLayout", "WeightLayout", "is_late", "pair_terms", "select_term", "term_sum"]
 
 
 class PairLayout(StructLayout):
@@ -40,6 +40,16 @@ class WeightLayout(StructLayout):
         super().__init__({"sign": 1, "differ": 1})
 
 
+def is_late(pair: int, digit: int) -> bool:
+    """Whether a pair's sums come a cycle after the others'.
+
+    The odd pairs of wide digits do: a processing element then selects their terms in the cycle that adds them, in
+    the same six-input LUTs. For narrow digits four-input LUTs would grow: Yosys builds such adders without carry
+    chains, and makes the selection and the sum one function of ten inputs.
+    """
+    return digit >= 4 and pair % 2 == 1
+
+
 def pair_terms(a: int, b: int, digit: int) -> tuple[int, int]:
     """`same` and `differ` of the digits a and b."""
     return a + b, a + (1 << digit) - 1 - b
@@ -63,8 +73,7 @@ def term_sum(activation: int, weights: int, *, lanes: int, digit: int) -> int:
 class Lanes(wiring.Component):
     """The pairs' sums, formed once for all processing elements.
 
-    Latency: 1 cycle for the even pairs, 2 for the odd ones, which the processing elements add to a register that
-    holds the even ones; throughput: one activation word a cycle.
+    Latency: 1 cycle, and 2 for the pairs that are late (`is_late`); throughput: one activation word a cycle.
 
     Parameters
     ----------
@@ -98,7 +107,7 @@ class Lanes(wiring.Component):
         m = Module()
         for j in range(self.lanes // 2):
             digits = self.activation.word_select(j, 2 * self.digit)
-            if j % 2:
+            if is_late(j, self.digit):
                 late = Signal(2 * self.digit, name=f"late_{j}", reset_less=True)
                 m.d.sync += late.eq(digits)
                 digits = late

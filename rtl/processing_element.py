@@ -38,7 +38,7 @@ def tile_sum(chunks: Iterable[tuple[Sequence[int], int, bool]], *, lanes: int, d
 class ProcessingElement(wiring.Component):
     """One output of a tile: selects each pair's term, adds them up, accumulates.
 
-    Latency: `levels` + 1 + `horner` cycles from the even pairs and all weights to the total that the accumulator adds,
+    Latency: `levels` + 1 + `horner` cycles from `weights` to the total that the accumulator adds,
     1 more to `shadow`. Throughput: one digit of `lanes` lanes a cycle.
 
     Parameters
@@ -57,12 +57,12 @@ class ProcessingElement(wiring.Component):
     Members
     -------
     pairs : In(ArrayLayout(PairLayout(digit), lanes // 2))
-        As `Lanes` has them: odd pairs a cycle later.
+        As `Lanes` has them: the late ones a cycle after the others.
     weights : In(ArrayLayout(WeightLayout(), lanes // 2))
     step : In(StepLayout())
-        The flags of the step whose even pairs came in 1 + `levels` cycles before.
-    shift, previous, shadow
-        As the accumulator's.
+        The flags of the step whose weights came in 1 + `levels` cycles before.
+    shadow : Out(width)
+        The last tile's sum.
     """
 
     def __init__(self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool) -> None:
@@ -76,8 +76,6 @@ class ProcessingElement(wiring.Component):
                 "pairs": In(ArrayLayout(PairLayout(digit), lanes // 2)),
                 "weights": In(ArrayLayout(WeightLayout(), lanes // 2)),
                 "step": In(StepLayout()),
-                "shift": In(1),
-                "previous": In(width),
                 "shadow": Out(width),
             }
         )
@@ -118,7 +116,5 @@ class ProcessingElement(wiring.Component):
         m.d.comb += [
             accumulator.total.eq(total),
             accumulator.step.eq(step),
-            accumulator.shift.eq(self.shift),
-            accumulator.previous.eq(self.previous),
             self.shadow.eq(accumulator.shadow),
         ]

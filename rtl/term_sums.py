@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.data import ArrayLayout, View
+from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.lanes import PairLayout, WeightLayout
+from bcsim.rtl.lanes import PairLayout, WeightLayout, is_late
 
 __all__ = ["TermSums"]
 
 
 class TermSums(wiring.Component):
-    """Selects and complements each pair's term, and adds the odd pairs' terms to the even ones'.
+    """Selects and complements each pair's term, and adds neighbouring terms.
 
-    An odd pair's term is selected in the cycle of its addition, so that six-input LUTs select and add at once;
-    its digits come in a cycle after the even pairs', and its weights are kept back here.
-
-    Latency: `levels` + 1 cycles from the even pairs and all weights; throughput: one digit word a cycle.
+    Latency: `levels` + 1 cycles from the weights and the pairs that are not late (`is_late`); throughput: one
+    digit word a cycle. A late pair's term is selected in the cycle of its addition; its weights are kept here.
 
     Parameters
     ----------
@@ -30,7 +28,7 @@ class TermSums(wiring.Component):
     Members
     -------
     pairs : In(ArrayLayout(PairLayout(digit), lanes // 2))
-        As `Lanes` has them: odd pairs a cycle later.
+        As `Lanes` has them: the late ones a cycle after the others.
     weights : In(ArrayLayout(WeightLayout(), lanes // 2))
     sums : Out(ArrayLayout(digit + 1 + levels, len(bounds)))
     """
@@ -62,23 +60,27 @@ class TermSums(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for j in range(0, self.pair_count, 2):
-            term = Signal(self.digit + 1, name=f"term_{j}", reset_less=True)
-            m.d.sync += term.eq(self._term(j, self.weights[j]))
-            m.d.comb += self.sums[j // 2].eq(self._add(m, j, term) if self.levels else term)
+        terms = [self._term(m, j) for j in range(self.pair_count)]
+        for i in range(len(self.bounds)):
+            if self.levels:
+                register = Signal(self.digit + 2, name=f"sum_0_{i}", reset_less=True)
+                m.d.sync += register.eq(sum(terms[2 * i : 2 * i + 2]))
+            else:
+                register = terms[0]
+            m.d.comb += self.sums[i].eq(register)
         return m
 
-    def _term(self, j: int, weights: View[WeightLayout]) -> Value:
-        chosen = Mux(weights.differ, self.pairs[j].differ, self.pairs[j].same)
-        return chosen ^ weights.sign.replicate(self.digit + 1)
-
-    def _add(self, m: Module, j: int, term: Signal) -> Signal:
-        """The register that adds the odd pair's term, where there is one, to the even pair's."""
-        register = Signal(self.digit + 2, name=f"sum_0_{j // 2}", reset_less=True)
-        if j + 1 < self.pair_count:
-            weights = Signal(WeightLayout(), name=f"weights_{j + 1}", reset_less=True)
-            m.d.sync += weights.eq(self.weights[j + 1])
-            m.d.sync += register.eq(term + self._term(j + 1, weights))
-        else:
-            m.d.sync += register.eq(term)
+    def _term(self, m: Module, j: int) -> Value:
+        """Pair j's term, in the cycle after the early pairs and the weights come in."""
+        late = is_late(j, self.digit)
+        weights = self.weights[j]
+        if late:
+            weights = Signal(WeightLayout(), name=f"weights_{j}", reset_less=True)
+            m.d.sync += weights.eq(self.weights[j])
+        term = Mux(weights.differ, self.pairs[j].differ, self.pairs[j].same)
+        term ^= weights.sign.replicate(self.digit + 1)
+        if late:
+            return term
+        register = Signal(self.digit + 1, name=f"term_{j}", reset_less=True)
+        m.d.sync += register.eq(term)
         return register
