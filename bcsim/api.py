@@ -15,11 +15,11 @@ from bcsim.compiler.calibrate import RangeMethod
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Program
 from bcsim.console import working
-from bcsim.data import Dataset, load_dataset
+from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.encodings import InputReading, reading_from_metadata, reading_from_text
 from bcsim.errors import BcsimError
-from bcsim.model import Model, load
+from bcsim.model import DATASET_KEY, Model, load
 from bcsim.simulation import simulate
 
 __all__ = ["compile", "load", "simulate"]
@@ -65,7 +65,8 @@ def compile(
             )
     except BcsimError as error:
         raise (BcsimError(f"{error}; {missing}") if missing else error) from error
-    return reading.attach(replace(program, name=model.name))
+    metadata = {**program.metadata, **({DATASET_KEY: images.name} if images and images.name in NAMES else {})}
+    return reading.attach(replace(program, name=model.name, metadata=metadata))
 
 
 def _calibration_images(model: Model, calibration: str | Dataset | None) -> tuple[Dataset | None, str]:

@@ -10,7 +10,10 @@ from pathlib import Path
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.program import Program
 
-__all__ = ["BUNDLED", "Model", "load"]
+__all__ = ["BUNDLED", "DATASET_KEY", "Model", "load", "locate"]
+
+DATASET_KEY = "bcsim.dataset"
+"""Metadata that names the data set a network was trained for, or a program calibrated on."""
 
 BUNDLED = ("digits", "mnist-mlp")
 """Networks in the package; the first is what `bcsim run` runs when no network is given."""
@@ -34,7 +37,7 @@ class Model:
     @property
     def dataset(self) -> str | None:
         """The data set that the file says it was trained for."""
-        return self.metadata.get("bcsim.dataset")
+        return self.metadata.get(DATASET_KEY)
 
 
 def load(path: str | Path) -> Model:

@@ -180,6 +180,15 @@ def test_calibration_that_is_missing(tmp_path: Path) -> None:
         bcsim.compile(found)
 
 
+def test_program_remembers_the_named_data_set_it_was_calibrated_on(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"a": np.sign(rng.normal(size=(64, 5))), "b": np.sign(rng.normal(size=(5, 10)))}
+    nodes = (node("MatMul", "x a", "h"), node("Relu", "h", "r"), node("MatMul", "r b", "y"))
+    found = bcsim.load(save(model(nodes, tensors(**arrays), shape=(64,)), tmp_path))
+    assert found.dataset is None
+    assert bcsim.compile(found, calibration="digits").metadata["bcsim.dataset"] == "digits"
+
+
 def test_default_machine_grows_and_says_so(tmp_path: Path) -> None:
     found = bcsim.load(quiet_network(tmp_path, last=MEDIUM.outputs + 1))
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(1).integers(0, 256, (9, 4)))
