@@ -58,9 +58,12 @@ def _distinct(weights: NDArray[np.integer[Any]]) -> list[int]:
 
 def _fewest_planes(values: list[int]) -> tuple[tuple[int, ...], Mapping[int, Signs]]:
     """The shifts of the fewest planes whose signed sums include all values, and the signs of each sum."""
+    most, odd = max(map(abs, values)), values[0] % 2
     count = max(1, (len(values) - 1).bit_length())
     while True:
         for shifts in _shift_sequences(count):
+            if sum(1 << shift for shift in shifts) < most or shifts.count(0) % 2 != odd:
+                continue
             sums = _signed_sums(shifts)
             if sums.keys() >= set(values):
                 return shifts, sums

@@ -12,7 +12,8 @@ and a threshold that no accumulator of the range can miss, or reach, needs only 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,8 @@ def fit_divide(thresholds: IntArray, bits: int, low: int, high: int) -> Divide:
     by least.
     """
     fraction_bits = _least_fraction_bits(thresholds, low, high)
-    divisor, offset, _ = _solve(thresholds, low, high, fraction_bits)
-    return Divide(bits, fraction_bits, offset, divisor)
+    solution = _solve(thresholds, low, high, fraction_bits)
+    return Divide(bits, fraction_bits, solution.offset, solution.divisor)
 
 
 def implied_thresholds(divide: Divide, low: int, high: int) -> IntArray:
@@ -61,13 +62,53 @@ def largest_miss(divide: Divide, thresholds: IntArray, low: int, high: int) -> i
     return misses
 
 
+class _Solution(NamedTuple):
+    """Divisor and offset, int64 (O,), and whether they are exact, bool (O,)."""
+
+    divisor: IntArray
+    offset: IntArray
+    right: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """lower <= T + k * D <= upper: the two sides for some rows and the columns that matter.
+
+    k : int64 (K,). upper, lower : int64 (O, K).
+    """
+
+    k: IntArray
+    upper: IntArray
+    lower: IntArray
+
+    @classmethod
+    def of(cls, thresholds: IntArray, low: int, high: int, fraction_bits: int) -> _Band:
+        # Columns before the last that all rows always reach, or after the first that none does, follow suit.
+        always = int((thresholds <= low).sum(axis=1).min())
+        finite = int((thresholds <= high).sum(axis=1).max())
+        columns = slice(max(0, always - 1), finite + 1)
+        k = np.arange(1, thresholds.shape[1] + 1, dtype=np.int64)[columns]
+        thresholds = thresholds[:, columns]
+        upper = np.where(thresholds <= high, thresholds << fraction_bits, _UNBOUNDED)
+        lower = np.where(thresholds > low, ((thresholds - 1) << fraction_bits) + 1, -_UNBOUNDED)
+        return cls(k, upper, lower)
+
+    def offsets(self, rows: IntArray, divisor: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """The greatest and the least T that the sides allow, and how fast the room between them grows with D."""
+        step = self.k * divisor[:, None]
+        above, below = self.upper[rows] - step, self.lower[rows] - step
+        at_most, at_least = above.argmin(axis=1), below.argmax(axis=1)
+        each = np.arange(len(rows))
+        return above[each, at_most], below[each, at_least], at_least - at_most
+
+
 def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
     """Bisection, as a division exact at F is exact at F + 1, with 2 * T and 2 * D."""
     least, greatest = 0, FRACTION_BITS
     open_rows = np.arange(len(thresholds))
     while least < greatest and len(open_rows):
         middle = (least + greatest) // 2
-        right = _solve(thresholds[open_rows], low, high, middle)[2]
+        right = _solve(thresholds[open_rows], low, high, middle).right
         if right.all():
             greatest = middle
         else:
@@ -80,49 +121,42 @@ def _row_chunks(thresholds: IntArray) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, len(thresholds), rows)]
 
 
-def _deciding(thresholds: IntArray, low: int, high: int) -> slice:
-    """The columns from the last that all rows always reach to the first that none ever does; others follow suit."""
-    always = int((thresholds <= low).sum(axis=1).min())
-    finite = int((thresholds <= high).sum(axis=1).max())
-    return slice(max(0, always - 1), finite + 1)
+def _solve(thresholds: IntArray, low: int, high: int, fraction_bits: int) -> _Solution:
+    parts = [
+        _solve_band(_Band.of(thresholds[rows], low, high, fraction_bits)) for rows in _row_chunks(thresholds)
+    ]
+    return _Solution(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _solve(
-    thresholds: IntArray, low: int, high: int, fraction_bits: int
-) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
-    """Divisor and offset int64 (O,) of every output, and where they are exact, bool (O,)."""
-    parts = [_solve_rows(thresholds[rows], low, high, fraction_bits) for rows in _row_chunks(thresholds)]
-    divisor, offset, right = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return divisor, offset, right
-
-
-def _solve_rows(
-    thresholds: IntArray, low: int, high: int, fraction_bits: int
-) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
+def _solve_band(band: _Band) -> _Solution:
     """Newton's method on the divisor, from below, for all rows at once.
 
-    The room for T at a divisor D is min_k (upper_k - k * D) - max_k (lower_k - k * D), concave in D. Where it is
-    negative, the two k that decide tell the next divisor worth trying, or, if the room shrinks as D grows, that none
-    is exact. So the first divisor with room is the least there is.
+    The room is concave in the divisor. Where it is negative, the two sides that bound it tell the next divisor worth
+    trying or, if they close in as the divisor grows, that none is exact. So the first divisor with room is the
+    least there is.
     """
-    deciding = _deciding(thresholds, low, high)
-    k = np.arange(1, thresholds.shape[1] + 1, dtype=np.int64)[deciding]
-    thresholds = thresholds[:, deciding]
-    upper = np.where(thresholds <= high, thresholds << fraction_bits, _UNBOUNDED)
-    lower = np.where(thresholds > low, ((thresholds - 1) << fraction_bits) + 1, -_UNBOUNDED)
-    divisor = np.ones(len(thresholds), dtype=np.int64)
-    most, least = np.empty_like(divisor), np.empty_like(divisor)
-    rows = np.arange(len(thresholds))
+    divisor = np.ones(len(band.upper), dtype=np.int64)
+    room = np.empty_like(divisor)
+    rows = np.arange(len(divisor))
     while len(rows):
-        step = k * divisor[rows, None]
-        above, below = upper[rows] - step, lower[rows] - step
-        at_most, at_least = above.argmin(axis=1), below.argmax(axis=1)
-        most[rows] = np.take_along_axis(above, at_most[:, None], axis=1)[:, 0]
-        least[rows] = np.take_along_axis(below, at_least[:, None], axis=1)[:, 0]
-        going = (most[rows] < least[rows]) & (at_least > at_most)
-        rows, span = rows[going], (at_least - at_most)[going]
-        divisor[rows] += -((most[rows] - least[rows]) // span)
-    right = most >= least
-    middle = (most >> 1) + (least >> 1)
-    offset = np.where(right, np.clip(0, least, np.maximum(most, least)), middle)
-    return divisor, offset, right
+        most, least, span = band.offsets(rows, divisor[rows])
+        room[rows] = most - least
+        going = (most < least) & (span > 0)
+        divisor[rows[going]] += -((most - least)[going] // span[going])
+        rows = rows[going]
+    right = room >= 0
+    wrong = np.flatnonzero(~right)
+    divisor[wrong] = _roomiest(band, wrong, divisor[wrong])
+    most, least, _ = band.offsets(np.arange(len(divisor)), divisor)
+    nearest_zero = np.clip(0, least, np.maximum(most, least))
+    return _Solution(divisor, np.where(right, nearest_zero, (most >> 1) + (least >> 1)), right)
+
+
+def _roomiest(band: _Band, rows: IntArray, most: IntArray) -> IntArray:
+    """The divisors up to `most` with the most room, where none has any: those that miss by least. By bisection."""
+    below, above = np.zeros_like(most), most.copy()
+    while len(rows) and (above - below).max() > 1:
+        middle = (below + above) // 2
+        grows = (band.offsets(rows, middle)[2] > 0) & (middle > below)
+        below, above = np.where(grows, middle, below), np.where(grows, above, np.maximum(middle, below + 1))
+    return above

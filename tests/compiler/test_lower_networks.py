@@ -1,0 +1,134 @@
+"""Networks that others trained, lowered: every class and every hidden integer of 10,000 images, held to float64."""
+
+import gzip
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.importer import import_onnx
+from bcsim.compiler.lower import lower
+from bcsim.compiler.program import Encoding, Program
+
+DATA = Path(os.environ.get("BCSIM_DATA", os.devnull))
+SHIPPED = Path(__file__).parents[2] / "models"
+PIXEL = Encoding(8, Fraction(1, 255), Fraction(0))
+BATCH = 2000
+
+
+def read_idx(name: str, header: int) -> NDArray[np.uint8]:
+    path = DATA / "mnist" / name
+    if not path.is_file():
+        pytest.skip("BCSIM_DATA names no folder with MNIST in it")
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return read_idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 784)
+
+
+@pytest.fixture(scope="module")
+def labels() -> NDArray[np.uint8]:
+    return read_idx("t10k-labels-idx1-ubyte.gz", 8)
+
+
+def trained(name: str) -> Path:
+    path = DATA.parent / "models" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not beside the folder that BCSIM_DATA names")
+    return path
+
+
+def run(program: Program, levels: NDArray[np.integer]) -> list[NDArray[np.uint16]]:
+    """The q of every layer, its sums by float64 products, exact below 2**53."""
+    q, values = program.input.encode_levels(levels), []
+    for layer in program.layers:
+        accumulator = (q.astype(np.float64) @ layer.weights().T.astype(np.float64)).astype(np.int64)
+        assert accumulator.min() >= layer.low
+        assert accumulator.max() <= layer.high
+        q = layer.requantiser.apply(accumulator)
+        values.append(q)
+    return values
+
+
+def count_correct(program: Program, levels: NDArray[np.integer], labels: NDArray[np.uint8]) -> int:
+    """How many images the program gives their label."""
+    return sum(
+        int(
+            (
+                run(program, levels[start : start + BATCH])[-1].argmax(axis=1)
+                == labels[start : start + BATCH]
+            ).sum()
+        )
+        for start in range(0, len(levels), BATCH)
+    )
+
+
+def check_equal(path: Path, pixel: Encoding, levels: NDArray[np.integer]) -> Program:
+    """Every layer's real values, and so every hidden integer and class, equal the float graph's."""
+    graph = import_onnx(path)
+    program = lower(graph, pixel=pixel)
+    assert program.exact
+    for start in range(0, len(levels), BATCH):
+        part = levels[start : start + BATCH]
+        expected = evaluate_graph(graph, pixel.decode(part))
+        for layer, q in zip(program.layers, run(program, part), strict=True):
+            np.testing.assert_allclose(
+                layer.target.decode(q), expected[layer.float_output], rtol=0, atol=1e-9
+            )
+        assert (q.argmax(axis=1) == expected[graph.output].argmax(axis=1)).all()
+    return program
+
+
+@pytest.mark.parametrize(
+    ("name", "correct", "bits"),
+    [("TFC_1W1A", 9296, (1, 1, 1, 1)), ("TFC_1W2A", 9474, (2, 2, 2, 2)), ("TFC_2W2A", 9660, (2, 2, 2, 2))],
+)
+def test_quantised_networks_are_exact_on_every_test_image(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], name: str, correct: int, bits: tuple[int, ...]
+) -> None:
+    levels = images.astype(np.int64)
+    program = check_equal(trained(f"qonnx_tfc/{name}.onnx"), PIXEL, levels)
+    assert tuple(layer.source.bits for layer in program.layers) == bits
+    assert count_correct(program, levels, labels) == correct
+
+
+def test_a_binarised_network_is_exact_on_every_test_image(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> None:
+    levels = (images >= 128).astype(np.int64)
+    program = check_equal(
+        trained("bnn_pynq/mnist-lfcW1A1.onnx"), Encoding(1, Fraction(2), Fraction(-1)), levels
+    )
+    assert count_correct(program, levels, labels) == 9834
+
+
+@pytest.mark.parametrize("name", ["TFC_1W1A", "TFC_1W2A", "TFC_2W2A"])
+def test_scores_equal_those_that_qonnx_computed(name: str) -> None:
+    program = lower(import_onnx(trained(f"qonnx_tfc/{name}.onnx")), pixel=PIXEL)
+    with np.load(trained(f"qonnx_tfc/golden_{name}.npz")) as golden:
+        levels = np.rint(golden["x"].reshape(-1, 784) * 255).astype(np.int64)
+        scores = program.layers[-1].target.decode(run(program, levels)[-1])
+        np.testing.assert_allclose(scores, golden["y"], rtol=0, atol=1e-6)
+
+
+def test_the_shipped_network_loses_nothing_at_8_bits(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> None:
+    graph = import_onnx(SHIPPED / "mnist-mlp.onnx")
+    pixel = Encoding(
+        8, Fraction(graph.metadata["bcsim.input_scale"]), Fraction(graph.metadata["bcsim.input_offset"])
+    )
+    training = read_idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[:500]
+    program = lower(graph, pixel=pixel, bits=[8], calibration=pixel.decode(training))
+    levels = images[:BATCH].astype(np.int64)
+    correct = int(
+        (evaluate_graph(graph, pixel.decode(levels))[graph.output].argmax(axis=1) == labels[:BATCH]).sum()
+    )
+    assert abs(count_correct(program, levels, labels[:BATCH]) - correct) <= 1
+    assert max(layer.requantiser.fraction_bits for layer in program.layers) <= 16  # type: ignore[union-attr]

@@ -1,0 +1,102 @@
+"""Thresholds pulled back through pieces, held to the definition at the integers next to them."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bcsim.compiler.cuts import Cuts, pull_back, uniform_cuts
+from bcsim.compiler.pieces import Limit, Line, Piece, Steps, forward
+from bcsim.compiler.program import Encoding
+from bcsim.compiler.thresholds import integer_thresholds
+
+TARGET = Encoding(3, Fraction(1, 2), Fraction(-1))
+UNITS = st.fractions(-6, 6, max_denominator=12)
+SIZES = [Fraction(1), Fraction(10) ** 40, Fraction(1, 10**40), Fraction(1, 10**120), Fraction(10) ** 150]
+
+
+def _level(pieces: list[Piece], accumulator: int) -> int:
+    value = Fraction(accumulator)
+    for piece in pieces:
+        value = forward(piece, value)
+    q = ((value - TARGET.offset) / TARGET.scale + Fraction(1, 2)).__floor__()
+    return min(max(q, 0), TARGET.levels - 1)
+
+
+def _expected(pieces: list[Piece], low: int, high: int) -> list[int]:
+    levels = [_level(pieces, accumulator) for accumulator in range(low, high + 1)]
+    return [next((a for a, q in enumerate(levels, low) if q >= k), high + 1) for k in range(1, TARGET.levels)]
+
+
+@st.composite
+def _pieces(draw: st.DrawFn) -> list[Piece]:
+    kind = draw(st.sampled_from(["line", "limit", "steps"]))
+    if kind == "line":
+        return [Line((draw(UNITS),), (draw(UNITS),))]
+    if kind == "limit":
+        low, high = sorted((draw(UNITS), draw(UNITS)))
+        return [Limit(draw(st.sampled_from([low, None])), draw(st.sampled_from([high, None])))]
+    bounds = tuple(sorted(draw(st.lists(UNITS, min_size=1, max_size=4))))
+    values = tuple(sorted(draw(st.sets(UNITS, min_size=len(bounds) + 1, max_size=len(bounds) + 1))))
+    return [Steps(values, (bounds,), tuple(draw(st.booleans()) for _ in bounds))]
+
+
+def _rises(pieces: list[Piece]) -> bool:
+    return sum(isinstance(piece, Line) and piece.scale[0] < 0 for piece in pieces) % 2 == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(UNITS, UNITS, st.lists(_pieces(), max_size=3))
+def test_thresholds_are_where_the_level_changes(
+    scale: Fraction, shift: Fraction, lists: list[list[Piece]]
+) -> None:
+    pieces = [piece for part in lists for piece in part]
+    scale = abs(scale) if _rises(pieces) else -abs(scale)
+    line = Line((scale,), (shift,))
+    found = integer_thresholds(line, pull_back(pieces, uniform_cuts(TARGET), 1), 1, -15, 20)
+    assert found.tolist() == [_expected([line, *pieces], -15, 20)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shift", [Fraction(0), Fraction(1, 4), Fraction(1, 4) - Fraction(1, 10**200)])
+def test_thresholds_at_and_beside_integers_whatever_the_magnitude(size: Fraction, shift: Fraction) -> None:
+    target = Encoding(3, TARGET.scale * size, TARGET.offset * size)
+    line = Line((size / 4,), (shift * size,))
+    found = integer_thresholds(line, [uniform_cuts(target)], 1, -15, 20)
+    assert found.tolist() == [_expected([Line((Fraction(1, 4),), (shift,))], -15, 20)]
+
+
+def test_each_output_has_its_own_line_and_its_own_cuts() -> None:
+    outer = Line((Fraction(1), Fraction(-1)), (Fraction(0), Fraction(1)))
+    cuts = pull_back([Limit(Fraction(-1), None), outer], uniform_cuts(TARGET), 2)
+    line = Line((Fraction(1, 3), Fraction(-1, 2)), (Fraction(0),))
+    found = integer_thresholds(line, cuts, 2, -9, 9)
+    for o in range(2):
+        pieces = [
+            Line((line.scale[o],), line.shift),
+            Limit(Fraction(-1), None),
+            Line((outer.scale[o],), (outer.shift[o],)),
+        ]
+        assert found[o].tolist() == _expected(pieces, -9, 9)
+
+
+def test_uniform_cuts_lie_half_way_between_levels() -> None:
+    cuts = uniform_cuts(Encoding(2, Fraction(1, 3), Fraction(1, 7)))
+    assert [cuts.bound(k) for k in range(3)] == [
+        Fraction(1, 7) + Fraction(1, 3) * (k - Fraction(1, 2)) for k in (1, 2, 3)
+    ]
+    assert (cuts.rising, cuts.closed.all(), cuts.first, cuts.last) == (True, True, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "closed", "rising", "reached"),
+    [(-1, True, True, 0), (0, True, True, 1), (0, False, True, 0), (5, True, True, 2), (2, True, False, 0)],
+)
+def test_reached_counts_the_cuts_beyond_which_a_value_lies(
+    value: int, closed: bool, rising: bool, reached: int
+) -> None:
+    numerators = np.array([0, 3] if rising else [1, 0], dtype=object)
+    cuts = Cuts(numerators, 1, np.array([closed, closed]), rising, 0, 2)
+    assert cuts.reached(Fraction(value)) == reached
