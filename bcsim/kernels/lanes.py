@@ -222,7 +222,7 @@ clamp = _binary(_clamp)
 
 _operator(operator.and_, (U16,), lambda builder, x, y: builder.and_(x, y))
 _operator(operator.rshift, (U16,), lambda builder, x, y: builder.lshr(x, y))
-_operator(operator.lshift, (WIDE,), lambda builder, x, y: builder.shl(x, y))
+_operator(operator.lshift, (U16, WIDE), lambda builder, x, y: builder.shl(x, y))
 _operator(operator.sub, (WIDE,), lambda builder, x, y: builder.sub(x, y))
 _operator(operator.add, (U16, WIDE), lambda builder, x, y: builder.add(x, y))
 _operator(operator.mul, (WIDE,), lambda builder, x, y: builder.mul(x, y))

@@ -36,7 +36,7 @@ from bcsim.kernels.lanes import (
     widen,
 )
 
-__all__ = ["GROUP", "GROUPS", "PASS", "ROW", "TABLE", "dense_divide", "dense_search", "gather", "scatter"]
+__all__ = ["GROUP", "GROUPS", "PASS", "ROW", "TABLE", "dense", "gather", "scatter"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -59,20 +59,26 @@ def _cached(function: Function) -> Function:
 
 
 @compiled
-def _build(q: Any, row: Any, digit: Any, table: Any) -> Any:
-    """Fill the tables of a pass whose inputs start at `row`; the sum of all its inputs, 32 bits wide."""
+def _build(q: Any, second: Any, row: Any, digit: Any, table: Any) -> Any:
+    """Fill the tables of the pass whose inputs start at `row`; the sum of all its inputs.
+
+    q, second : uint16 (R, 32), the images in the low and, unless `second` is None, the high byte of each lane.
+    """
     shift, mask = splat_u16(DIGIT_BITS * digit), splat_u16((1 << DIGIT_BITS) - 1)
     total = splat_u16(0)
     for group in range(GROUPS):
         base = group * ENTRIES * ROW
         store(table, base, splat_u16(0))
         for bit in range(GROUP):
-            value = (load_u16(q, (row + group * GROUP + bit) * ROW) >> shift) & mask
+            source = (row + group * GROUP + bit) * ROW
+            value = (load_u16(q, source) >> shift) & mask
+            if second is not None:
+                value = value + (load_u16(second, source) << splat_u16(8))
             total = total + value
             half = ROW << bit
             for entry in range(base, base + half, ROW):
                 store(table, entry + half, load_u16(table, entry) + value)
-    return widen(total)
+    return total
 
 
 @compiled
@@ -85,14 +91,32 @@ def _four(table: Any, offsets: Any) -> Any:
 
 
 @compiled
+def _sixteen(table: Any, offsets: Any) -> Any:
+    """The sum of one entry of every table; offsets uint64 (GROUPS / 4,)."""
+    first = _four(table, offsets[0]) + _four(table, offsets[1])
+    return first + (_four(table, offsets[2]) + _four(table, offsets[3]))
+
+
+@compiled
+def _add(sums: Any, byte: Any, fresh: Any, value: Any) -> None:
+    store(sums, byte, value if fresh else load_u16(sums, byte) + value)
+
+
+@compiled
 def _lookup(table: Any, offsets: Any, sums: Any, fresh: Any) -> None:
     """Add a pass to every sum, or start them; offsets uint64 (B * O, GROUPS / 4), sums uint16 (B * O, 32)."""
     for output in range(len(offsets)):
-        four = offsets[output]
-        total = splat_u16(0) if fresh else load_u16(sums, output * ROW)
-        for word in range(0, GROUPS // 4, 2):
-            total = total + (_four(table, four[word]) + _four(table, four[word + 1]))
-        store(sums, output * ROW, total)
+        _add(sums, output * ROW, fresh, _sixteen(table, offsets[output]))
+
+
+@compiled
+def _lookup_pair(table: Any, offsets: Any, sums: Any, fresh: Any) -> None:
+    """The same for two images in a lane, whose sums (2, B * O, 32) are parted at once."""
+    low, byte = splat_u16(0xFF), splat_u16(8)
+    for output in range(len(offsets)):
+        both = _sixteen(table, offsets[output])
+        _add(sums[0], output * ROW, fresh, both & low)
+        _add(sums[1], output * ROW, fresh, both >> byte)
 
 
 @compiled
@@ -113,19 +137,18 @@ def _flush(sums: Any, shifts: Any, digit: Any, wide: Any, flushed: Any) -> None:
 
 
 @compiled
-def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, scratch: Any) -> Any:
-    """Add up a block's selected inputs; (S by the planes' weights, whether some sums are in `wide`).
+def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums: Any, wide: Any) -> Any:
+    """Add up a block's selected inputs; (the sum S of all, whether some sums are in `wide`).
 
     A 16-bit sum of selected inputs is at most the sum of all inputs so far, so it is flushed only where that, in some
     image, would pass 65535. The sums since the last flush stay in `sums`.
     """
-    table, sums, wide = scratch
     flushed = False
     everything = splat_wide(0)
     for digit in range(digits - 1, -1, -1):
         running = splat_wide(0)
         for step in range(len(offsets)):
-            added = _build(q, step * PASS, digit, table)
+            added = widen(_build(q, None, step * PASS, digit, table))
             full = greatest(running + added) > FULL
             if full:
                 _flush(sums, shifts, digit, wide, flushed)
@@ -137,31 +160,18 @@ def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, scratch: Any) ->
         if digit:
             _flush(sums, shifts, digit, wide, flushed)
             flushed = True
-    return everything * splat_wide((1 << shifts).sum()), flushed
+    return everything, flushed
 
 
-@_cached
-def dense_divide(
-    q: Any, digits: Any, offsets: Any, shifts: Any, scratch: Any, m: Any, c: Any, top: Any, out: Any
-) -> None:
-    """A layer with a Divide requantiser: out[n, o] = clip(floor(m[o] * accumulator + c[o]), 0, top).
-
-    q, out : uint16 (N, R, 32).
-    digits : 8-bit digits of a source value, 1 or 2.
-    offsets : uint64 (P, B * O, GROUPS / 4), the table offsets of four groups in each.
-    shifts : int32 (B,), of the planes.
-    scratch : table uint16 (TABLE, 32), sums uint16 (B * O, 32), wide int32 (O, 32).
-    m, c : float64 (O,).
-    """
-    _table, sums, wide = scratch
-    for block in range(len(q)):
-        everything, flushed = _accumulate(q[block], digits, offsets, shifts, scratch)
-        target = out[block]
-        for output in range(len(wide)):
-            selected = _selected(sums, shifts, 0, wide, flushed, output)
-            accumulator = real(selected + selected - everything)
-            quotient = multiply_add(accumulator, splat_real(m[output]), splat_real(c[output]))
-            store(target, output * ROW, narrow(truncate(clamp(quotient, splat_real(top)))))
+@compiled
+def _accumulate_pair(q: Any, second: Any, offsets: Any, table: Any, sums: Any) -> Any:
+    """Add up two blocks' selected inputs, where no pass can exceed 8 bits and no sum 16; the sums S of all."""
+    everything = splat_u16(0), splat_u16(0)
+    for step in range(len(offsets)):
+        added = _build(q, second, step * PASS, 0, table)
+        everything = everything[0] + (added & splat_u16(0xFF)), everything[1] + (added >> splat_u16(8))
+        _lookup_pair(table, offsets[step], sums, step == 0)
+    return widen(everything[0]), widen(everything[1])
 
 
 @compiled
@@ -175,18 +185,50 @@ def _search(accumulator: Any, thresholds: Any, bits: Any, q: Any) -> None:
                 q[lane] = candidate
 
 
-@_cached
-def dense_search(
-    q: Any, digits: Any, offsets: Any, shifts: Any, scratch: Any, thresholds: Any, bits: Any, out: Any
+@compiled
+def _requantise(
+    everything: Any, flushed: Any, shifts: Any, sums: Any, wide: Any, constants: Any, out: Any
 ) -> None:
-    """A layer with a Search requantiser; thresholds int32 (O, 2**bits - 1), the rest as in dense_divide."""
-    _table, sums, wide = scratch
-    for block in range(len(q)):
-        everything, flushed = _accumulate(q[block], digits, offsets, shifts, scratch)
-        for output in range(len(wide)):
-            selected = _selected(sums, shifts, 0, wide, flushed, output)
-            store(wide, output * 2 * ROW, selected + selected - everything)
-            _search(wide[output], thresholds[output], bits, out[block, output])
+    """out[o] of a block from its sums; constants as in `dense`."""
+    m, c, top, thresholds, bits = constants
+    everything = everything * splat_wide((1 << shifts).sum())
+    for output in range(len(wide)):
+        selected = _selected(sums, shifts, 0, wide, flushed, output)
+        accumulator = selected + selected - everything
+        if bits:
+            store(wide, output * 2 * ROW, accumulator)
+            _search(wide[output], thresholds[output], bits, out[output])
+        else:
+            quotient = multiply_add(real(accumulator), splat_real(m[output]), splat_real(c[output]))
+            store(out, output * ROW, narrow(truncate(clamp(quotient, splat_real(top)))))
+
+
+@_cached
+def dense(
+    q: Any, digits: Any, paired: Any, offsets: Any, shifts: Any, scratch: Any, constants: Any, out: Any
+) -> None:
+    """A layer and its requantiser on N blocks; N is even.
+
+    q, out : uint16 (N, R, 32).
+    digits : 8-bit digits of a source value, 1 or 2.
+    paired : two images to a lane: an input's greatest value times PASS is below 2**8, times R below 2**16.
+    offsets : uint64 (P, B * O, GROUPS / 4), the table offsets of four groups in each.
+    shifts : int32 (B,), of the planes.
+    scratch : table uint16 (TABLE, 32), sums uint16 (2, B * O, 32), wide int32 (O, 32).
+    constants : (m, c, top, thresholds, bits). With bits = 0, out = clip(floor(m[o] * accumulator + c[o]), 0, top),
+        m and c float64 (O,); else out = how many of thresholds, int32 (O, 2**bits - 1), are <= accumulator.
+    """
+    table, sums, wide = scratch
+    for block in range(0, len(q), 2):
+        if paired:
+            totals = _accumulate_pair(q[block], q[block + 1], offsets, table, sums)
+            for half in range(2):
+                _requantise(totals[half], False, shifts, sums[half], wide, constants, out[block + half])
+        else:
+            for half in range(2):
+                one = q[block + half]
+                total, flushed = _accumulate(one, digits, offsets, shifts, table, sums[0], wide)
+                _requantise(total, flushed, shifts, sums[0], wide, constants, out[block + half])
 
 
 @compiled

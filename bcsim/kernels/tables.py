@@ -51,8 +51,8 @@ def _offsets(layer: DenseLayer) -> NDArray[np.uint64]:
     return np.ascontiguousarray(words.transpose(1, 0, 2))
 
 
-def _requantise(layer: DenseLayer) -> tuple[Any, tuple[Any, ...]]:
-    """The kernel for a layer's requantiser, and its constants."""
+def _constants(layer: DenseLayer) -> tuple[Any, ...]:
+    """The requantiser as `lookup.dense` takes it."""
     bound = accumulator_bound(layer)
     if bound >= 1 << 31:
         raise BcsimError(
@@ -61,52 +61,52 @@ def _requantise(layer: DenseLayer) -> tuple[Any, tuple[Any, ...]]:
     requantiser = layer.requantiser
     if isinstance(requantiser, Search):
         thresholds = np.clip(requantiser.thresholds, -bound, bound + 1).astype(np.int32)
-        return lookup.dense_search, (thresholds, requantiser.bits)
+        return np.empty(0), np.empty(0), 0.0, thresholds, requantiser.bits
     constants = reciprocal(requantiser, bound)
     if constants is None:
         raise BcsimError(
             f"Layer {layer.name}: 2**{requantiser.fraction_bits} * accumulator - offset needs more than 50 bits, "
             "which the lookup backend does not take"
         )
-    return lookup.dense_divide, (*constants, float((1 << requantiser.bits) - 1))
+    return *constants, float((1 << requantiser.bits) - 1), np.empty((0, 0), dtype=np.int32), 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Dense:
-    """One layer's kernel with its constants.
+    """One layer, packed for `lookup.dense`, whose parameters these are.
 
     rows : inputs, padded to whole passes.
     """
 
-    kernel: Any
     rows: int
     outputs: int
     digits: int
+    paired: bool
     offsets: NDArray[np.uint64]
     shifts: NDArray[np.int32]
     constants: tuple[Any, ...]
 
     @classmethod
     def pack(cls, layer: DenseLayer) -> _Dense:
-        kernel, constants = _requantise(layer)
+        rows, top = _passes(layer.inputs) * lookup.PASS, layer.source.levels - 1
         return cls(
-            kernel,
-            _passes(layer.inputs) * lookup.PASS,
+            rows,
             layer.outputs,
             -(-layer.source.bits // lookup.DIGIT_BITS),
+            top * lookup.PASS < 1 << 8 and top * rows < 1 << 16,
             _offsets(layer),
             np.array([plane.shift for plane in layer.planes], dtype=np.int32),
-            constants,
+            _constants(layer),
         )
 
     def scratch(self, table: NDArray[np.uint16]) -> tuple[NDArray[Any], ...]:
-        sums = _aligned((self.offsets.shape[1], LANES), np.uint16)
+        sums = _aligned((2, self.offsets.shape[1], LANES), np.uint16)
         return table, sums, _aligned((self.outputs, LANES), np.int32)
 
     def __call__(
         self, q: NDArray[np.uint16], scratch: tuple[NDArray[Any], ...], out: NDArray[np.uint16]
     ) -> None:
-        self.kernel(q, self.digits, self.offsets, self.shifts, scratch, *self.constants, out)
+        lookup.dense(q, self.digits, self.paired, self.offsets, self.shifts, scratch, self.constants, out)
 
 
 class _Worker:
@@ -121,7 +121,7 @@ class _Worker:
 
     def run(self, q: Levels, outputs: Outputs) -> None:
         """At most TASK images."""
-        blocks = -(-len(q) // LANES)
+        blocks = 2 * -(-len(q) // (2 * LANES))
         values = [value[:blocks] for value in self._values]
         lookup.scatter(q, values[0])
         for layer, scratch, source, target, output in zip(
