@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -82,13 +83,8 @@ def _check_planes(layer: DenseLayer) -> None:
             f"Layer {layer.name!r} has {layer.inputs} inputs and {layer.outputs} outputs; both must be positive"
         )
     shifts = [plane.shift for plane in layer.planes]
-    falls = [before - after for before, after in zip(shifts, [*shifts[1:], 0], strict=False)]
-    if (
-        not shifts
-        or not all(fall in (0, 1) for fall in falls[:-1])
-        or shifts[-1] != 0
-        or shifts[0] > MAX_SHIFT
-    ):
+    falls = {before - after for before, after in pairwise(shifts)}
+    if shifts[-1:] != [0] or not falls <= {0, 1} or shifts[0] > MAX_SHIFT:
         raise BcsimError(
             f"Layer {layer.name!r} has planes of shifts {shifts}; they must fall to 0 in steps of 0 or 1"
         )
@@ -99,6 +95,8 @@ def _check_planes(layer: DenseLayer) -> None:
                 f"Layer {layer.name!r} has packed weights of shape {plane.packed.shape} and type "
                 f"{plane.packed.dtype}; it needs {shape} and uint8"
             )
+        if layer.inputs % 8 and (plane.packed[:, -1] >> layer.inputs % 8).any():
+            raise BcsimError(f"Layer {layer.name!r} has packed weights beyond its {layer.inputs} inputs")
 
 
 def _reach(layer: DenseLayer) -> tuple[int, int]:
