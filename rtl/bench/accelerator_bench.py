@@ -164,6 +164,13 @@ def first_difference(kind: str, expected: Sequence[Any], got: Sequence[Any]) -> 
     return None
 
 
+def compare(expected: Recording, got: Recording) -> dict[str, Any] | None:
+    """The first difference between two recordings."""
+    return first_difference("write", expected.writes, got.writes) or first_difference(
+        "output", expected.outputs, got.outputs
+    )
+
+
 def expected_recording(vectors: Mapping[str, Any]) -> Recording:
     """What the simulator recorded."""
     masks = integers(np.packbits(vectors["write_mask"], axis=1, bitorder="little"))
@@ -195,9 +202,7 @@ async def equals_the_simulator(dut: Any) -> None:
     words, gaps, holds = input_words(vectors), vectors["gaps"].tolist(), vectors["holds"].tolist()
     cycles = expected.outputs[-1][0] + 1
     got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles)
-    difference = first_difference("write", expected.writes, got.writes) or first_difference(
-        "output", expected.outputs, got.outputs
-    )
+    difference = compare(expected, got)
     result = {
         "writes": len(got.writes),
         "outputs": len(got.outputs),

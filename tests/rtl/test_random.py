@@ -1,0 +1,102 @@
+"""Random networks in Verilator against the simulator, cycle for cycle, with random pauses of source and sink.
+
+A failure names the network's seed; BCSIM_SEED=<seed> runs that network alone, on the machine that it failed on.
+BCSIM_SIMULATOR=icarus runs them in Icarus Verilog.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.errors import BcsimError
+from bcsim.machine import Machine
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.bench.simulator import build, run
+from bcsim.rtl.program_image import load_writes
+from bcsim.rtl.project import TOP
+from bcsim.rtl.vectors import bench_vectors, random_pauses
+from bcsim.rtl.verilog import to_verilog
+from bcsim.simulator import run_machine
+from tests.programs import random_images, random_program
+
+SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
+NETWORKS = 12
+SOAKED = 1000
+SEEDS_PER_MACHINE = 1_000_000
+
+MEMORIES: dict[str, Any] = {"activation_words": 1024, "weight_words": 32768, "parameter_words": 4096}
+MACHINES = (
+    Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=1, input_buffers=1, **MEMORIES),
+    Machine(lanes=2, pes=3, digit=2, requantisers=1, input_bytes=1, shift_planes=True, **MEMORIES),
+    Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=8, shift_planes=True, **MEMORIES),
+    Machine(lanes=6, pes=9, digit=8, requantisers=3, input_bytes=2, input_buffers=1, **MEMORIES),
+    Machine(lanes=12, pes=6, digit=8, requantisers=6, input_bytes=4, shift_planes=True, **MEMORIES),
+)
+
+
+@pytest.fixture(scope="module")
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
+    """A machine's number and the folder of its simulator, built without a program."""
+    folder = tmp_path_factory.mktemp(f"machine{request.param}")
+    verilog = to_verilog(Accelerator(MACHINES[request.param]), TOP)
+    (folder / f"{TOP}.v").write_text(verilog.text)
+    build(folder, [folder / f"{TOP}.v"], TOP, simulator=SIMULATOR)
+    return request.param, folder
+
+
+def fitting_program(generator: np.random.Generator, machine: Machine) -> Mapping:
+    """The first random program that the machine takes; some need shift planes."""
+    while True:
+        try:
+            return map_program(random_program(generator), machine)
+        except BcsimError:
+            continue
+
+
+def write_network(path: Path, machine: Machine, seed: int) -> None:
+    """A random network on the machine, with its images, pauses and what the simulator makes of them."""
+    generator = np.random.default_rng(seed)
+    mapping = fitting_program(generator, machine)
+    q = random_images(generator, mapping.program, int(generator.integers(1, 5)))
+    gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
+    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
+    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds)
+    load = np.array(list(load_writes(machine, mapping.image)), np.int64)
+    np.savez(path, load=load, **bench_vectors(expected, q, gaps=gaps, holds=holds))
+
+
+def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> None:
+    index, folder = built
+    seeds = [index * SEEDS_PER_MACHINE + network for network in networks]
+    if wanted := os.environ.get("BCSIM_SEED"):
+        seeds = [int(wanted)] if int(wanted) // SEEDS_PER_MACHINE == index else []
+    for seed in seeds:
+        write_network(scratch / f"{seed:08}.npz", MACHINES[index], seed)
+    passed = run(folder, "bcsim.rtl.bench.program_bench", TOP, simulator=SIMULATOR, cwd=scratch)
+    assert passed, (scratch / "simulation.log").read_text()
+    results = json.loads((scratch / "results.json").read_text())
+    failed = {int(name): result["difference"] for name, result in results.items() if result["difference"]}
+    assert not failed, f"differences, by seed (replay one with BCSIM_SEED): {failed}"
+    assert len(results) == len(seeds)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("built", range(len(MACHINES)), indirect=True)
+def test_random_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
+    check_networks(built, range(NETWORKS), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("built", range(len(MACHINES)), indirect=True)
+def test_thousands_of_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
+    for start in range(NETWORKS, NETWORKS + SOAKED, 100):
+        scratch = tmp_path / str(start)
+        scratch.mkdir()
+        check_networks(built, range(start, start + 100), scratch)
