@@ -50,3 +50,12 @@ def count(value: int) -> str:
 def decibels(value: float | None) -> str:
     """33.5 dB, or a dash where there is no noise to speak of."""
     return "–" if value is None else f"{value:.1f} dB"
+
+
+def parameter(value: object) -> str:
+    """A machine parameter: 4,096, 100 or yes."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
+from bcsim.formatting import parameter as format_parameter
 from bcsim.machine import PRESETS
 
 __all__ = ["machines"]
@@ -21,13 +22,7 @@ def machines() -> None:
     columns = [asdict(machine) for machine in PRESETS.values()]
     for parameter in columns[0]:
         if parameter != "name":
-            table.add_row(parameter, *(_text(column[parameter]) for column in columns))
+            table.add_row(parameter, *(format_parameter(column[parameter]) for column in columns))
     console = Console()
     console.print(table)
     console.print("--machine takes a preset, and changes to it: medium,lanes=64 or lanes=32,pes=32,digit=8")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"

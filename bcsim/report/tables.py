@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from bcsim.energy import PARTS
-from bcsim.formatting import count, decibels, energy, microseconds, percent, rate, ratio
+from bcsim.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 from bcsim.results import Result
 
 __all__ = ["Card", "Table", "cards", "tables"]
@@ -106,9 +105,5 @@ def _memory(result: Result) -> Table:
 
 
 def _machine(result: Result) -> Table:
-    return Table("Machine", ("parameter", "value"), tuple(_machine_rows(result)))
-
-
-def _machine_rows(result: Result) -> Iterator[tuple[str, str]]:
-    for name, value in asdict(result.machine).items():
-        yield name.replace("_", " "), count(value) if type(value) is int else str(value)
+    rows = tuple((name.replace("_", " "), parameter(value)) for name, value in asdict(result.machine).items())
+    return Table("Machine", ("parameter", "value"), rows)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bcsim.formatting import count, decibels, energy, microseconds, percent, rate, ratio
+from bcsim.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_the_others() -> None:
     assert count(2910208) == "2,910,208"
     assert decibels(33.49) == "33.5 dB"
     assert decibels(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(4096, "4,096"), (True, "yes"), (False, "no"), (100.0, "100"), ("tiny", "tiny")]
+)
+def test_parameter(value: object, text: str) -> None:
+    assert parameter(value) == text
