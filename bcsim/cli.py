@@ -12,7 +12,7 @@ import typer
 
 from bcsim import __version__
 from bcsim.commands import compile as compile_command
-from bcsim.commands import info, machines, run
+from bcsim.commands import info, machines, run, verify, verilog
 from bcsim.console import errors
 from bcsim.errors import BcsimError
 
@@ -34,6 +34,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     run.run,
     info.info,
     compile_command.compile,
+    verilog.verilog,
+    verify.verify,
     machines.machines,
 )
 
