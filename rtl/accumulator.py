@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from bcsim.rtl.checks import require_positive
 from bcsim.rtl.step import StepLayout
 
 __all__ = ["Accumulator"]
@@ -38,8 +39,8 @@ class Accumulator(wiring.Component):
     """
 
     def __init__(self, *, total_width: int, width: int, doubling: bool) -> None:
-        if total_width < 1 or width < 1:
-            raise ValueError(f"Widths must be at least 1 bit, not {total_width!r} and {width!r}")
+        require_positive("Total width", total_width)
+        require_positive("Width", width)
         self.total_width, self.width, self.doubling = total_width, width, doubling
         super().__init__(
             {

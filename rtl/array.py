@@ -8,6 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
 from bcsim.rtl.round_selector import RoundSelector
@@ -61,8 +62,7 @@ class Array(wiring.Component):
     """
 
     def __init__(self, machine: Machine) -> None:
-        if not isinstance(machine, Machine):
-            raise TypeError(f"Machine must be a Machine, not {machine!r}")
+        require_machine(machine)
         self.machine = machine
         super().__init__(
             {

@@ -7,7 +7,18 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Lanes", "PairLayout", "WeightLayout", "is_late", "pair_terms", "select_term", "term_sum"]
+from bcsim.rtl.checks import require_positive
+
+__all__ = [
+    "Lanes",
+    "PairLayout",
+    "WeightLayout",
+    "is_late",
+    "pair_terms",
+    "require_lanes",
+    "select_term",
+    "term_sum",
+]
 
 
 class PairLayout(StructLayout):
@@ -38,6 +49,13 @@ class WeightLayout(StructLayout):
 
     def __init__(self) -> None:
         super().__init__({"sign": 1, "differ": 1})
+
+
+def require_lanes(lanes: int) -> None:
+    """Raise TypeError unless `lanes` is an integer, ValueError unless it is even and positive."""
+    require_positive("Lanes", lanes)
+    if lanes % 2:
+        raise ValueError(f"Lanes must be an even number, not {lanes!r}")
 
 
 def is_late(pair: int, digit: int) -> bool:
@@ -91,10 +109,8 @@ class Lanes(wiring.Component):
     """
 
     def __init__(self, *, lanes: int, digit: int) -> None:
-        if lanes < 2 or lanes % 2:
-            raise ValueError(f"Lanes must be an even number of at least 2, not {lanes!r}")
-        if digit < 1:
-            raise ValueError(f"Digit must be at least 1 bit, not {digit!r}")
+        require_lanes(lanes)
+        require_positive("Digit", digit)
         self.lanes, self.digit = lanes, digit
         super().__init__(
             {

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.accumulator import Accumulator
 from bcsim.rtl.adder_tree import AdderTree
+from bcsim.rtl.checks import require_positive
 from bcsim.rtl.horner import Horner
 from bcsim.rtl.lanes import PairLayout, WeightLayout, term_sum
 from bcsim.rtl.step import StepLayout
@@ -66,8 +67,8 @@ class ProcessingElement(wiring.Component):
     """
 
     def __init__(self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool) -> None:
-        if digits < 1:
-            raise ValueError(f"Digits must be at least 1, not {digits!r}")
+        require_positive("Digits", digits)
+        require_positive("Width", width)
         self.digit, self.digits, self.width, self.doubling = digit, digits, width, doubling
         self.terms = TermSums(lanes=lanes, digit=digit)
         self.tree = AdderTree(bounds=self.terms.bounds)

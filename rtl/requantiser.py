@@ -10,6 +10,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine
 
 __all__ = ["QUOTIENT_BITS", "ParameterLayout", "Requantiser", "divide", "search"]
 
@@ -89,8 +90,7 @@ class Requantiser(wiring.Component):
     """
 
     def __init__(self, machine: Machine) -> None:
-        if not isinstance(machine, Machine):
-            raise TypeError(f"Machine must be a Machine, not {machine!r}")
+        require_machine(machine)
         self.machine = machine
         super().__init__(
             {

@@ -7,6 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
+from bcsim.rtl.checks import require_positive
+
 __all__ = ["RoundSelector"]
 
 
@@ -37,9 +39,11 @@ class RoundSelector(wiring.Component):
     """
 
     def __init__(self, *, elements: int, requantisers: int, width: int) -> None:
-        if requantisers < 1 or elements < 1 or elements % requantisers:
+        for noun, value in (("Elements", elements), ("Requantisers", requantisers), ("Width", width)):
+            require_positive(noun, value)
+        if elements % requantisers:
             raise ValueError(
-                f"Elements must be a positive multiple of requantisers ({requantisers!r}), not {elements!r}"
+                f"Elements must be a multiple of requantisers ({requantisers!r}), not {elements!r}"
             )
         self.rounds, self.requantisers, self.width = elements // requantisers, requantisers, width
         super().__init__(

@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.lanes import PairLayout, WeightLayout, is_late
+from bcsim.rtl.checks import require_positive
+from bcsim.rtl.lanes import PairLayout, WeightLayout, is_late, require_lanes
 
 __all__ = ["TermSums"]
 
@@ -34,10 +35,8 @@ class TermSums(wiring.Component):
     """
 
     def __init__(self, *, lanes: int, digit: int) -> None:
-        if lanes < 2 or lanes % 2:
-            raise ValueError(f"Lanes must be an even number of at least 2, not {lanes!r}")
-        if digit < 1:
-            raise ValueError(f"Digit must be at least 1 bit, not {digit!r}")
+        require_lanes(lanes)
+        require_positive("Digit", digit)
         self.pair_count, self.digit = lanes // 2, digit
         super().__init__(
             {
