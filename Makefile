@@ -18,7 +18,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[hdl,fpga,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[hdl,dev]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.dev
