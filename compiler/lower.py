@@ -64,7 +64,7 @@ def lower(
     pixel: Encoding,
     bits: Sequence[int] | None = None,
     calibration: FloatArray | None = None,
-    range_method: RangeMethod = "percentile",
+    range_method: RangeMethod = "mse",
     percentile: float = 99.9,
 ) -> Program:
     """The integer program of `graph`.

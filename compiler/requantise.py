@@ -13,7 +13,7 @@ and a threshold that no accumulator of the range can miss, or reach, needs only 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,9 @@ def fit_divide(thresholds: IntArray, bits: int, low: int, high: int) -> Divide:
     by least.
     """
     fraction_bits = _least_fraction_bits(thresholds, low, high)
-    solution = _solve(thresholds, low, high, fraction_bits)
-    return Divide(bits, fraction_bits, solution.offset, solution.divisor)
+    bands = [_Band.of(thresholds[rows], low, high, fraction_bits) for rows in _row_chunks(thresholds)]
+    offsets, divisors = zip(*(_offsets_and_divisors(band) for band in bands), strict=True)
+    return Divide(bits, fraction_bits, np.concatenate(offsets), np.concatenate(divisors))
 
 
 def implied_thresholds(divide: Divide, low: int, high: int) -> IntArray:
@@ -60,14 +61,6 @@ def largest_miss(divide: Divide, thresholds: IntArray, low: int, high: int) -> i
             misses, int(np.abs(implied_thresholds(part, low, high) - thresholds[rows]).max(initial=0))
         )
     return misses
-
-
-class _Solution(NamedTuple):
-    """Divisor and offset, int64 (O,), and whether they are exact, bool (O,)."""
-
-    divisor: IntArray
-    offset: IntArray
-    right: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +99,9 @@ def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
     """Bisection, as a division exact at F is exact at F + 1, with 2 * T and 2 * D."""
     least, greatest = 0, FRACTION_BITS
     open_rows = np.arange(len(thresholds))
-    while least < greatest and len(open_rows):
+    while least < greatest:
         middle = (least + greatest) // 2
-        right = _solve(thresholds[open_rows], low, high, middle).right
+        right = _right_rows(thresholds[open_rows], low, high, middle)
         if right.all():
             greatest = middle
         else:
@@ -116,45 +109,47 @@ def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
     return least
 
 
+def _right_rows(thresholds: IntArray, low: int, high: int, fraction_bits: int) -> NDArray[np.bool_]:
+    bands = (_Band.of(thresholds[rows], low, high, fraction_bits) for rows in _row_chunks(thresholds))
+    return np.concatenate([_least_divisors(band)[1] for band in bands])
+
+
 def _row_chunks(thresholds: IntArray) -> list[slice]:
     rows = max(1, _CHUNK_ELEMENTS // max(1, thresholds.shape[1]))
     return [slice(start, start + rows) for start in range(0, len(thresholds), rows)]
 
 
-def _solve(thresholds: IntArray, low: int, high: int, fraction_bits: int) -> _Solution:
-    parts = [
-        _solve_band(_Band.of(thresholds[rows], low, high, fraction_bits)) for rows in _row_chunks(thresholds)
-    ]
-    return _Solution(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+def _offsets_and_divisors(band: _Band) -> tuple[IntArray, IntArray]:
+    divisor, right = _least_divisors(band)
+    wrong = np.flatnonzero(~right)
+    divisor[wrong] = _roomiest_divisors(band, wrong, divisor[wrong])
+    most, least, _ = band.offsets(np.arange(len(divisor)), divisor)
+    nearest_zero = np.clip(0, least, np.maximum(most, least))
+    return np.where(right, nearest_zero, (most >> 1) + (least >> 1)), divisor
 
 
-def _solve_band(band: _Band) -> _Solution:
-    """Newton's method on the divisor, from below, for all rows at once.
+def _least_divisors(band: _Band) -> tuple[IntArray, NDArray[np.bool_]]:
+    """The least exact divisor of every row, int64 (O,), and whether there is any; by Newton's method from below.
 
     The room is concave in the divisor. Where it is negative, the two sides that bound it tell the next divisor worth
     trying or, if they close in as the divisor grows, that none is exact. So the first divisor with room is the
-    least there is.
+    least there is, and the last one tried where there is none is past the most room.
     """
     divisor = np.ones(len(band.upper), dtype=np.int64)
-    room = np.empty_like(divisor)
+    right = np.zeros(len(divisor), dtype=np.bool_)
     rows = np.arange(len(divisor))
     while len(rows):
-        most, least, span = band.offsets(rows, divisor[rows])
-        room[rows] = most - least
-        going = (most < least) & (span > 0)
-        divisor[rows[going]] += -((most - least)[going] // span[going])
+        most, least, growth = band.offsets(rows, divisor[rows])
+        right[rows] = most >= least
+        going = (most < least) & (growth > 0)
+        divisor[rows[going]] += -((most - least)[going] // growth[going])
         rows = rows[going]
-    right = room >= 0
-    wrong = np.flatnonzero(~right)
-    divisor[wrong] = _roomiest(band, wrong, divisor[wrong])
-    most, least, _ = band.offsets(np.arange(len(divisor)), divisor)
-    nearest_zero = np.clip(0, least, np.maximum(most, least))
-    return _Solution(divisor, np.where(right, nearest_zero, (most >> 1) + (least >> 1)), right)
+    return divisor, right
 
 
-def _roomiest(band: _Band, rows: IntArray, most: IntArray) -> IntArray:
+def _roomiest_divisors(band: _Band, rows: IntArray, most: IntArray) -> IntArray:
     """The divisors up to `most` with the most room, where none has any: those that miss by least. By bisection."""
-    below, above = np.zeros_like(most), most.copy()
+    below, above = np.zeros_like(most), most
     while len(rows) and (above - below).max() > 1:
         middle = (below + above) // 2
         grows = (band.offsets(rows, middle)[2] > 0) & (middle > below)
