@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bcsim.compiler.graph import Dense, Flatten, Graph, Node
+from bcsim.compiler.pieces import is_elementwise
 from bcsim.errors import BcsimError
 
 __all__ = ["Chain", "split_chains"]
@@ -26,7 +27,7 @@ class Chain:
 def split_chains(graph: Graph) -> tuple[tuple[Node, ...], tuple[Chain, ...]]:
     """The elementwise nodes before the first linear layer, and the chains.
 
-    Raises BcsimError for a network that branches and for one without a linear layer.
+    Raises BcsimError for a network that branches, for one without a linear layer, and for other operations.
     """
     _check_sequence(graph)
     nodes = [node for node in graph.nodes if not isinstance(node, Flatten)]
@@ -44,6 +45,10 @@ def split_chains(graph: Graph) -> tuple[tuple[Node, ...], tuple[Chain, ...]]:
 def _check_sequence(graph: Graph) -> None:
     expected = graph.input
     for node in graph.nodes:
+        if not isinstance(node, Dense) and not is_elementwise(node):
+            raise BcsimError(
+                f"Node {node.name!r} ({node.op}) cannot be lowered; accepted are linear layers and elementwise operations"
+            )
         if node.inputs != (expected,):
             raise BcsimError(
                 f"Node {node.name!r} ({node.op}) reads {', '.join(node.inputs)!r}; accepted are networks in which "

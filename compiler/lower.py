@@ -18,18 +18,23 @@ from bcsim.compiler.linear import Linear, to_linear
 from bcsim.compiler.pieces import Piece, to_pieces
 from bcsim.compiler.planes import split_planes
 from bcsim.compiler.program import DenseLayer, Encoding, Program, Requantiser, Search
-from bcsim.compiler.requantise import fit_divide, largest_miss
+from bcsim.compiler.requantise import count_wrong, fit_divide, largest_shift
 from bcsim.compiler.scores import SCORE_BITS, score_encoding
 from bcsim.errors import BcsimError
 
-__all__ = ["lower"]
+__all__ = ["CHECKED_KEY", "lower"]
 
 IntArray: TypeAlias = NDArray[np.int64]
+
+# The program's metadata entry that says how many thresholds were enumerated and compared.
+CHECKED_KEY = "bcsim.checked_thresholds"
 
 DEFAULT_BITS = 8
 MOST_BITS = 8
 # Tables of up to 15 thresholds are about as small as a divisor and an offset; larger ones are worth a note.
 TABLE_BITS = 4
+# Accumulator steps by which rounding that is not the network's own may be off nearest: a table costs more.
+LEAST_SHIFT = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +93,17 @@ def lower(
     values = _calibrate(graph, stages, calibration)
     layers: list[DenseLayer] = []
     notes = list(graph.notes)
-    source = coding.stream
+    source, checked = coding.stream, 0
     for stage in stages:
         linear = to_linear(stage.chain.dense, stage.pieces, source)
         target = _target(stage, linear, values.get(stage.chain.output), ranging)
         layer, remarks = _layer(stage, linear, target)
         layers.append(layer)
         notes += remarks
+        checked += target.thresholds.size
         source = layer.target
-    return Program(graph.name, coding, graph.input_shape, tuple(layers), tuple(notes), dict(graph.metadata))
+    metadata = {**graph.metadata, CHECKED_KEY: str(checked)}
+    return Program(graph.name, coding, graph.input_shape, tuple(layers), tuple(notes), metadata)
 
 
 def _bits_by_layer(bits: Sequence[int] | None, layers: int) -> list[int | None]:
@@ -190,17 +197,18 @@ def _layer(stage: _Stage, linear: Linear, target: _Target) -> tuple[DenseLayer, 
 
 
 def _requantiser(stage: _Stage, target: _Target) -> tuple[Requantiser, list[str]]:
-    """A division where it is right, or one accumulator off where the network has no rounding; else a table."""
+    """A division where it is right, or as good as right where the network has no rounding of its own; else a table."""
     thresholds, bits = target.thresholds, target.encoding.bits
     divide = fit_divide(thresholds, bits, target.low, target.high)
-    miss = largest_miss(divide, thresholds, target.low, target.high)
-    if miss == 0:
+    wrong = count_wrong(divide, thresholds, target.low, target.high)
+    if wrong == 0:
         return divide, []
     name = stage.chain.dense.name
-    if stage.values is None and (miss == 1 or bits == SCORE_BITS):
+    shift = largest_shift(divide, thresholds, target.low, target.high)
+    if stage.values is None and (shift <= LEAST_SHIFT or bits == SCORE_BITS):
         return divide, [
-            f"Layer {name!r}: with {divide.fraction_bits} fraction bits some thresholds lie up to {miss} accumulator "
-            "steps from the nearest-level rounding"
+            f"Layer {name!r}: {wrong} of {thresholds.size} levels of its float values begin up to {shift:.2g} "
+            f"accumulator steps beside nearest-level rounding, as {divide.fraction_bits} fraction bits allow"
         ]
     table = Search(bits, thresholds)
     if bits <= TABLE_BITS:

@@ -36,6 +36,7 @@ __all__ = [
     "compose",
     "exact_sqrt",
     "forward",
+    "is_elementwise",
     "is_shared",
     "to_pieces",
 ]
@@ -124,6 +125,11 @@ def to_pieces(nodes: Iterable[Node]) -> list[Piece]:
             else:
                 pieces.append(piece)
     return pieces
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether `to_pieces` takes the node."""
+    return _pieces.dispatch(type(node)) is not _pieces.dispatch(Node)
 
 
 def exact_sqrt(x: Fraction) -> Fraction:

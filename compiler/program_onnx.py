@@ -42,7 +42,15 @@ NOTES = "bcsim.notes"
 
 
 def save_program(program: Program, path: str | Path) -> None:
-    """Write `program` to the file `path`, whole or not at all; raises BcsimError where that fails."""
+    """Write `program` to the file `path`, whole or not at all; raises BcsimError where that fails.
+
+    Only dense layers are stored: BcsimError names the first other one.
+    """
+    for layer in program.layers:
+        if type(layer) is not DenseLayer:
+            raise BcsimError(
+                f"Layer {layer.name!r} is a {type(layer).__name__}; program files hold only DenseLayer"
+            )
     write_bytes(path, _to_model(program).SerializeToString(deterministic=True))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.program import Divide
 
-__all__ = ["FRACTION_BITS", "fit_divide", "implied_thresholds", "largest_miss"]
+__all__ = ["FRACTION_BITS", "count_wrong", "fit_divide", "implied_thresholds", "largest_shift"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -52,15 +52,26 @@ def implied_thresholds(divide: Divide, low: int, high: int) -> IntArray:
     return np.asarray(np.clip(-(-points >> divide.fraction_bits), low, high + 1))
 
 
-def largest_miss(divide: Divide, thresholds: IntArray, low: int, high: int) -> int:
-    """The most accumulators by which a threshold of `divide` misses; 0 where all are right."""
-    misses = 0
+def count_wrong(divide: Divide, thresholds: IntArray, low: int, high: int) -> int:
+    """How many thresholds of `divide` are not those given, compared one by one."""
+    wrong = 0
     for rows in _row_chunks(thresholds):
-        part = Divide(divide.bits, divide.fraction_bits, divide.offset[rows], divide.divisor[rows])
-        misses = max(
-            misses, int(np.abs(implied_thresholds(part, low, high) - thresholds[rows]).max(initial=0))
-        )
-    return misses
+        wrong += int((implied_thresholds(_part(divide, rows), low, high) != thresholds[rows]).sum())
+    return wrong
+
+
+def largest_shift(divide: Divide, thresholds: IntArray, low: int, high: int) -> float:
+    """The most accumulators by which a point T + k * D lies outside its two sides; 0 where all thresholds are right."""
+    shift = 0
+    for rows in _row_chunks(thresholds):
+        band = _Band.of(thresholds[rows], low, high, divide.fraction_bits)
+        points = divide.offset[rows, None] + band.k * divide.divisor[rows, None]
+        shift = max(shift, int((points - band.upper).max()), int((band.lower - points).max()))
+    return shift / (1 << divide.fraction_bits)
+
+
+def _part(divide: Divide, rows: slice) -> Divide:
+    return Divide(divide.bits, divide.fraction_bits, divide.offset[rows], divide.divisor[rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.chains import split_chains
-from bcsim.compiler.graph import Flatten, Graph
+from bcsim.compiler.graph import Flatten, Graph, Node
 from bcsim.errors import BcsimError
 from tests.compiler.exact import affine, chain_graph, dense, relu
 
@@ -35,6 +35,10 @@ def test_a_chain_runs_to_the_next_linear_layer() -> None:
             replace(GRAPH, nodes=(*GRAPH.nodes[:-1], replace(GRAPH.nodes[-1], inputs=("t2",)))),
             "Node 'dense' (MatMul) reads 't2'; accepted are networks in which every node reads only the one before "
             "it, here 't3'",
+        ),
+        (
+            replace(GRAPH, nodes=(Node("pool", "MaxPool", ("x",), "t0"), *GRAPH.nodes[1:])),
+            "Node 'pool' (MaxPool) cannot be lowered; accepted are linear layers and elementwise operations",
         ),
         (replace(GRAPH, output="t2"), "Network 'chain' gives 't2', which is not its last tensor, 't4'"),
     ],

@@ -237,6 +237,40 @@ def test_notes_metadata_and_shape_go_with_the_program() -> None:
     assert [layer.float_output for layer in program.layers] == ["t2", "t3"]
 
 
+def test_every_threshold_is_checked() -> None:
+    graph = chain_graph([dense([[1, -1]] * 3), quant(0.25, 0, 7), dense([[1, 1, -1]])], 2)
+    assert lower(graph, pixel=PIXEL).metadata == {"bcsim.checked_thresholds": str(3 * 7 + 65535)}
+
+
+@pytest.mark.parametrize(("bits", "notes"), [(4, 0), (6, 1)])
+def test_rounding_that_is_uneven_from_a_floor_on_needs_a_table(bits: int, notes: int) -> None:
+    floors = [0.0, 3.0, -5.0]
+    graph = chain_graph([dense([[1, -1]] * 3), relu(), affine([2.0, 0.7, 1.3], floors), dense([[1] * 3])], 2)
+    calibration = PIXEL.decode(np.random.default_rng(6).integers(0, 4, (30, 2)))
+    program = lower(graph, pixel=PIXEL, bits=[bits], calibration=calibration)
+    assert isinstance(program.layers[0].requantiser, Search)
+    assert not program.layers[0].exact
+    assert len(program.notes) == notes
+
+
+def test_scores_without_an_exact_division_are_within_the_stated_distance() -> None:
+    rng = np.random.default_rng(8)
+    weights = rng.choice([-1, 1], (10, 600))
+    nodes: list[Node] = [dense(weights), affine(rng.uniform(0.5, 2, 10), rng.normal(0, 99, 10))]
+    program = lower(chain_graph(nodes, 600), pixel=Encoding(8, Fraction(1), Fraction(0)))
+    pattern = (
+        r"Layer 'dense': \d+ of 655350 levels of its float values begin up to 0\.\d+ accumulator steps beside "
+        r"nearest-level rounding, as 16 fraction bits allow"
+    )
+    assert [re.fullmatch(pattern, note) is not None for note in program.notes] == [True]
+    layer = program.layers[0]
+    for _ in range(5):
+        levels = rng.integers(0, 256, 600).tolist()
+        expected = [float(value) for value in exact_outputs(nodes, levels)]
+        found = layer.target.decode(hidden(program, levels)[0])
+        assert np.abs(found - expected).max() <= float(layer.target.scale) / 2 + 2
+
+
 def test_bits_of_each_linear_layers_input() -> None:
     nodes = [dense([[1, -1]] * 3), relu(), dense([[1, 1, -1]] * 2), relu(), dense([[1, -1]])]
     calibration = PIXEL.decode(np.random.default_rng(6).integers(0, 4, (30, 2)))

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcsim.compiler.requantise import FRACTION_BITS, fit_divide, implied_thresholds, largest_miss
+from bcsim.compiler.requantise import (
+    FRACTION_BITS,
+    count_wrong,
+    fit_divide,
+    implied_thresholds,
+    largest_shift,
+)
 
 
 def _lines(rng: np.random.Generator, outputs: int, bits: int, low: int, high: int) -> np.ndarray:
@@ -75,17 +81,21 @@ def test_constant_outputs(bits: int) -> None:
     assert abs(divide.offset[top]) <= -low + top
 
 
-@pytest.mark.parametrize(("row", "miss"), [([0, 10, 11], 2), ([0, 1, 10], 2)])
-def test_uneven_thresholds_have_no_division(row: list[int], miss: int) -> None:
+@pytest.mark.parametrize(("row", "shift"), [([0, 10, 11], 7 / 4), ([0, 1, 10], 6 / 4)])
+def test_uneven_thresholds_get_the_division_that_misses_by_least(row: list[int], shift: float) -> None:
     thresholds = np.array([row])
     divide = fit_divide(thresholds, 2, -20, 20)
     assert divide.fraction_bits == FRACTION_BITS
-    assert largest_miss(divide, thresholds, -20, 20) == miss
+    assert count_wrong(divide, thresholds, -20, 20) > 0
+    assert largest_shift(divide, thresholds, -20, 20) == pytest.approx(shift, abs=1e-3)
 
 
-def test_the_miss_is_that_of_the_worst_threshold() -> None:
+def test_wrong_thresholds_are_counted_and_measured() -> None:
     even = np.array([[0, 4, 8], [1, 5, 9]])
     divide = fit_divide(even, 2, -20, 20)
-    assert largest_miss(divide, even, -20, 20) == 0
+    assert count_wrong(divide, even, -20, 20) == 0
+    assert largest_shift(divide, even, -20, 20) == 0
     moved = even + np.array([[0, 0, 0], [0, -1, 2]])
-    assert largest_miss(divide, moved, -20, 20) == 2
+    assert count_wrong(divide, moved, -20, 20) == 2
+    # T + 3 * D is 9, and 11 needs it to be above 10: by fractions of 2**0, at least 11.
+    assert largest_shift(divide, moved, -20, 20) == 2
