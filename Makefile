@@ -26,6 +26,7 @@ $(VENV)/.train: $(VENV)/.dev
 	@touch $@
 
 demo: $(VENV)/.run
+	@mkdir -p out
 	$(BIN)/bcsim run --report out/report.html
 
 test: $(VENV)/.dev
