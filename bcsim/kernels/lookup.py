@@ -141,22 +141,28 @@ def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums
     """Add up a block's selected inputs; (the sum S of all, whether some sums are in `wide`).
 
     A 16-bit sum of selected inputs is at most the sum of all inputs so far, so it is flushed only where that, in some
-    image, would pass 65535. The sums since the last flush stay in `sums`.
+    image, would pass 65535. The sums since the last flush stay in `sums`. A pass of zeros (the blank border of a
+    block of images) adds nothing and is left out.
     """
     flushed = False
     everything = splat_wide(0)
     for digit in range(digits - 1, -1, -1):
         running = splat_wide(0)
+        fresh = True
         for step in range(len(offsets)):
             added = widen(_build(q, None, step * PASS, digit, table))
-            full = greatest(running + added) > FULL
-            if full:
+            if greatest(added) == 0:
+                continue
+            if greatest(running + added) > FULL:
                 _flush(sums, shifts, digit, wide, flushed)
-                flushed = True
+                flushed = fresh = True
                 running = splat_wide(0)
-            _lookup(table, offsets[step], sums, full or step == 0)
+            _lookup(table, offsets[step], sums, fresh)
+            fresh = False
             running = running + added
             everything = everything + (added << splat_wide(DIGIT_BITS * digit))
+        if fresh:
+            sums[:] = 0
         if digit:
             _flush(sums, shifts, digit, wide, flushed)
             flushed = True
@@ -211,7 +217,7 @@ def dense(
 
     q, out : uint16 (N, R, 32).
     digits : 8-bit digits of a source value, 1 or 2.
-    paired : two images to a lane: an input's greatest value times PASS is below 2**8, times R below 2**16.
+    paired : two images to a lane: an input's greatest value times PASS is below 2**8, times all inputs below 2**16.
     offsets : uint64 (P, B * O, GROUPS / 4), the table offsets of four groups in each.
     shifts : int32 (B,), of the planes.
     scratch : table uint16 (TABLE, 32), sums uint16 (2, B * O, 32), wide int32 (O, 32).

@@ -88,15 +88,16 @@ class _Dense:
 
     @classmethod
     def pack(cls, layer: DenseLayer) -> _Dense:
-        rows, top = _passes(layer.inputs) * lookup.PASS, layer.source.levels - 1
+        top = layer.source.levels - 1
+        constants = _constants(layer)  # first, since it is what refuses a layer
         return cls(
-            rows,
+            _passes(layer.inputs) * lookup.PASS,
             layer.outputs,
             -(-layer.source.bits // lookup.DIGIT_BITS),
-            top * lookup.PASS < 1 << 8 and top * rows < 1 << 16,
+            top * lookup.PASS < 1 << 8 and top * layer.inputs < 1 << 16,
             _offsets(layer),
             np.array([plane.shift for plane in layer.planes], dtype=np.int32),
-            _constants(layer),
+            constants,
         )
 
     def scratch(self, table: NDArray[np.uint16]) -> tuple[NDArray[Any], ...]:

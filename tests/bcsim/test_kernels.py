@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from bcsim.compiler.program import (
 )
 from bcsim.errors import BcsimError
 from bcsim.execute import BACKENDS, execute
+from bcsim.kernels import lookup
 from bcsim.kernels.requantise import accumulator_bound, reciprocal
 
 ROOT = Path(__file__).parents[2]
@@ -143,10 +145,33 @@ def test_the_greatest_and_least_accumulators(backend: str, source: int, inputs: 
     _extremes(backend, inputs, source)
 
 
-@pytest.mark.parametrize(("inputs", "source"), [(21840, 2), (21841, 2), (65520, 1), (65521, 1)])
+@pytest.mark.parametrize(("inputs", "source"), [(21845, 2), (21846, 2), (65535, 1), (65536, 1)])
 def test_the_longest_rows_that_take_two_images_to_a_lane(inputs: int, source: int) -> None:
-    """Padded to passes of 80, the first of each kind still keeps its sums below 2**16."""
+    """The first of each kind keeps its sums at 2**16 - 1."""
     _extremes("lookup", inputs, source)
+
+
+@pytest.mark.parametrize("source", [8, 16])
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_sum_of_65535_stays_and_one_of_65536_is_flushed(source: int, last: int) -> None:
+    signs = np.ones((2, 400), dtype=np.int64)
+    signs[1, 320:] = -1
+    divide = Divide(16, 0, np.array([0, 0]), np.array([2, 2]))
+    program = _program(_layer((WeightPlane.pack(signs),), 400, source, divide))
+    image = [255] * 257 + [last] + [0] * 62 + [1] * 80
+    _hold_equal(program, np.array([image], dtype=np.uint16), "lookup")
+
+
+@pytest.mark.parametrize("source", [8, 16])
+def test_blank_images_after_others(source: int) -> None:
+    """Passes of zeros are left out; the sums of the images before must not show through."""
+    rng = np.random.default_rng(5)
+    program = _program(_random_layer(rng, 170, 6, source, 8))
+    q = np.zeros((6, 32, 170), dtype=np.uint16)
+    q[0] = rng.integers(0, 1 << source, (32, 170))
+    q[2, :, :80] = 255
+    q[3, :, 160:] = (1 << source) - 256
+    _hold_equal(program, q.reshape(-1, 170), "lookup", threads=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -237,6 +262,16 @@ def test_the_accumulator_bound_counts_every_plane() -> None:
     planes = tuple(WeightPlane.pack(np.ones((1, 5), dtype=np.int64), shift) for shift in (2, 0))
     layer = _layer(planes, 5, 8, Divide(1, 0, np.array([0]), np.array([1])))
     assert accumulator_bound(layer) == 5 * 5 * 255
+
+
+def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*, cache: bool = False, **options: bool) -> Callable[[Callable[..., int]], Callable[..., int]]:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(lookup, "njit", refuse)
+    assert lookup._cached(len) is len
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
