@@ -47,7 +47,8 @@ def _check_sequence(graph: Graph) -> None:
     for node in graph.nodes:
         if not isinstance(node, Dense) and not is_elementwise(node):
             raise BcsimError(
-                f"Node {node.name!r} ({node.op}) cannot be lowered; accepted are linear layers and elementwise operations"
+                f"Node {node.name!r} ({node.op}) cannot be lowered; accepted are linear layers and "
+                "elementwise operations"
             )
         if node.inputs != (expected,):
             raise BcsimError(

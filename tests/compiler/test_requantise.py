@@ -97,5 +97,5 @@ def test_wrong_thresholds_are_counted_and_measured() -> None:
     assert largest_shift(divide, even, -20, 20) == 0
     moved = even + np.array([[0, 0, 0], [0, -1, 2]])
     assert count_wrong(divide, moved, -20, 20) == 2
-    # T + 3 * D is 9, and 11 needs it to be above 10: by fractions of 2**0, at least 11.
+    # T + 3 * D is 9 where the third threshold of the second row needs 11.
     assert largest_shift(divide, moved, -20, 20) == 2
