@@ -36,12 +36,19 @@ class Accumulator(wiring.Component):
         The flags of the step that completed `total`.
     shadow : Out(width)
         The last tile's sum.
+
+    Attributes
+    ----------
+    accumulator : Signal(width)
+        The sum so far.
     """
 
     def __init__(self, *, total_width: int, width: int, doubling: bool) -> None:
         require_positive("Total width", total_width)
         require_positive("Width", width)
-        self.total_width, self.width, self.doubling = total_width, width, doubling
+        self.doubling = doubling
+        self.accumulator = Signal(width, reset_less=True)
+        self._shadow = Signal(width, reset_less=True, name="shadow")
         super().__init__(
             {
                 "total": In(total_width),
@@ -52,19 +59,18 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        accumulator = Signal(self.width, reset_less=True)
-        shadow = Signal(self.width, reset_less=True)
-        summed = Signal(self.width)
-        before = Mux(self.step.double, accumulator << 1, accumulator) if self.doubling else accumulator
-        m.d.comb += [summed.eq(before + self.total), self.shadow.eq(shadow)]
+        summed, before = Signal.like(self.accumulator, name="summed"), self.accumulator
+        if self.doubling:
+            before = Mux(self.step.double, before << 1, before)
+        m.d.comb += [summed.eq(before + self.total), self.shadow.eq(self._shadow)]
 
         complete = self.step.valid & self.step.last_digit
         finished = complete & self.step.last
         # One clear for both causes: flip-flops have one, and the other would become a LUT per bit.
         with m.If(finished | ResetSignal()):
-            m.d.sync += accumulator.eq(0)
+            m.d.sync += self.accumulator.eq(0)
         with m.Elif(complete):
-            m.d.sync += accumulator.eq(summed)
+            m.d.sync += self.accumulator.eq(summed)
         with m.If(finished):
-            m.d.sync += shadow.eq(summed)
+            m.d.sync += self._shadow.eq(summed)
         return m

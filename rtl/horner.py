@@ -33,12 +33,18 @@ class Horner(wiring.Component):
         The flags of the step that `term` is the sum of.
     total : Out(total_width)
         A chunk's total the cycle after its last digit.
+
+    Attributes
+    ----------
+    partial : Signal
+        The total of the chunk's digits so far.
     """
 
     def __init__(self, *, digit: int, digits: int, greatest: int) -> None:
         if digits < 2:
             raise ValueError(f"Digits must be at least 2, not {digits!r}")
         self.digit, self.digits, self.greatest = digit, digits, greatest
+        self.partial = Signal(range(self._greatest_total(digits - 1) + 1), reset_less=True)
         super().__init__(
             {
                 "term": In(range(greatest + 1)),
@@ -57,14 +63,13 @@ class Horner(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        partial = Signal(range(self._greatest_total(self.digits - 1) + 1), reset_less=True)
         total = Signal(self.total_width, reset_less=True)
         # The lowest bits meet zeros: kept out of the adder.
-        summed = Cat(self.term[: self.digit], partial + self.term[self.digit :])
+        summed = Cat(self.term[: self.digit], self.partial + self.term[self.digit :])
         with m.If((self.step.valid & self.step.last_digit) | ResetSignal()):
-            m.d.sync += partial.eq(0)
+            m.d.sync += self.partial.eq(0)
         with m.Elif(self.step.valid):
-            m.d.sync += partial.eq(summed)
+            m.d.sync += self.partial.eq(summed)
         m.d.sync += total.eq(summed)
         m.d.comb += self.total.eq(total)
         return m

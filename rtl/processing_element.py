@@ -69,9 +69,15 @@ class ProcessingElement(wiring.Component):
     def __init__(self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool) -> None:
         require_positive("Digits", digits)
         require_positive("Width", width)
-        self.digit, self.digits, self.width, self.doubling = digit, digits, width, doubling
+        self.digit, self.digits = digit, digits
         self.terms = TermSums(lanes=lanes, digit=digit)
         self.tree = AdderTree(bounds=self.terms.bounds)
+        self.gather = Horner(digit=digit, digits=digits, greatest=self.tree.bound) if self.horner else None
+        self.sum = Accumulator(
+            total_width=len(self.gather.total if self.gather else self.tree.total),
+            width=width,
+            doubling=doubling,
+        )
         super().__init__(
             {
                 "pairs": In(ArrayLayout(PairLayout(digit), lanes // 2)),
@@ -93,29 +99,23 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.terms, m.submodules.tree = self.terms, self.tree
+        m.submodules.terms, m.submodules.tree, m.submodules.accumulator = self.terms, self.tree, self.sum
         m.d.comb += [
             self.terms.pairs.eq(self.pairs),
             self.terms.weights.eq(self.weights),
             self.tree.operands.eq(self.terms.sums),
+            self.shadow.eq(self.sum.shadow),
         ]
-        total, step = self.tree.total, self.step
-        if self.horner:
-            m.submodules.horner = horner = Horner(
-                digit=self.digit, digits=self.digits, greatest=self.tree.bound
-            )
-            m.d.comb += [horner.term.eq(self.tree.total), horner.step.eq(self.step)]
-            total, step = horner.total, Signal(StepLayout())
+        if self.gather is None:
+            m.d.comb += [self.sum.total.eq(self.tree.total), self.sum.step.eq(self.step)]
+        else:
+            m.submodules.horner = self.gather
+            step = Signal(StepLayout())
             m.d.sync += step.eq(self.step)
-        self._accumulate(m, total, step)
+            m.d.comb += [
+                self.gather.term.eq(self.tree.total),
+                self.gather.step.eq(self.step),
+                self.sum.total.eq(self.gather.total),
+                self.sum.step.eq(step),
+            ]
         return m
-
-    def _accumulate(self, m: Module, total: Signal, step: Signal) -> None:
-        m.submodules.accumulator = accumulator = Accumulator(
-            total_width=len(total), width=self.width, doubling=self.doubling
-        )
-        m.d.comb += [
-            accumulator.total.eq(total),
-            accumulator.step.eq(step),
-            self.shadow.eq(accumulator.shadow),
-        ]

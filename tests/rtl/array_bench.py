@@ -24,7 +24,7 @@ class ElementBehindLanes(wiring.Component):
                 "weights": In(lanes),
                 "step": In(StepLayout()),
                 "reset": In(1),
-                "shadow": Out(element.width),
+                "shadow": Out(element.shadow.shape()),
             }
         )
 

@@ -1,0 +1,1 @@
+"""Proofs, for all inputs at small widths, that the arithmetic blocks equal their definitions."""

@@ -1,0 +1,140 @@
+"""A requantiser driven round after round, beside the definitions of division and search."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout, View
+from amaranth.lib.wiring import In
+
+from bcsim.machine import Machine
+from bcsim.rtl.requantiser import ParameterLayout, Requantiser
+from bcsim.timing import round_cycles
+
+__all__ = ["RequantiserProof"]
+
+
+class RoundLayout(StructLayout):
+    """What a round requantises, and with what.
+
+    Members
+    -------
+    accumulator : unsigned(machine.accumulator_bits)
+    offset : signed(machine.remainder_bits)
+    divisor : unsigned(machine.divisor_bits - bits + 1)
+        Not shifted.
+    threshold_1, ..., threshold_{2**bits - 1} : signed(machine.accumulator_bits + 2)
+        Beyond an accumulator's range on both sides.
+    """
+
+    def __init__(self, machine: Machine, bits: int) -> None:
+        thresholds = {f"threshold_{k}": signed(machine.accumulator_bits + 2) for k in range(1, 1 << bits)}
+        super().__init__(
+            {
+                "accumulator": machine.accumulator_bits,
+                "offset": signed(machine.remainder_bits),
+                "divisor": machine.divisor_bits - bits + 1,
+            }
+            | thresholds
+        )
+
+
+class RequantiserProof(wiring.Component):
+    """Asserts that `q` is the clipped floor of a quotient, or a count of thresholds, after every round.
+
+    Rounds of one kind follow each other without end, each with new inputs; whatever a requantiser should ignore
+    is different noise in every cycle.
+
+    Parameters
+    ----------
+    machine : Machine
+    bits : int
+        Bits of the target.
+    search : bool
+        The kind of the rounds.
+
+    Members
+    -------
+    inputs : In(RoundLayout(machine, bits))
+        Taken in a round's first cycle.
+    noise : In(ParameterLayout(machine))
+    """
+
+    def __init__(self, machine: Machine, *, bits: int, search: bool) -> None:
+        self.machine, self.bits, self.search = machine, bits, search
+        self.last = round_cycles(bits, search) - 1
+        self.cycle = Signal(range(self.last + 1))
+        layout = RoundLayout(machine, bits)
+        self.present, self.past = Signal(layout), Signal(layout)
+        super().__init__({"inputs": In(layout), "noise": In(ParameterLayout(machine))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.requantiser = dut = Requantiser(self.machine)
+        first, finished = self.cycle == 0, Signal()
+        m.d.sync += self.cycle.eq(Mux(self.cycle == self.last, 0, self.cycle + 1))
+        with m.If(first):
+            m.d.sync += self.present.eq(self.inputs)
+        with m.If(self.cycle == self.last):
+            m.d.sync += [self.past.eq(self.present), finished.eq(1)]
+        m.d.comb += Assert(self.cycle <= self.last)
+        self._control(m, dut)
+        self._parameters(m, dut)
+        m.d.comb += dut.accumulator.eq(Mux(first, self.inputs.accumulator, self.noise.offset))
+        with m.If(finished & (self.cycle < -(-self.bits // self.machine.digit))):
+            m.d.comb += Assert(self._counted(dut.q) if self.search else self._divided(dut.q))
+        return m
+
+    def _control(self, m: Module, dut: Requantiser) -> None:
+        """The drain walker's part."""
+        stride = 3 if self.search else 1
+        m.d.comb += [
+            dut.load.eq(self.cycle == 0),
+            dut.done.eq(self.cycle == self.last),
+            dut.search.eq(self.search),
+            dut.probe.eq(self.noise.offset),
+        ]
+        for bit in range(self.bits):
+            decided = stride * (bit + 1)
+            with m.If((self.cycle <= decided) & (self.cycle > decided - stride)):
+                m.d.comb += dut.probe.eq(1 << self.bits - 1 - bit)
+                m.d.comb += dut.step.eq(self.cycle == decided)
+
+    def _parameters(self, m: Module, dut: Requantiser) -> None:
+        """The parameter memory's part, and the ranges that the mapping keeps to."""
+        reach = 1 << self.machine.accumulator_bits + self.machine.fraction_bits + 8
+        inputs = self.inputs
+        m.d.comb += [
+            Assume(inputs.divisor > 0),
+            Assume((inputs.offset >= -reach) & (inputs.offset <= reach)),
+            dut.parameter.eq(self.noise),
+        ]
+        for below, above in zip(self._thresholds(inputs), self._thresholds(inputs)[1:], strict=False):
+            m.d.comb += Assume(below <= above)
+        if self.search:
+            address, read = Signal(self.bits), Signal(self.bits)
+            m.d.sync += [address.eq(dut.candidate), read.eq(address)]
+            words = Array([Const(0), *self._thresholds(self.present)])
+            with m.If(dut.step):
+                m.d.comb += dut.parameter.offset.eq(words[read] << self.machine.fraction_bits)
+        else:
+            with m.If(dut.load):
+                m.d.comb += dut.parameter.offset.eq(inputs.offset)
+                m.d.comb += dut.parameter.divisor.eq(inputs.divisor << self.bits - 1)
+
+    def _thresholds(self, values: View[RoundLayout]) -> list[Value]:
+        return [values[f"threshold_{k}"] for k in range(1, 1 << self.bits)]
+
+    def _divided(self, q: Value) -> Value:
+        """q * divisor <= numerator < (q + 1) * divisor, but for clipping to 0 and to 2**bits - 1."""
+        past = self.past
+        numerator = (past.accumulator << self.machine.fraction_bits) - past.offset
+        multiple = sum(Mux(q[bit], past.divisor << bit, 0) for bit in range(self.bits))
+        most = (1 << self.bits) - 1
+        enough = (q == 0) | (multiple <= numerator)
+        not_more = (q == most) | (numerator < multiple + past.divisor)
+        return (q <= most) & enough & not_more
+
+    def _counted(self, q: Value) -> Value:
+        """q is how many thresholds the accumulator reaches."""
+        return q == sum(threshold <= self.past.accumulator for threshold in self._thresholds(self.past))

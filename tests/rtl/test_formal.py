@@ -1,0 +1,75 @@
+# amaranth: UnusedElaboratable=no
+"""The processing element and the requantiser equal their definitions for all inputs, at small widths."""
+
+from dataclasses import replace
+
+import pytest
+
+from bcsim.errors import BcsimError
+from bcsim.machine import PRESETS
+from bcsim.rtl.formal.processing_element import ElementProof
+from bcsim.rtl.formal.prove import prove
+from bcsim.rtl.formal.requantiser import RequantiserProof
+from bcsim.rtl.processing_element import ProcessingElement
+from bcsim.timing import round_cycles
+
+pytest.importorskip("pyosys", reason="proofs need Yosys (the hdl extra)")
+
+
+@pytest.mark.parametrize(
+    ("lanes", "digit", "digits", "width", "doubling"),
+    [
+        (2, 1, 1, 4, False),
+        (4, 1, 1, 6, True),
+        (6, 1, 3, 8, False),
+        (4, 2, 2, 8, False),
+        (4, 4, 1, 8, True),
+        (6, 4, 1, 8, False),
+    ],
+)
+def test_a_processing_element_adds_what_its_lanes_match(lanes, digit, digits, width, doubling):
+    element = ProcessingElement(lanes=lanes, digit=digit, digits=digits, width=width, doubling=doubling)
+    prove(ElementProof(element), steps=10)
+
+
+class OneMore(ElementProof):
+    """Claims a sum that is greater by one."""
+
+    def _definition(self):
+        return super()._definition() + 1
+
+
+def test_a_wrong_claim_about_an_element_is_refuted():
+    element = ProcessingElement(lanes=4, digit=1, digits=1, width=6, doubling=False)
+    with pytest.raises(BcsimError, match=r"^Yosys failed: Called with -verify and proof did fail!$"):
+        prove(OneMore(element), steps=10)
+
+
+def small_machine(digit, bits, fraction_bits):
+    return replace(
+        PRESETS["tiny"],
+        digit=digit,
+        activation_bits=max(digit, bits),
+        accumulator_bits=4,
+        fraction_bits=fraction_bits,
+    )
+
+
+@pytest.mark.parametrize(("digit", "bits", "fraction_bits"), [(1, 1, 0), (4, 1, 1), (2, 2, 1), (1, 3, 0)])
+@pytest.mark.parametrize("search", [False, True], ids=["divide", "search"])
+def test_a_requantiser_divides_and_counts_thresholds(digit, bits, fraction_bits, search):
+    proof = RequantiserProof(small_machine(digit, bits, fraction_bits), bits=bits, search=search)
+    prove(proof, steps=3 * round_cycles(bits, search))
+
+
+class Rounding(RequantiserProof):
+    """Claims the quotient's ceiling."""
+
+    def _divided(self, q):
+        return super()._divided(q - 1)
+
+
+def test_a_wrong_claim_about_a_requantiser_is_refuted():
+    proof = Rounding(small_machine(2, 2, 0), bits=2, search=False)
+    with pytest.raises(BcsimError, match=r"^Yosys failed: Called with -verify and proof did fail!$"):
+        prove(proof, steps=3 * round_cycles(2, False))
