@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import singledispatch
 
 import numpy as np
 
 from bcsim.compiler.graph import (
+    Add,
     Affine,
+    AveragePool,
     BatchNorm,
     Bipolar,
     Clip,
+    Concat,
+    Conv,
     Dense,
     Flatten,
     FloatArray,
     Graph,
+    MaxPool,
     MultiThreshold,
     Node,
     Quant,
     Relu,
+    Reshape,
     Sign,
+    Transpose,
 )
+from bcsim.compiler.image_windows import correlate, windows
 from bcsim.compiler.rounding import bipolar, quantise
 from bcsim.errors import BcsimError
 
 __all__ = ["evaluate_graph", "evaluate_node"]
 
 
-def evaluate_graph(graph: Graph, x: FloatArray) -> dict[str, FloatArray]:
+def evaluate_graph(
+    graph: Graph, x: FloatArray, keep: Iterable[str] | None = None, block: int | None = None
+) -> dict[str, FloatArray]:
     """The value of every tensor of `graph`, by name, for a batch of images.
 
     x : float64 (n, *graph.input_shape); (n, features) is accepted too.
-    Each value is float64 with n as its first axis. A dense layer multiplies integers and scales afterwards,
-    so its sums are exact for inputs on a grid. Raises BcsimError where x has another number of features.
+    keep : the tensors to return; the memory of others is freed behind their last use. None for all.
+    block : how many images to evaluate at a time, which bounds the memory that is not returned; None for all.
+    Each value is float64 with n as its first axis. A layer multiplies integers and scales afterwards, so its sums
+    are exact for inputs on a grid. Raises BcsimError where x has another number of features.
     """
     x = np.asarray(x, dtype=np.float64)
     features = int(np.prod(graph.input_shape))
@@ -40,15 +53,38 @@ def evaluate_graph(graph: Graph, x: FloatArray) -> dict[str, FloatArray]:
         raise BcsimError(
             f"Network {graph.name!r} takes images of shape {graph.input_shape}, not an array of {x.shape}"
         )
-    values = {graph.input: x.reshape(len(x), *graph.input_shape)}
-    for node in graph.nodes:
-        values[node.output] = evaluate_node(node, values[node.inputs[0]])
-    return values
+    x = x.reshape(len(x), *graph.input_shape)
+    kept = frozenset(_tensors(graph) if keep is None else keep)
+    starts = range(0, max(1, len(x)), block or max(1, len(x)))
+    parts = [_evaluate_block(graph, x[start : start + starts.step], kept) for start in starts]
+    return (
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]
+    )
+
+
+def _tensors(graph: Graph) -> list[str]:
+    return [graph.input, *(node.output for node in graph.nodes)]
+
+
+def _evaluate_block(graph: Graph, x: FloatArray, kept: frozenset[str]) -> dict[str, FloatArray]:
+    last_use = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
+    values = {graph.input: x}
+    for index, node in enumerate(graph.nodes):
+        values[node.output] = evaluate_node(node, *(values[name] for name in node.inputs))
+        for name in {*node.inputs, node.output} - kept:
+            if last_use.get(name, index) == index:
+                del values[name]
+    return {name: value for name, value in values.items() if name in kept}
+
+
+def _by_channel(array: FloatArray, x: FloatArray) -> FloatArray:
+    """An array () or (C,) with axes for what follows the channels of x, (n, C, ...)."""
+    return array.reshape(array.shape + (1,) * (x.ndim - 2)) if array.ndim else array
 
 
 @singledispatch
-def evaluate_node(node: Node, x: FloatArray) -> FloatArray:
-    """The output of `node`, float64 (n, ...), for its input x, float64 (n, ...)."""
+def evaluate_node(node: Node, *inputs: FloatArray) -> FloatArray:
+    """The output of `node`, float64 (n, ...), for its inputs, float64 (n, ...)."""
     raise TypeError(f"Node must be one of bcsim.compiler.graph, not {type(node).__name__}")
 
 
@@ -58,14 +94,43 @@ def _(node: Dense, x: FloatArray) -> FloatArray:
 
 
 @evaluate_node.register
+def _(node: Conv, x: FloatArray) -> FloatArray:
+    sums = correlate(x, node.weights, node.stride, node.pads, node.groups)
+    sums *= _by_channel(node.scale, x)
+    return sums
+
+
+@evaluate_node.register
+def _(node: MaxPool, x: FloatArray) -> FloatArray:
+    return np.asarray(windows(x, node.kernel, node.stride, (0, 0, 0, 0)).max(axis=(4, 5)))
+
+
+@evaluate_node.register
+def _(node: AveragePool, x: FloatArray) -> FloatArray:
+    sums = windows(x, node.kernel, node.stride, node.pads).sum(axis=(4, 5))
+    return np.asarray(sums / (node.kernel[0] * node.kernel[1]))
+
+
+@evaluate_node.register
+def _(node: Add, a: FloatArray, b: FloatArray) -> FloatArray:
+    return a + b
+
+
+@evaluate_node.register
+def _(node: Concat, *parts: FloatArray) -> FloatArray:
+    return np.concatenate(parts, axis=1)
+
+
+@evaluate_node.register
 def _(node: Affine, x: FloatArray) -> FloatArray:
-    return np.asarray(x * node.scale + node.shift)
+    return np.asarray(x * _by_channel(node.scale, x) + _by_channel(node.shift, x))
 
 
 @evaluate_node.register
 def _(node: BatchNorm, x: FloatArray) -> FloatArray:
-    deviation = np.sqrt(node.variance + node.epsilon)
-    return np.asarray(node.gamma * (x - node.mean) / deviation + node.beta)
+    deviation = np.sqrt(_by_channel(node.variance, x) + node.epsilon)
+    gamma, beta, mean = (_by_channel(array, x) for array in (node.gamma, node.beta, node.mean))
+    return np.asarray(gamma * (x - mean) / deviation + beta)
 
 
 @evaluate_node.register
@@ -97,10 +162,20 @@ def _(node: Quant, x: FloatArray) -> FloatArray:
 def _(node: MultiThreshold, x: FloatArray) -> FloatArray:
     passed = np.zeros(x.shape)
     for threshold in node.thresholds.T:
-        passed += x >= threshold
+        passed += x >= _by_channel(threshold, x)
     return np.asarray(passed * node.out_scale + node.out_bias)
 
 
 @evaluate_node.register
 def _(node: Flatten, x: FloatArray) -> FloatArray:
     return x.reshape(len(x), -1)
+
+
+@evaluate_node.register
+def _(node: Reshape, x: FloatArray) -> FloatArray:
+    return x.reshape(len(x), *node.shape)
+
+
+@evaluate_node.register
+def _(node: Transpose, x: FloatArray) -> FloatArray:
+    return x.transpose(0, *(axis + 1 for axis in node.axes))

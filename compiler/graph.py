@@ -206,14 +206,14 @@ class Flatten(Node):
 
 @dataclass(frozen=True, slots=True)
 class Reshape(Node):
-    """The values, in order, as an image of `shape` (C, H, W)."""
+    """The values, in order, in another shape, which has no batch axis; in the end an image (C, H, W)."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Node):
-    """Axis i of the output is axis axes[i] of the input, both without the batch axis: the network's own (H, W, C)."""
+    """Axis i of the output is axis axes[i] of the input, both without the batch axis; for inputs of (H, W, C)."""
 
     axes: tuple[int, ...]
 

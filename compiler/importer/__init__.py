@@ -7,10 +7,13 @@ from pathlib import Path
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
+    convolution,
     dense,
     elementwise,
     endings,
+    joining,
     linear_quant,
+    pooling,
     qonnx,
     refused,
     views,

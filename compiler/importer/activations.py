@@ -7,7 +7,7 @@ import numpy as np
 from bcsim.compiler.graph import Clip, Node, Relu, Sign
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.compiler.importer.values import Activation, Constant
+from bcsim.compiler.importer.values import Constant
 from bcsim.errors import BcsimError
 
 # ONNX's own defaults for "no bound" in the first versions of Clip.
@@ -15,7 +15,7 @@ _UNBOUNDED = float(np.finfo(np.float32).max)
 
 
 def _lowered(site: Site, node: Node) -> Lowered:
-    return Lowered(Activation(site.output, site.activation().shape), (node,))
+    return Lowered(site.activation().at(site.output), (node,))
 
 
 @operator("Relu")
@@ -61,7 +61,7 @@ def _clipped(site: Site, low: float, high: float, index: int = 0) -> Lowered:
         raise BcsimError(f"its bounds are {low:g} and {high:g}; the lower must be below the upper")
     head = (site.name, site.op, (x.name,), site.output)
     node = Relu(*head) if (low, high) == (0, np.inf) else Clip(*head, low, high)
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
 
 
 def _bound(site: Site, index: int, name: str, default: float) -> float:

@@ -11,6 +11,8 @@ from bcsim.compiler.importer.values import Activation, Constant
 from bcsim.compiler.weights import IntegerWeights, integer_weights
 from bcsim.errors import BcsimError
 
+__all__ = ["weight_notes"]
+
 
 @operator("MatMul")
 def matmul(site: Site) -> Lowered:
@@ -30,7 +32,7 @@ def gemm(site: Site) -> Lowered:
         raise BcsimError(f"its alpha {alpha:g} must be finite and not 0, and its beta {beta:g} finite")
     x, weights, notes = _operands(site, transposed=bool(site.attribute("transB", 0)))
     out = Activation(site.output, (len(weights.scale),))
-    bias = site.channels(2, "bias", out) * beta if site.operand(2) is not None else np.zeros(())
+    bias = site.channels(2, "bias", out)[1] * beta if site.operand(2) is not None else np.zeros(())
     between = f"{site.output}/product" if bias.any() else site.output
     signs = weights.weights * np.int16(np.sign(alpha))
     dense = Dense(site.name, site.op, (x.name,), between, signs, weights.scale * abs(alpha))
@@ -54,11 +56,15 @@ def _operands(site: Site, transposed: bool) -> tuple[Activation, IntegerWeights,
             f"weight tensor {name!r} takes {values.shape[1]} inputs, but input {site.operand_name(0)!r} has shape "
             f"{x.shape} behind the batch axis"
         )
+    if x.shape is not None:
+        x, order = site.channel_first(x, 0)
+        values = values[:, order]
     weights = integer_weights(values, name)
-    return x, weights, _notes(site, weights)
+    return x, weights, weight_notes(site, weights)
 
 
-def _notes(site: Site, weights: IntegerWeights) -> tuple[str, ...]:
+def weight_notes(site: Site, weights: IntegerWeights) -> tuple[str, ...]:
+    """What a user should know of how the weights of input 1 were read."""
     # Below 1e-12 it is float64's own rounding of scale times integer.
     if weights.deviation < 1e-12:
         return ()

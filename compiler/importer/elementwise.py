@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bcsim.compiler.graph import Affine, BatchNorm, FloatArray
+from bcsim.compiler.importer.joining import add_tensors
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.compiler.importer.values import Activation, Constant
+from bcsim.compiler.importer.values import Activation, Constant, Shape
 from bcsim.errors import BcsimError
 
 ONE, ZERO = np.ones(()), np.zeros(())
@@ -15,7 +16,7 @@ ONE, ZERO = np.ones(()), np.zeros(())
 
 def _affine(site: Site, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
     node = Affine(site.name, site.op, (x.name,), site.output, scale, shift)
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
 
 
 def _with_constant(site: Site) -> tuple[Activation, FloatArray, bool]:
@@ -25,21 +26,23 @@ def _with_constant(site: Site) -> tuple[Activation, FloatArray, bool]:
         for index in range(2):
             site.activation(index)
         raise BcsimError(
-            "both inputs depend on the network's input, as in a residual connection, which is not supported yet; "
-            "accepted is a constant on either side"
+            "both inputs depend on the network's input; accepted are Add of two such tensors, and a constant on either "
+            "side"
         )
     if site.has_attribute("axis"):
         raise BcsimError(
             "its attribute 'axis' (operator sets before 7) is not supported; accepted is numpy broadcasting"
         )
-    x = site.activation(int(first))
-    return x, site.channels(int(not first), "constant", x), first
+    x, constant = site.channels(int(not first), "constant", site.activation(int(first)))
+    return x, constant, first
 
 
 @operator("Add", "Sum")
 def add(site: Site) -> Lowered:
     if len(site.operands) != 2:
-        raise BcsimError(f"it has {len(site.operands)} inputs; accepted are two, one of them a constant")
+        raise BcsimError(f"it has {len(site.operands)} inputs; accepted are two")
+    if not any(isinstance(value, Constant) for value in site.operands):
+        return add_tensors(site)
     x, constant, _ = _with_constant(site)
     return _affine(site, x, ONE, constant)
 
@@ -77,7 +80,7 @@ def divide(site: Site) -> Lowered:
         return _affine(site, x, 1 / constant, ZERO)
     head = (site.name, site.op, (x.name,), site.output)
     node = BatchNorm(*head, np.sign(constant), ZERO, ZERO, constant**2, 0.0)
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
 
 
 @operator("BatchNormalization")
@@ -85,17 +88,24 @@ def batch_norm(site: Site) -> Lowered:
     x = site.activation()
     _check_inference(site)
     names = ("scale", "bias", "mean", "variance")
-    arrays = {name: site.channels(i, name, x).reshape(-1) for i, name in enumerate(names, 1)}
-    sizes = {name: len(array) for name, array in arrays.items()}
-    if len(set(sizes.values())) != 1 or (x.shape is not None and sizes["scale"] != x.shape[0]):
-        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise BcsimError(
-            f"its parameters have other sizes ({found}) than the channels of its input, {x.shape}"
-        )
+    arrays = {name: site.finite(i, name) for i, name in enumerate(names, 1)}
+    if x.shape is not None:
+        _check_channels(arrays, x.shape)
+        x, order = site.channel_first(x, 0)
+        arrays = {name: array[order] for name, array in arrays.items()}
     epsilon = site.attribute("epsilon", 1e-5)
     _check_variance(site, arrays["variance"], epsilon)
     node = BatchNorm(site.name, site.op, (x.name,), site.output, *_ordered(arrays), epsilon)
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
+
+
+def _check_channels(arrays: dict[str, FloatArray], shape: Shape) -> None:
+    if any(array.shape != shape[:1] for array in arrays.values()):
+        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise BcsimError(
+            f"its parameters have the shapes {found} beside an input of shape {shape}; "
+            "expected one value for each channel"
+        )
 
 
 def _ordered(arrays: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 from bcsim.compiler.graph import Quant
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.compiler.importer.values import Activation, Codes, Constant
+from bcsim.compiler.importer.values import Codes, Constant
 from bcsim.errors import BcsimError
 
 _RANGES: Mapping[str, tuple[int, int]] = {
@@ -41,7 +41,7 @@ def dequantize_linear(site: Site) -> Lowered:
     head = (site.name, site.op, (codes.source.name,), site.output)
     # QuantizeLinear adds its zero point after rounding, so an odd one must not turn half-to-even ties around.
     node = Quant(*head, codes.scale, 0.0, codes.low, codes.high, "ROUND")
-    return Lowered(Activation(site.output, codes.source.shape), (node,))
+    return Lowered(codes.source.at(site.output), (node,))
 
 
 def _parameters(site: Site) -> tuple[float, int]:

@@ -103,7 +103,7 @@ def _check_fits(what: str, parameter: FloatArray, weights: FloatArray) -> None:
 def bipolar_quant(site: Site) -> Lowered:
     x = site.activation()
     node = Bipolar(site.name, site.op, (x.name,), site.output, _scale(site))
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
 
 
 @operator("Quant", "IntQuant", domains=QONNX)
@@ -113,19 +113,20 @@ def quant(site: Site) -> Lowered:
     head = (site.name, site.op, (x.name,), site.output)
     if not steps.bipolar:
         node = Quant(*head, scale, zero_point, steps.low, steps.high, steps.rounding)
-        return Lowered(Activation(site.output, x.shape), (node,))
+        return Lowered(x.at(site.output), (node,))
     if zero_point:
         raise BcsimError(
             f"it is signed and of 1 bit with zero point {zero_point:g}; accepted is zero point 0"
         )
-    return Lowered(Activation(site.output, x.shape), (Bipolar(*head, scale),))
+    return Lowered(x.at(site.output), (Bipolar(*head, scale),))
 
 
 @operator("MultiThreshold", domains=QONNX)
 def multi_threshold(site: Site) -> Lowered:
     x = site.activation()
     thresholds = site.finite(1, "thresholds")
-    if thresholds.ndim != 2 or 0 in thresholds.shape or not _fits(thresholds, x):
+    axis = len(x.shape or ()) - 1 if site.attribute("data_layout", "NCHW").endswith("C") else 0
+    if thresholds.ndim != 2 or 0 in thresholds.shape or not _fits(thresholds, x, axis):
         raise BcsimError(
             f"its thresholds {site.operand_name(1)!r} have shape {thresholds.shape} beside an input of shape "
             f"{x.shape}; expected (channels or 1, thresholds)"
@@ -133,10 +134,13 @@ def multi_threshold(site: Site) -> Lowered:
     scale, bias = site.attribute("out_scale", 1.0), site.attribute("out_bias", 0.0)
     if not (np.isfinite([scale, bias]).all() and scale > 0):
         raise BcsimError(f"its out_scale {scale:g} must be positive and its out_bias {bias:g} finite")
+    if len(thresholds) > 1 and x.shape is not None:
+        x, order = site.channel_first(x, axis)
+        thresholds = thresholds[order]
     head = (site.name, site.op, (x.name,), site.output)
     node = MultiThreshold(*head, np.sort(thresholds, axis=1), scale, bias)
-    return Lowered(Activation(site.output, x.shape), (node,))
+    return Lowered(x.at(site.output), (node,))
 
 
-def _fits(thresholds: FloatArray, x: Activation) -> bool:
-    return len(thresholds) == 1 or x.shape is None or (len(x.shape) == 1 and len(thresholds) == x.shape[0])
+def _fits(thresholds: FloatArray, x: Activation, axis: int) -> bool:
+    return len(thresholds) == 1 or x.shape is None or len(thresholds) == x.shape[axis]

@@ -2,14 +2,21 @@
 
 from bcsim.compiler.importer.registry import refuse
 
-_DENSE = "accepted are dense layers (MatMul, Gemm) with elementwise operators between them"
-
-refuse(f"convolutions are not supported yet; {_DENSE}", "Conv", "ConvTranspose", "ConvInteger", "QLinearConv")
+refuse("it widens its input, which no window of the array does; accepted is Conv", "ConvTranspose")
 refuse(
-    f"pooling is not supported yet; {_DENSE}",
-    *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool"),
+    "integer operators with scales of their own are not supported; accepted are Conv and MatMul between "
+    "DequantizeLinear and QuantizeLinear",
+    *("ConvInteger", "QLinearConv", "MatMulInteger", "QLinearMatMul", "QLinearAdd"),
 )
-refuse(f"joining tensors is not supported yet; {_DENSE}", "Concat")
+refuse("it sums powers; accepted are MaxPool and AveragePool", "LpPool", "GlobalLpPool")
+refuse(
+    "it makes values between those of its input; accepted are Conv, pooling and strides to change an image's size",
+    *("Resize", "Upsample", "GridSample"),
+)
+refuse(
+    "it divides by what it finds in the image; accepted is BatchNormalization with stored mean and variance",
+    *("InstanceNormalization", "LayerNormalization", "GroupNormalization", "LRN", "LpNormalization"),
+)
 refuse(
     "its curve has no even steps, so it takes a multiplier or a table; accepted are Relu, Clip and Sign",
     *(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from bcsim.compiler.graph import FloatArray, Node
+from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
 from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Value
 from bcsim.errors import BcsimError
 
@@ -38,6 +40,7 @@ class Site:
     opset : the version of the operator's own operator set.
     folder : where external tensors of its attributes lie.
     batch : the batch size that the file fixes, else 1.
+    before : nodes that bring inputs into the graph's order; `image`, `channel_first` and `channels` add to them.
     """
 
     proto: NodeProto
@@ -45,6 +48,7 @@ class Site:
     opset: int
     folder: Path
     batch: int = 1
+    before: list[Node] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -66,7 +70,17 @@ class Site:
         return self.operands[index] if index < len(self.operands) else None
 
     def activation(self, index: int = 0) -> Activation:
-        """Input `index`, which must depend on the network's input and be real-valued."""
+        """Input `index`, which must depend on the network's input, be real-valued and have no zeros around it."""
+        value = self.padded(index)
+        if value.padded_by:
+            raise BcsimError(
+                f"it takes what node {value.padded_by!r} (Pad) has padded; "
+                "accepted behind a Pad are Conv and AveragePool"
+            )
+        return value
+
+    def padded(self, index: int = 0) -> Activation:
+        """Like `activation`, for operators that take zeros around an image."""
         value = self.operand(index)
         if isinstance(value, Scores):
             raise BcsimError(f"it follows {value.by}, which is accepted only at the end of the network")
@@ -100,17 +114,41 @@ class Site:
             )
         return float(array.reshape(()))
 
-    def channels(self, index: int, what: str, x: Activation) -> FloatArray:
-        """Like `finite`, for values that x takes one for all or one for each channel: shape () or (C,)."""
+    def shape(self, x: Activation) -> Shape:
+        """The shape of an input, which must be known."""
+        if x.shape is None:
+            raise BcsimError("the shape of its input is not known, because a node before it is not supported")
+        return x.shape
+
+    def image(self, index: int = 0) -> Activation:
+        """Like `padded`, as an image (C, H, W) in the graph."""
+        x = self.padded(index)
+        self.shape(x)
+        arranged, nodes = image(x)
+        self.before.extend(nodes)
+        return arranged
+
+    def channel_first(self, x: Activation, axis: int) -> tuple[Activation, NDArray[np.intp]]:
+        """x with `axis` of the file's tensor first in the graph's, and the order that parameters take along it."""
+        arranged, nodes, order = with_channel_first(x, axis)
+        self.before.extend(nodes)
+        return arranged, order
+
+    def channels(self, index: int, what: str, x: Activation) -> tuple[Activation, FloatArray]:
+        """x and, like `finite`, values that it takes one for all or one for each channel: shape () or (C,)."""
         array = self.finite(index, what)
         if array.size == 1 and (x.shape is None or array.ndim <= len(x.shape) + 1):
-            return array.reshape(())
-        if x.shape is None or _per_channel(x.shape, array.shape):
-            return array.reshape(-1)
-        raise BcsimError(
-            f"its {what} {self.operand_name(index)!r} has shape {array.shape} beside an input of shape {x.shape}; "
-            "accepted are one value, or one for each channel of a flat tensor"
-        )
+            return x, array.reshape(())
+        if x.shape is None:
+            return x, array.reshape(-1)
+        axis = channel_axis(x.shape, array.shape)
+        if axis is None:
+            raise BcsimError(
+                f"its {what} {self.operand_name(index)!r} has shape {array.shape} beside an input of shape {x.shape}; "
+                "accepted are one value, or one for each channel"
+            )
+        arranged, order = self.channel_first(x, axis)
+        return arranged, array.reshape(-1)[order]
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Attribute `name`, text decoded. Raises BcsimError where its type is not the default's."""
@@ -125,10 +163,6 @@ class Site:
 
     def has_attribute(self, name: str) -> bool:
         return any(attribute.name == name for attribute in self.proto.attribute)
-
-
-def _per_channel(shape: Shape, constant: Shape) -> bool:
-    return len(shape) == 1 and constant in (shape, (1, *shape))
 
 
 def _same_type(value: Any, default: Any) -> bool:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PROBES", "Activation", "Array", "Broken", "Codes", "Constant", "Scores", "Shape", "Value"]
+__all__ = [
+    "PROBES",
+    "Activation",
+    "Array",
+    "Broken",
+    "Codes",
+    "Constant",
+    "Layout",
+    "Scores",
+    "Shape",
+    "Value",
+]
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -43,15 +55,59 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How a tensor of the file lies in a tensor t of the graph: as t.reshape(read).transpose(axes).reshape(shape).
+
+    stored : the shape of t; no shape here has the batch axis.
+    """
+
+    stored: Shape
+    read: Shape
+    axes: tuple[int, ...]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the values are in the same order on both sides."""
+        return self.axes == tuple(range(len(self.axes)))
+
+    @property
+    def moved(self) -> Shape:
+        """The shape behind the transpose."""
+        return tuple(self.read[axis] for axis in self.axes)
+
+    def sources(self) -> NDArray[np.intp]:
+        """For every value of the file's tensor, its place in the graph's, both flat."""
+        return np.arange(math.prod(self.read)).reshape(self.read).transpose(self.axes).ravel()
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """A tensor that depends on the network's input.
 
     name : of the graph's tensor that holds its values.
-    shape : without the batch axis; None behind a node that is not supported.
+    shape : in the file, without the batch axis; None behind a node that is not supported.
+    view : how it lies in the graph's tensor, where that has another shape or order.
+    raw : only views and elementwise operators lie between it and the network's input.
+    pads : (top, left, bottom, right) rows and columns of zeros that `shape` counts and the graph's tensor lacks,
+        made by the Pad node `padded_by`.
     """
 
     name: str
     shape: Shape | None
+    view: Layout | None = None
+    raw: bool = False
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padded_by: str = ""
+
+    @property
+    def layout(self) -> Layout:
+        """How it lies in the graph's tensor; its shape must be known."""
+        shape = self.shape or ()
+        return self.view or Layout(shape, shape, tuple(range(len(shape))))
+
+    def at(self, name: str) -> Activation:
+        """What an elementwise node makes of it, in the graph's tensor `name`."""
+        return replace(self, name=name)
 
 
 @dataclass(frozen=True, slots=True)

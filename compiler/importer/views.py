@@ -1,4 +1,4 @@
-"""Operators that leave every value as it is: they rename, flatten or move axes of size 1."""
+"""Operators that leave every value as it is: they rename, flatten, reshape or move axes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from bcsim.compiler.graph import Flatten
+from bcsim.compiler.importer.layouts import flattened, reshaped, transposed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import PROBES, Activation, Array, Constant, Scores, Shape
@@ -15,18 +16,12 @@ from bcsim.errors import BcsimError
 _ACCEPTED = "accepted is what keeps the batch axis first and the values in order, such as flattening"
 
 
-def _known(site: Site, x: Activation) -> Shape:
-    if x.shape is None:
-        raise BcsimError("the shape of its input is not known, because a node before it is not supported")
-    return x.shape
-
-
 def _view(site: Site, x: Activation, shape: Shape) -> Lowered:
-    """x in another shape: a Flatten where it gets flat, else a change of name only."""
-    if len(shape) != 1 or (x.shape is not None and len(x.shape) == 1):
-        return Lowered(Activation(x.name, shape))
+    """x in another shape: a Flatten where it gets flat, else a change of view only."""
+    if len(shape) != 1 or len(x.layout.stored) == 1:
+        return Lowered(reshaped(x, shape))
     node = Flatten(site.name, site.op, (x.name,), site.output)
-    return Lowered(Activation(site.output, shape), (node,))
+    return Lowered(flattened(x, site.output), (node,))
 
 
 @operator("Identity", "Dropout")
@@ -50,7 +45,7 @@ def cast(site: Site) -> Lowered:
 
 @operator("Shape")
 def shape_of(site: Site) -> Lowered:
-    shape = _known(site, site.activation())
+    shape = site.shape(site.activation())
     axes = slice(site.attribute("start", 0), site.attribute("end", len(shape) + 1))
     return Lowered(Constant.of(*(np.array((batch, *shape)[axes], dtype=np.int64) for batch in PROBES)))
 
@@ -61,8 +56,8 @@ def flatten(site: Site) -> Lowered:
     axis = site.attribute("axis", 1)
     if x.shape is None and axis == 1:
         node = Flatten(site.name, site.op, (x.name,), site.output)
-        return Lowered(Activation(site.output, None), (node,))
-    shape = _known(site, x)
+        return Lowered(x.at(site.output), (node,))
+    shape = site.shape(x)
     axis += len(shape) + 1 if axis < 0 else 0
     if not 1 <= axis <= len(shape) + 1 or math.prod(shape[: axis - 1]) != 1:
         raise BcsimError(
@@ -76,7 +71,7 @@ def reshape(site: Site) -> Lowered:
     x = site.activation()
     if x.shape is None and isinstance(site.operand(1), Constant):
         return Lowered(Activation(x.name, None))
-    shape = _known(site, x)
+    shape = site.shape(x)
     value = site.operand(1)
     targets = value.arrays if isinstance(value, Constant) else (site.constant(1, "shape"),)
     shapes = {_resolved(site, batch, shape, targets[-1 if i else 0]) for i, batch in enumerate(PROBES)}
@@ -118,7 +113,7 @@ def squeeze(site: Site) -> Lowered:
     if isinstance(value := site.operand(0), Scores):
         return Lowered(value)
     x = site.activation()
-    full = (0, *_known(site, x))
+    full = (0, *site.shape(x))
     axes = _positive(_axes(site), len(full)) or [i for i, size in enumerate(full) if size == 1]
     if any(not 0 < axis < len(full) or full[axis] != 1 for axis in axes):
         raise BcsimError(
@@ -130,7 +125,7 @@ def squeeze(site: Site) -> Lowered:
 @operator("Unsqueeze")
 def unsqueeze(site: Site) -> Lowered:
     x = site.activation()
-    shape, axes = list(_known(site, x)), _axes(site)
+    shape, axes = list(site.shape(x)), _axes(site)
     for axis in _positive(axes, 1 + len(shape) + len(axes)):
         if not 0 < axis <= len(shape) + 1:
             raise BcsimError(f"it adds axes {axes}; accepted are axes behind the batch axis")
@@ -141,10 +136,12 @@ def unsqueeze(site: Site) -> Lowered:
 @operator("Transpose")
 def transpose(site: Site) -> Lowered:
     x = site.activation()
-    full = (0, *_known(site, x))
+    full = (0, *site.shape(x))
     order = site.attribute("perm", list(reversed(range(len(full)))))
     known = sorted(order) == list(range(len(full))) and order[0] == 0
-    moved = [axis for axis in order if known and full[axis] != 1]
-    if not known or moved != sorted(moved):
+    moved = transposed(x, tuple(axis - 1 for axis in order[1:])) if known else None
+    if moved is None:
         raise BcsimError(f"it moves axes of {full[1:]} to the order {order}; {_ACCEPTED}")
-    return _view(site, x, tuple(full[axis] for axis in order[1:]))
+    if len(moved.shape or ()) == 1:
+        return _view(site, x, moved.shape or ())
+    return Lowered(moved)

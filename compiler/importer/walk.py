@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from onnx import NodeProto
 
-from bcsim.compiler.graph import Dense, Node, Quant
+from bcsim.compiler.graph import AveragePool, Conv, Dense, MaxPool, Node, Quant
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
-from bcsim.compiler.importer.site import Lowered, Site, label
+from bcsim.compiler.importer.site import Site, label
 from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
 from bcsim.compiler.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
@@ -48,8 +49,8 @@ class NodeReport:
 class Walk:
     """A walk's findings.
 
-    reports : one for each ONNX node. values : what every tensor is known to be. consumers : the node that each
-    graph tensor feeds. dropped : the nodes behind the last graph node. room : constants still allowed, elements.
+    reports : one for each ONNX node. values : what every tensor is known to be. dropped : the nodes
+    behind the last graph node. room : constants still allowed, elements.
     """
 
     file: OnnxFile
@@ -58,13 +59,12 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     reports: list[NodeReport] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
-    consumers: dict[str, str] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     room: int = MAX_FOLDED
 
     def run(self) -> Walk:
         """Visit every node. Nothing is raised: what is not supported is reported, and the walk goes on."""
-        self.values[self.structure.input] = Activation(self.structure.input, self.structure.shape)
+        self.values[self.structure.input] = Activation(self.structure.input, self.structure.shape, raw=True)
         for node in self.structure.nodes:
             self.reports.append(self._visit(node))
         return self
@@ -120,9 +120,8 @@ class Walk:
 
     def _lower(self, site: Site) -> NodeReport:
         lowered = registry.find(site.proto)(site)
-        self._claim(site, lowered)
         self.values[site.output] = lowered.value
-        self.nodes += lowered.nodes
+        self._add((*site.before, *lowered.nodes))
         self.notes += lowered.notes
         if isinstance(lowered.value, Constant):
             return _report(site.proto, "folded", into=f"constant {lowered.value.arrays[0].shape}")
@@ -133,15 +132,10 @@ class Walk:
         into = ", ".join(_describe(node) for node in lowered.nodes)
         return _report(site.proto, "lowered", into=into, reason="; ".join(lowered.notes))
 
-    def _claim(self, site: Site, lowered: Lowered) -> None:
-        """Hold the network to a chain: every tensor of the graph feeds one node."""
-        for name in (name for node in lowered.nodes for name in node.inputs):
-            if name in self.consumers:
-                raise BcsimError(
-                    f"its input {name!r} also feeds node {self.consumers[name]!r}; branches are not supported yet, "
-                    "accepted are chains"
-                )
-            self.consumers[name] = site.name
+    def _add(self, nodes: Iterable[Node]) -> None:
+        """Add nodes to the graph; one that two operators need in the same place is added once."""
+        present = {node.output for node in self.nodes}
+        self.nodes += [node for node in nodes if node.output not in present]
 
     def _mark_unknown(self, node: NodeProto) -> None:
         """Give the outputs of an unsupported node a value that lets the walk go on."""
@@ -159,10 +153,18 @@ def _report(node: NodeProto, status: Status, into: str = "", reason: str = "") -
 
 
 def _describe(node: Node) -> str:
-    if isinstance(node, Dense):
-        outputs, inputs = node.weights.shape
-        kind = IntegerWeights(node.weights, node.scale, 0.0).kind
-        return f"Dense {inputs} to {outputs}, weights {kind}"
-    if isinstance(node, Quant):
-        return f"Quant {node.low} to {node.high}"
+    match node:
+        case Dense() | Conv():
+            outputs, inputs = node.weights.shape[:2]
+            kernel = "" if isinstance(node, Dense) else f" {_by(node.kernel)}"
+            kind = IntegerWeights(node.weights, node.scale, 0.0).kind
+            return f"{type(node).__name__}{kernel} {inputs} to {outputs}, weights {kind}"
+        case MaxPool() | AveragePool():
+            return f"{type(node).__name__} {_by(node.kernel)}"
+        case Quant():
+            return f"Quant {node.low} to {node.high}"
     return type(node).__name__
+
+
+def _by(kernel: tuple[int, int]) -> str:
+    return f"{kernel[0]}x{kernel[1]}"

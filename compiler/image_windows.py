@@ -1,0 +1,56 @@
+"""Windows over images in numpy: what convolutions and poolings read.
+
+Letters in shapes: n images, C channels, H rows, W columns, R and S rows and columns of windows, J and K a window's
+rows and columns, O outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["correlate", "windows"]
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+# Elements of a block of copied windows, 64 MiB of float64: beyond the caches, and small beside the tensors.
+_BLOCK = 2**23
+
+
+def windows(
+    x: FloatArray, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
+) -> FloatArray:
+    """Every window of images x (n, C, H, W), a view (n, C, R, S, J, K) of them or of their padded copy.
+
+    kernel, stride : (rows, columns). pads : (top, left, bottom, right) zeros.
+    """
+    top, left, bottom, right = pads
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
+    every = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
+    return every[:, :, :: stride[0], :: stride[1]]
+
+
+def correlate(
+    x: FloatArray,
+    weights: NDArray[np.generic],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    groups: int,
+) -> FloatArray:
+    """The correlation of images x (n, C, H, W) with weights (O, C / groups, J, K), float64 (n, O, R, S).
+
+    Images are taken in blocks, so that the windows copied for the matrix product stay below 64 MiB or one image's.
+    """
+    outputs, inputs = weights.shape[0], int(np.prod(weights.shape[1:]))
+    matrices = weights.astype(np.float64).reshape(groups, outputs // groups, inputs)
+    every = windows(x, weights.shape[2:], stride, pads).transpose(0, 1, 4, 5, 2, 3)
+    n, rows, columns = len(every), *every.shape[4:]
+    result = np.empty((n, groups, outputs // groups, rows * columns))
+    step = max(1, _BLOCK // max(1, groups * inputs * rows * columns))
+    for start in range(0, n, step):
+        block = every[start : start + step]
+        copied = block.reshape(len(block), groups, inputs, rows * columns)
+        np.matmul(matrices, copied, out=result[start : start + step])
+    return result.reshape(n, outputs, rows, columns)

@@ -1,0 +1,98 @@
+"""Conv with few-valued weights, and the Pad before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bcsim.compiler.graph import Affine, Conv, FloatArray
+from bcsim.compiler.importer.dense import weight_notes
+from bcsim.compiler.importer.layouts import from_image
+from bcsim.compiler.importer.registry import operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Shape
+from bcsim.compiler.importer.windows import Pads, read_windows
+from bcsim.compiler.weights import integer_weights
+from bcsim.errors import BcsimError
+
+
+@operator("Conv")
+def conv(site: Site) -> Lowered:
+    kernels = site.constant(1, "weight tensor").astype(np.float64, copy=False)
+    weights = integer_weights(kernels.reshape(len(kernels), -1), site.operand_name(1))
+    x, groups = site.image(), site.attribute("group", 1)
+    _check_kernels(site, kernels.shape, site.shape(x), groups)
+    windows = read_windows(site, x, kernels.shape[2:])
+    integers = weights.weights.reshape(*kernels.shape[:2], *windows.kernel)
+    bias = _bias(site, len(kernels))
+    product = f"{site.output}/product" if bias.any() else site.output
+    head = (site.name, site.op, (x.name,), product)
+    node = Conv(*head, integers, weights.scale, windows.stride, windows.pads, groups)
+    after = (Affine(site.name, site.op, (product,), site.output, np.ones(()), bias),) if bias.any() else ()
+    out = from_image(site.output, (len(kernels), *windows.counts), like=x)
+    return Lowered(out, (node, *after), weight_notes(site, weights))
+
+
+def _check_kernels(site: Site, kernels: Shape, shape: Shape, groups: int) -> None:
+    name = site.operand_name(1)
+    if len(kernels) != len(shape) + 1:
+        raise BcsimError(
+            f"its weight tensor {name!r} has the shape {kernels} beside an input of shape {shape}; accepted "
+            "are kernels with as many axes as the image has, rows and columns or values"
+        )
+    if groups < 1 or kernels[0] % groups or kernels[1] * groups != shape[0]:
+        raise BcsimError(
+            f"its weight tensor {name!r} has the shape {kernels} for {groups} groups of {shape[0]} channels; expected "
+            "(outputs, channels of a group, ...), the outputs a multiple of the groups"
+        )
+
+
+def _bias(site: Site, outputs: int) -> FloatArray:
+    if site.operand(2) is None:
+        return np.zeros(outputs)
+    bias = site.finite(2, "bias")
+    if bias.shape != (outputs,):
+        raise BcsimError(
+            f"its bias {site.operand_name(2)!r} has shape {bias.shape}; expected one value for each of "
+            f"{outputs} outputs"
+        )
+    return bias
+
+
+@operator("Pad")
+def pad(site: Site) -> Lowered:
+    """Zeros around an image, which the Conv or AveragePool behind takes among its own."""
+    x = site.image()
+    rank = len(site.shape(x)) + 1
+    before, after = _read_pads(site, rank)
+    if site.attribute("mode", "constant") != "constant" or _value(site) != 0:
+        raise BcsimError(
+            "it pads with something else than zeros; accepted is mode 'constant' with the value 0"
+        )
+    if min(*before, *after) < 0 or any(before[:2] + after[:2]):
+        raise BcsimError(
+            f"its pads are {[*before, *after]}; accepted are zeros around the rows and columns of an image"
+        )
+    (top, left), (bottom, right) = ((0, *side[2:])[-2:] for side in (before, after))
+    pads: Pads = (x.pads[0] + top, x.pads[1] + left, x.pads[2] + bottom, x.pads[3] + right)
+    return Lowered(replace(x, pads=pads, padded_by=site.name if any(pads) else ""))
+
+
+def _read_pads(site: Site, rank: int) -> tuple[Shape, Shape]:
+    """What it puts before and behind each axis, the batch axis included."""
+    if site.operand(1) is None:
+        values = site.attribute("pads", site.attribute("paddings", []))
+    else:
+        values = [int(value) for value in site.constant(1, "pads").ravel()]
+    axes = list(range(rank)) if site.operand(3) is None else site.constant(3, "axes").ravel().tolist()
+    if len(values) != 2 * len(axes) or any(not -rank <= axis < rank for axis in axes):
+        raise BcsimError(f"its pads are {values}; expected two numbers for each of {len(axes)} axes")
+    sides = np.zeros((2, rank), dtype=np.int64)
+    sides[:, axes] = np.reshape(values, (2, len(axes)))
+    before, after = (tuple(side) for side in sides.tolist())
+    return before, after
+
+
+def _value(site: Site) -> float:
+    return site.attribute("value", 0.0) if site.operand(2) is None else site.scalar(2, "value")

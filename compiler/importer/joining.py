@@ -1,0 +1,75 @@
+"""Operators that join tensors: residual additions and concatenations."""
+
+from __future__ import annotations
+
+from bcsim.compiler.graph import Add, Concat
+from bcsim.compiler.importer.layouts import viewed
+from bcsim.compiler.importer.registry import operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape
+from bcsim.errors import BcsimError
+
+__all__ = ["add_tensors"]
+
+
+def add_tensors(site: Site) -> Lowered:
+    """Add of two tensors that both depend on the network's input."""
+    a, b = (site.activation(index) for index in range(2))
+    if site.shape(a) != site.shape(b):
+        raise BcsimError(
+            f"its inputs have the shapes {a.shape} and {b.shape}; accepted are tensors of one shape"
+        )
+    if a.layout != b.layout or len(a.layout.stored) == 2:
+        a, b = (_settled(site, index) for index in range(2))
+    node = Add(site.name, site.op, (a.name, b.name), site.output)
+    return Lowered(Activation(site.output, a.shape, a.view), (node,))
+
+
+@operator("Concat")
+def concat(site: Site) -> Lowered:
+    if any(isinstance(value, Constant) for value in site.operands):
+        raise BcsimError(
+            "one of its inputs is a constant; accepted are tensors that depend on the network's input"
+        )
+    shapes = [site.shape(site.activation(index)) for index in range(len(site.operands))]
+    axis = site.attribute("axis", 1)
+    axis = (axis + len(shapes[0]) + 1 if axis < 0 else axis) - 1
+    if (
+        not 0 <= axis < len(shapes[0])
+        or len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) > 1
+    ):
+        raise BcsimError(
+            f"its axis is {axis + 1} and its inputs have the shapes {', '.join(map(str, shapes))}; accepted "
+            "are inputs that differ in their channels only"
+        )
+    parts = [_channels_first(site, index, axis) for index in range(len(shapes))]
+    node = Concat(site.name, site.op, tuple(part.name for part in parts), site.output)
+    shape = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
+    return Lowered(_joined(site.output, shape, parts), (node,))
+
+
+def _channels_first(site: Site, index: int, axis: int) -> Activation:
+    x = site.activation(index)
+    return _settled(site, index) if axis == 0 else site.channel_first(x, axis)[0]
+
+
+def _settled(site: Site, index: int) -> Activation:
+    """Input `index` in the graph's own order, as an image where it is not flat."""
+    x = site.activation(index)
+    if len(site.shape(x)) > 1:
+        return site.image(index)
+    if not x.layout.in_order:
+        raise BcsimError(
+            f"its input {x.name!r} was flattened in another order than (channels, rows, columns); accepted behind that "
+            "are dense layers"
+        )
+    return x
+
+
+def _joined(name: str, shape: Shape, parts: list[Activation]) -> Activation:
+    """The concatenation `name`, of `shape` in the file, of parts that agree in their layout."""
+    axes = parts[0].layout.axes
+    if any(part.layout.axes != axes for part in parts):
+        raise BcsimError("its inputs have their axes in different orders; accepted is one order")
+    stored = (sum(part.layout.stored[0] for part in parts), *parts[0].layout.stored[1:])
+    return viewed(name, shape, Layout(stored, stored, axes))

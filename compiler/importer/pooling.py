@@ -1,0 +1,106 @@
+"""Pooling: the maximum or the mean of windows, or of a whole image."""
+
+from __future__ import annotations
+
+from bcsim.compiler.graph import AveragePool, Flatten, MaxPool
+from bcsim.compiler.importer.layouts import from_image, reshaped
+from bcsim.compiler.importer.registry import operator
+from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.values import Activation, Shape
+from bcsim.compiler.importer.windows import Windows, read_windows
+from bcsim.errors import BcsimError
+
+
+@operator("MaxPool")
+def max_pool(site: Site) -> Lowered:
+    site.activation()
+    x = site.image()
+    windows = _read_pool(site, x)
+    if any(windows.pads):
+        raise BcsimError(
+            f"its pads are {list(windows.pads)}, whose -infinity no integer encodes; accepted are pads that no window "
+            "reaches"
+        )
+    node = MaxPool(site.name, site.op, (x.name,), site.output, windows.kernel, windows.stride)
+    return Lowered(_pooled(site, x, windows), (node,))
+
+
+@operator("AveragePool")
+def average_pool(site: Site) -> Lowered:
+    x = site.image()
+    windows = _read_pool(site, x)
+    if any(windows.pads) and windows.pads != x.pads and not site.attribute("count_include_pad", 0):
+        raise BcsimError(
+            "it has pads that it does not count, so that its divisor varies; accepted are count_include_pad = 1 and "
+            "no pads"
+        )
+    head = (site.name, site.op, (x.name,), site.output)
+    return Lowered(
+        _pooled(site, x, windows), (AveragePool(*head, windows.kernel, windows.stride, windows.pads),)
+    )
+
+
+def _read_pool(site: Site, x: Activation) -> Windows:
+    windows = read_windows(site, x)
+    if site.attribute("ceil_mode", 0) and not windows.whole:
+        raise BcsimError(
+            "its ceil_mode adds windows that reach beyond the image; accepted is ceil_mode = 0, or where it adds none"
+        )
+    return windows.unpadded()
+
+
+def _pooled(site: Site, x: Activation, windows: Windows) -> Activation:
+    return from_image(site.output, (site.shape(x)[0], *windows.counts), like=x)
+
+
+@operator("GlobalAveragePool")
+def global_average_pool(site: Site) -> Lowered:
+    site.activation()
+    return _global(site, site.image(), AveragePool)
+
+
+@operator("GlobalMaxPool")
+def global_max_pool(site: Site) -> Lowered:
+    site.activation()
+    return _global(site, site.image(), MaxPool)
+
+
+def _global(site: Site, x: Activation, kind: type[AveragePool] | type[MaxPool]) -> Lowered:
+    rows, columns = x.layout.stored[1:]
+    node = kind(site.name, site.op, (x.name,), site.output, (rows, columns), (rows, columns))
+    return Lowered(from_image(site.output, (site.shape(x)[0], 1, 1), like=x), (node,))
+
+
+@operator("ReduceMean")
+def reduce_mean(site: Site) -> Lowered:
+    """The mean over all axes but the channels', with or without these axes of size 1 in the result."""
+    x = site.activation()
+    shape, axes = site.shape(x), _reduced_axes(site)
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    if len(kept) != 1 or len(shape) not in (2, 3) or len(axes) != len(shape) - 1:
+        raise BcsimError(
+            f"it reduces axes {[axis + 1 for axis in axes]} of an input of shape {shape} behind the batch axis; "
+            "accepted are the rows and columns of an image, both"
+        )
+    x = site.image() if kept[0] == 0 else site.channel_first(x, kept[0])[0]
+    return _reduced(site, x, tuple(size if axis in kept else 1 for axis, size in enumerate(shape)))
+
+
+def _reduced_axes(site: Site) -> list[int]:
+    """The axes it reduces, counted behind the batch axis."""
+    given = (
+        site.attribute("axes", []) if site.operand(1) is None else site.constant(1, "axes").ravel().tolist()
+    )
+    rank = len(site.shape(site.activation())) + 1
+    return sorted({(axis + rank if axis < 0 else axis) - 1 for axis in given})
+
+
+def _reduced(site: Site, x: Activation, shape: Shape) -> Lowered:
+    channels, rows, columns = x.layout.stored
+    keep = bool(site.attribute("keepdims", 1))
+    mean = site.output if keep else f"{site.output}/mean"
+    pool = AveragePool(site.name, site.op, (x.name,), mean, (rows, columns), (rows, columns))
+    if keep:
+        return Lowered(reshaped(Activation(mean, (channels, 1, 1)), shape), (pool,))
+    flat = Flatten(site.name, site.op, (mean,), site.output)
+    return Lowered(Activation(site.output, (channels,)), (pool, flat))
