@@ -67,6 +67,6 @@ def _require_fraction(noun: str, value: float) -> None:
 
 
 digits = Recipe("digits", epochs=200, batch=50, lr_start=3e-3, lr_end=3e-6, dropout_hidden=0.1)
-mnist_mlp = Recipe("mnist-mlp", epochs=150, batch=100, dropout_in=0.2, dropout_hidden=0.2)
+mnist_mlp = Recipe("mnist-mlp", epochs=100, batch=100, dropout_in=0.2, dropout_hidden=0.2)
 
 RECIPES = {recipe.network: recipe for recipe in (digits, mnist_mlp)}
