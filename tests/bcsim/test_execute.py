@@ -99,3 +99,15 @@ def test_numerators_beyond_64_bits_are_refused() -> None:
     )
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
         execute(program, np.array([[1]], dtype=np.uint8))
+
+
+def test_no_threads_are_refused() -> None:
+    with pytest.raises(BcsimError, match=r"^Threads must be at least 1, not 0$"):
+        execute(_program(), IMAGES, threads=0)
+
+
+def test_a_large_batch_takes_the_compiled_kernels_and_keeps_them() -> None:
+    prepared = prepare(_program())
+    assert type(prepared._fastest(4)).__name__ == "Portable"
+    assert type(prepared._fastest(1 << 30)).__name__ == "Lookup"
+    assert type(prepared._fastest(4)).__name__ == "Lookup"
