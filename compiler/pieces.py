@@ -69,7 +69,8 @@ class Steps:
 
     values : ascending, one more than there are bounds.
     bounds : ascending in each row; one row for all channels or one per channel.
-    closed : whether x reaches bound k where it equals it; otherwise x must be above.
+    closed : whether x reaches bound k where it equals it; otherwise x must be above. Of equal bounds the closed
+        ones come first.
     """
 
     values: Fractions

@@ -162,7 +162,7 @@ def test_sign_keeps_zero_where_an_accumulator_gives_it() -> None:
 
 
 def test_sign_of_ternary_weights_uses_that_their_accumulators_are_even() -> None:
-    program = check_first_layer([dense([[1, 0, 0], [0, 1, 1]]), affine(1.0, 0.125), sign()], 3)
+    program = check_first_layer([dense([[1, 1, 0], [0, 1, 1]]), affine(1.0, 0.25), sign()], 3)
     assert [plane.shift for plane in program.layers[0].planes] == [0, 0]
     assert program.layers[0].target.bits == 1
 

@@ -38,16 +38,17 @@ def _pieces(draw: st.DrawFn) -> list[Piece]:
     if kind == "limit":
         low, high = sorted((draw(UNITS), draw(UNITS)))
         return [Limit(draw(st.sampled_from([low, None])), draw(st.sampled_from([high, None])))]
-    bounds = tuple(sorted(draw(st.lists(UNITS, min_size=1, max_size=4))))
+    ends = sorted((draw(UNITS), draw(st.booleans())) for _ in range(draw(st.integers(1, 4))))
+    bounds = tuple(bound for bound, _ in ends)
     values = tuple(sorted(draw(st.sets(UNITS, min_size=len(bounds) + 1, max_size=len(bounds) + 1))))
-    return [Steps(values, (bounds,), tuple(draw(st.booleans()) for _ in bounds))]
+    return [Steps(values, (bounds,), tuple(not is_open for _, is_open in ends))]
 
 
 def _rises(pieces: list[Piece]) -> bool:
     return sum(isinstance(piece, Line) and piece.scale[0] < 0 for piece in pieces) % 2 == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(UNITS, UNITS, st.lists(_pieces(), max_size=3))
 def test_thresholds_are_where_the_level_changes(
     scale: Fraction, shift: Fraction, lists: list[list[Piece]]
@@ -57,6 +58,22 @@ def test_thresholds_are_where_the_level_changes(
     line = Line((scale,), (shift,))
     found = integer_thresholds(line, pull_back(pieces, uniform_cuts(TARGET), 1), 1, -15, 20)
     assert found.tolist() == [_expected([line, *pieces], -15, 20)]
+
+
+STEPS = Steps((Fraction(-1), Fraction(0), Fraction(1)), ((Fraction(0), Fraction(2)),), (True, False))
+TIES = Steps((Fraction(0), Fraction(1), Fraction(2)), ((Fraction(0), Fraction(1)),), (False, True))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("between", [1, -1])
+@pytest.mark.parametrize("pieces", [[STEPS], [TIES], [STEPS, TIES], [TIES, STEPS]])
+def test_steps_that_meet_integers_in_both_directions(pieces: list[Piece], between: int, sign: int) -> None:
+    """Every bound and every value is an integer, so each open or closed end matters."""
+    chain = [part for piece in pieces for part in (piece, Line((Fraction(between),), (Fraction(1),)))]
+    scale = Fraction(sign) if _rises(chain) == (sign > 0) else Fraction(-sign)
+    line = Line((scale,), (Fraction(0),))
+    found = integer_thresholds(line, pull_back(chain, uniform_cuts(TARGET), 1), 1, -15, 20)
+    assert found.tolist() == [_expected([line, *chain], -15, 20)]
 
 
 @pytest.mark.parametrize("size", SIZES)
