@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.waits import first_reads, pass_intervals, writing_passes
-from bcsim.timing import LAYER_GAP, SCORES_TO_VALID, shadow_latency
+from bcsim.timing import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, shadow_latency
 
 __all__ = ["ImageSchedule", "LayerSchedule", "Stalls", "schedule_images"]
 
@@ -44,11 +44,12 @@ class LayerSchedule:
     last: Cycles
     stalls: Stalls
 
-    def rounds_end(self, nest: LayerMapping, latency: int) -> Cycles:
-        """int64 (K,): s + (k + 1) * V of every round that is written, in order."""
+    def round_writes(self, nest: LayerMapping, latency: int) -> Cycles:
+        """int64 (K,): the first write's cycle of every round that is written, in order."""
         tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
         start = (self.last[writing_passes(nest)] + latency).reshape(nest.positions, nest.tiles)
-        return (start[:, tile] + (in_tile + 1) * nest.round_cycles).ravel()
+        writes = start[:, tile] + in_tile * nest.round_cycles + nest.write_cycles
+        return np.asarray(writes, dtype=np.int64).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ImageSchedule:
     beats : int64 (B,), cycles in which its stream words are accepted.
     load_writes : int64 (chunks * digits,), cycles in which the loader writes, in order of address.
     layers : the array's work.
-    rounds_end : for every layer int64 (K,), see LayerSchedule.rounds_end.
+    round_writes : for every layer int64 (K,), see LayerSchedule.round_writes.
     scores : int64 (C + 1,), cycles in which the scores and the class are accepted.
     """
 
@@ -67,7 +68,7 @@ class ImageSchedule:
     beats: Cycles
     load_writes: Cycles
     layers: tuple[LayerSchedule, ...]
-    rounds_end: tuple[Cycles, ...]
+    round_writes: tuple[Cycles, ...]
     scores: Cycles
 
     def shifted(self, cycles: int, buffer: int) -> ImageSchedule:
@@ -77,7 +78,7 @@ class ImageSchedule:
             beats=self.beats + cycles,
             load_writes=self.load_writes + cycles,
             layers=tuple(LayerSchedule(x.first + cycles, x.last + cycles, x.stalls) for x in self.layers),
-            rounds_end=tuple(ends + cycles for ends in self.rounds_end),
+            round_writes=tuple(writes + cycles for writes in self.round_writes),
             scores=self.scores + cycles,
         )
 
@@ -157,15 +158,15 @@ def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, ho
         )
         layers.append(scheduled)
         before = (int(scheduled.last[-1]), nest)
-    ends = tuple(s.rounds_end(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
-    _check_reads(mapping, layers, ends, loaded)
+    writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
+    _check_reads(mapping, layers, writes, loaded)
     return ImageSchedule(
         buffer=len(done) % mapping.machine.input_buffers,
         beats=beats,
         load_writes=load_writes,
         layers=tuple(layers),
-        rounds_end=ends,
-        scores=_send(int(ends[-1][-1]) + SCORES_TO_VALID, hold),
+        round_writes=writes,
+        scores=_send(int(writes[-1][-1]) + SCORES_TO_VALID, hold),
     )
 
 
@@ -183,7 +184,8 @@ def _schedule_layer(
     with_input = max(ready, loaded + 1) if loaded is not None else ready
     first = max(with_input, free + 1) if free is not None else with_input
     unhindered = first + nest.steps_per_tile - 1
-    start = max(unhindered, before[0] + before[1].drain_last if before else 0)
+    drained = before[0] + before[1].drain_last + RECORD_CHANGE if before else 0
+    start = max(unhindered, drained)
     last = start + np.concatenate([[0], np.cumsum(pass_intervals(nest))])
     steps_end = first + nest.steps - 1
     return LayerSchedule(
@@ -229,9 +231,9 @@ def _write_cycles(mapping: Mapping, done: list[ImageSchedule]) -> set[int]:
     """Cycles in which drained values are written."""
     taken: set[int] = set()
     for image in done:
-        for nest, ends in zip(mapping.layers, image.rounds_end, strict=True):
+        for nest, writes in zip(mapping.layers, image.round_writes, strict=True):
             if not nest.scores:
-                taken.update((ends[:, None] + np.arange(nest.target_digits)).ravel().tolist())
+                taken.update((writes[:, None] + np.arange(nest.target_digits)).ravel().tolist())
     return taken
 
 
@@ -241,13 +243,13 @@ def _send(valid: int, hold: Cycles) -> Cycles:
 
 
 def _check_reads(
-    mapping: Mapping, layers: Sequence[LayerSchedule], ends: Sequence[Cycles], loaded: int
+    mapping: Mapping, layers: Sequence[LayerSchedule], writes: Sequence[Cycles], loaded: int
 ) -> None:
     """No word may be read before the cycle after its write: the mapping's `wait` promises it."""
     if layers[0].first < loaded + 1:
         raise AssertionError("the first layer reads an image that is not loaded")
     groups = mapping.machine.groups
-    written = [end.reshape(-1, groups)[:, -1] for end in ends[:-1]]
+    written = [cycles.reshape(-1, groups)[:, -1] for cycles in writes[:-1]]
     for number, (nest, reads) in enumerate(zip(mapping.layers, mapping.sources, strict=True)):
         for source, offsets in zip(reads, first_reads(nest), strict=True):
             if source >= 0 and (layers[number].first + offsets <= written[source]).any():

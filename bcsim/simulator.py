@@ -181,7 +181,7 @@ def _run_block(
             return q[:, 0, : nest.layer.outputs], pieces
         words = _split_digits(q, q.shape[2] // machine.lanes, nest.target_digits, machine)
         memory[:, nest.write_base : nest.write_base + words.shape[1]] = words
-        pieces += [_drain_writes(schedules[i].rounds_end[index], nest, words[i], mapping) for i in recorded]
+        pieces += [_drain_writes(schedules[i].round_writes[index], nest, words[i], mapping) for i in recorded]
     raise AssertionError("the last layer of a mapping gives the scores")
 
 
@@ -227,7 +227,7 @@ def _load_writes(
 
 
 def _drain_writes(
-    ends: NDArray[np.int64], nest: LayerMapping, words: NDArray[np.uint8], mapping: Mapping
+    cycles: NDArray[np.int64], nest: LayerMapping, words: NDArray[np.uint8], mapping: Mapping
 ) -> Writes:
     """One layer's writes: round by round, digit by digit, one group of a word each."""
     machine, digits = mapping.machine, nest.target_digits
@@ -236,7 +236,7 @@ def _drain_writes(
     mask = (round_ % machine.groups)[:, None] == np.arange(machine.groups)
     lanes = np.repeat(mask, machine.requantisers, axis=1)
     return Writes(
-        ends[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8)
+        cycles[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8)
     )
 
 

@@ -80,7 +80,7 @@ def _layer_slots(nest: LayerMapping, machine: Machine, stalls: Sequence[Stalls])
 
 def _add_tail(counter: Counter[str], last: ImageSchedule, machine: Machine) -> None:
     """What follows the run's last step: draining the last tile, then sending the scores."""
-    written = int(last.rounds_end[-1][-1])
+    written = int(last.round_writes[-1][-1])
     counter["drain"] += (written - last.last_step) * machine.slots
     counter["output"] += (last.end - written) * machine.slots
 

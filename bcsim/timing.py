@@ -10,11 +10,13 @@ from bcsim.machine import Machine
 __all__ = [
     "LAYER_GAP",
     "LOADED_TO_STEP",
+    "RECORD_CHANGE",
     "SCORES_TO_VALID",
     "array_latency",
     "round_cycles",
     "shadow_latency",
     "tree_levels",
+    "write_cycles",
 ]
 
 LAYER_GAP = 2
@@ -22,6 +24,9 @@ LAYER_GAP = 2
 
 LOADED_TO_STEP = 2
 """From the last write of an image to its first step, at least."""
+
+RECORD_CHANGE = 1
+"""Cycles beyond those of its rounds that a layer's last tile occupies the drain walker."""
 
 SCORES_TO_VALID = 2
 """From the write of the last scores to the first word of the output stream."""
@@ -43,5 +48,10 @@ def shadow_latency(machine: Machine) -> int:
 
 
 def round_cycles(bits: int, search: bool) -> int:
-    """Cycles of one round of requantisation to `bits` bits: bits + 2, or 3 * bits + 2 when searched."""
+    """Cycles of one round of requantisation to `bits` bits: bits, or 3 * bits + 2 when searched."""
+    return 3 * bits + 2 if search else bits
+
+
+def write_cycles(bits: int, search: bool) -> int:
+    """From a round's first cycle to its first write: bits + 2, or 3 * bits + 2 when searched."""
     return (3 * bits if search else bits) + 2

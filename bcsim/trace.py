@@ -41,11 +41,11 @@ def trace_events(run: MachineRun, images: int) -> Iterator[Event]:
         yield {"ph": "M", "pid": 0, "tid": track, "name": "thread_name", "args": {"name": name}}
     for index, image in enumerate(run.schedules[:images]):
         yield from _stream_events(index, image)
-        for nest, layer, ends in zip(run.mapping.layers, image.layers, image.rounds_end, strict=True):
+        for nest, layer, writes in zip(run.mapping.layers, image.layers, image.round_writes, strict=True):
             span = int(layer.last[-1]) + 1 - layer.first
             yield _event("layers", nest.layer.name, layer.first, span, image=index)
             yield from _step_events(nest, layer, nest.read_bases[image.buffer % len(nest.read_bases)])
-            yield from _round_events(nest, ends)
+            yield from _round_events(nest, writes)
     yield from _write_events(run)
     yield from _output_events(run)
 
@@ -79,10 +79,10 @@ def _step_events(nest: LayerMapping, layer: LayerSchedule, base: int) -> Iterato
         start = last + 1
 
 
-def _round_events(nest: LayerMapping, ends: NDArray[np.int64]) -> Iterator[Event]:
+def _round_events(nest: LayerMapping, writes: NDArray[np.int64]) -> Iterator[Event]:
     name = nest.layer.name
-    for round_, end in enumerate(ends.tolist()):
-        start = end - nest.round_cycles
+    for round_, first_write in enumerate(writes.tolist()):
+        start = first_write - nest.write_cycles
         yield _event("requantisers", f"round {round_}", start, nest.round_cycles, layer=name)
 
 

@@ -12,7 +12,7 @@ from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import DenseLayer, Search
 from bcsim.errors import BcsimError
 from bcsim.machine import Machine
-from bcsim.timing import round_cycles
+from bcsim.timing import round_cycles, write_cycles
 
 __all__ = ["LayerMapping", "ceil_div", "make_nest"]
 
@@ -35,6 +35,7 @@ class LayerMapping:
     factor : what the planes multiply every accumulator by: 2 where groups need weights of 0.
     rounds, rounds_full : rounds of requantisation for one position, and for every tile but the last.
     round_cycles : V of docs/machine.md.
+    write_cycles : from a round's first cycle to its first write.
     target_digits : digits of an output value in the activation memory; 1 for scores, which are written whole.
     chunks_in_source : chunks of one position of a source; more than `chunks` where a tile reads a part of them.
     source_fill, fill : what the lanes beyond the channels hold, in the sources and in the output: the level that
@@ -60,6 +61,7 @@ class LayerMapping:
     rounds: int
     rounds_full: int
     round_cycles: int
+    write_cycles: int
     target_digits: int
     doubles: int
     scores: bool
@@ -167,6 +169,7 @@ def make_nest(layer: DenseLayer, machine: Machine, *, scores: bool, packed: bool
         rounds=drained // machine.requantisers,
         rounds_full=machine.pes // machine.requantisers,
         round_cycles=round_cycles(layer.target.bits, search),
+        write_cycles=write_cycles(layer.target.bits, search),
         target_digits=digits,
         doubles=_doubles(layer, machine, factor),
         scores=scores,

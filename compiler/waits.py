@@ -29,13 +29,13 @@ def wait_cycles(
 
     A source's words are written at latest as `_last_writes` says, counted from its own last step; the layers between
     it and `nest` take at least their steps. The layer before must also have written its last digits before the
-    first of `nest` are written, which may take fewer cycles a round.
+    first of `nest` are written, which may come sooner behind a round's first cycle.
     """
     wait = 0
     if before:
         last = before[-1]
-        digits_end = last.drain_last + last.target_digits
-        wait = max(0, digits_end - nest.steps_per_tile - nest.round_cycles + 1)
+        digits_end = last.drain_last - last.round_cycles + last.write_cycles + last.target_digits
+        wait = max(0, digits_end - nest.steps_per_tile - nest.write_cycles + 1)
     reads = first_reads(nest)
     for number, source in enumerate(sources):
         if source < 0:
@@ -74,8 +74,8 @@ def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
     last_round = (np.arange(chunks) + 1) * machine.groups - 1
     tile, round_ = np.divmod(last_round, nest.rounds_full)
     passes = writing_passes(nest).reshape(nest.positions, nest.tiles)[:, tile]
-    written = from_last[passes] + shadow_latency(machine) + (round_ + 1) * nest.round_cycles
-    return np.asarray(written, dtype=np.int64).ravel()
+    begin = from_last[passes] + shadow_latency(machine) + round_ * nest.round_cycles
+    return np.asarray(begin + nest.write_cycles, dtype=np.int64).ravel()
 
 
 def first_reads(nest: LayerMapping) -> NDArray[np.int64]:

@@ -190,7 +190,7 @@ class Accelerator(wiring.Component):
             m.d.sync += [read.eq(self._issue.step), fetched.eq(read)]
         m.d.comb += [
             array.step.eq(Mux(self._registers.flush, FLUSH, fetched)),
-            array.shift.eq(drain.load),
+            array.shift.eq(drain.shift),
             drain.tile.eq(array.tile),
             writer.done.eq(drain.done),
             writer.place.eq(drain.place),
@@ -200,7 +200,7 @@ class Accelerator(wiring.Component):
                 requantiser.accumulator.eq(array.drained[index]),
                 requantiser.load.eq(drain.load),
                 requantiser.step.eq(drain.step),
-                requantiser.done.eq(drain.done | stopped),
+                requantiser.done.eq(drain.done),
                 requantiser.search.eq(drain.search),
                 requantiser.probe.eq(drain.probe),
                 writer.values[index].eq(requantiser.q),

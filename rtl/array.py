@@ -31,14 +31,15 @@ def processing_element(machine: Machine) -> ProcessingElement:
 class Array(wiring.Component):
     """N lanes and M processing elements with their shadow registers, R of which are drained in a round.
 
-    Latency: `array_latency(machine) - 1` cycles from `step` to `tile`; one step a cycle, tiles back to back.
+    Latency: `array_latency(machine) - 3` cycles from `step` to `tile`; one step a cycle, tiles back to back.
     In the cycles of a step issued in cycle t:
 
     ============== ========================================================================
     t + 2          `activation`, `step`
     t + 3          `weights`, one cycle behind: N * M registers fewer than delaying them here
-    s              `tile`, for a tile's last step; s = t + `shadow_latency(machine)`
-    s + k * V      `shift`, and `drained` holds elements k * R to k * R + R - 1, for round k
+    s - 2          `tile`, for a tile's last step; s = t + `shadow_latency(machine)`
+    s + k * V - 2  `shift`, for round k
+    s + k * V      `drained` begins to hold elements k * R to k * R + R - 1
     ============== ========================================================================
 
     Parameters
@@ -54,9 +55,9 @@ class Array(wiring.Component):
         Element m in bits m * N and up: for pair j bit 2 * j is sign, bit 2 * j + 1 differ.
     step : In(StepLayout())
     shift : In(1)
-        The first cycle of a round: `drained` goes on to the next R elements, which it holds two cycles later.
+        Two cycles before a round's first: `drained` goes on to its R elements, or a tile's first R.
     tile : Out(1)
-        The first cycle of a tile's round 0.
+        Two cycles before the first of a tile's round 0.
     drained : Out(ArrayLayout(A, R))
         The accumulators of the round, one for each requantiser.
     """
@@ -81,7 +82,7 @@ class Array(wiring.Component):
         elements = [processing_element(machine) for _ in range(machine.pes)]
         m.submodules.lanes = lanes = Lanes(lanes=machine.lanes, digit=machine.digit)
         m.d.comb += lanes.activation.eq(self.activation)
-        step, finished = self._flags(m, elements[0])
+        step = self._flags(m, elements[0])
         for i, element in enumerate(elements):
             m.submodules[f"element_{i}"] = element
             m.d.comb += [
@@ -94,14 +95,14 @@ class Array(wiring.Component):
         )
         m.d.comb += [
             Cat(selector.shadows).eq(Cat(element.shadow for element in elements)),
-            selector.restart.eq(finished),
+            selector.restart.eq(self.tile),
             selector.shift.eq(self.shift),
             self.drained.eq(selector.drained),
         ]
         return m
 
-    def _flags(self, m: Module, element: ProcessingElement) -> tuple[Signal, Signal]:
-        """The step's flags beside the terms' sum; and a tile's last total at its accumulator, two cycles before s."""
+    def _flags(self, m: Module, element: ProcessingElement) -> Signal:
+        """The step's flags beside the terms' sum; `tile` beside a tile's last total at its accumulator."""
         step = self.step
         for cycle in range(3, 5 + element.levels):
             delayed = Signal(StepLayout(), name=f"step_{cycle}")
@@ -109,8 +110,7 @@ class Array(wiring.Component):
             step = delayed
         finished = step.valid & step.last
         if element.horner:
-            finished = Signal()
-            m.d.sync += finished.eq(step.valid & step.last)
-        shadowed = Signal()
-        m.d.sync += [shadowed.eq(finished), self.tile.eq(shadowed)]
-        return step, finished
+            m.d.sync += self.tile.eq(finished)
+        else:
+            m.d.comb += self.tile.eq(finished)
+        return step

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
-from bcsim.rtl.drain import PlaceLayout
 from bcsim.rtl.memory import WriteSignature
 from bcsim.rtl.requantiser import QUOTIENT_BITS
+from bcsim.rtl.round_phases import PlaceLayout
 
 __all__ = ["DrainWriter", "digit_words"]
 
@@ -30,7 +30,7 @@ def digit_words(values: Sequence[int], *, digits: int, width: int) -> list[int]:
 class DrainWriter(wiring.Component):
     """Writes a round's values, digit by digit, while the next round is computed.
 
-    Latency: digit d of the target is written d + 1 cycles after `done`; scores, all at once, 1 cycle after it.
+    Latency: digit d of the target is written d + 2 cycles after `done`; scores, all at once, 1 cycle after it.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ class DrainWriter(wiring.Component):
     Members
     -------
     done : In(1)
-        The last cycle of a round.
+        A round's last step.
     place : In(PlaceLayout(machine))
         Read in the cycle of `done`.
     values : In(ArrayLayout(16, machine.requantisers))
-        Read in the cycles of the writes.
+        From the cycle after `done`; for digit d, read a cycle before its write.
     write : Out(WriteSignature(machine))
     score_write : Out(1)
         `values` are the next scores in class order.
     score_last : Out(1)
-        And the last ones.
+        They were the last ones, a cycle before.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -68,25 +68,30 @@ class DrainWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         machine, place = self.machine, self.place
-        digit = Signal.like(place.digits)
-        busy = Signal()
+        digit, address, group = (Signal.like(place[name]) for name in ("digits", "address", "group"))
+        busy, last = Signal(), Signal()
         # digits of a hidden layer's value; a score's upper bits never come this way
         most = -(-machine.activation_bits // machine.digit)
         parts = [value[: most * machine.digit].word_select(digit, machine.digit) for value in self.values]
-        m.d.comb += self.write.data.eq(Cat(*parts).replicate(machine.groups))
+        word = Signal(len(parts) * machine.digit, reset_less=True)
+        m.d.comb += self.write.data.eq(word.replicate(machine.groups))
         m.d.sync += [
+            word.eq(Cat(*parts)),
+            self.write.address.eq(address),
+            self.write.enable.eq(Mux(busy, 1 << group, 0)),
             self.score_write.eq(self.done & place.scores),
-            self.score_last.eq(self.done & place.scores & place.last),
+            last.eq(self.done & place.scores & place.last),
+            self.score_last.eq(last),
         ]
         with m.If(self.done & ~place.scores):
             m.d.sync += [
                 busy.eq(1),
                 digit.eq(place.digits),
-                self.write.address.eq(place.address),
-                self.write.enable.eq(1 << place.group),
+                address.eq(place.address),
+                group.eq(place.group),
             ]
         with m.Elif(busy & (digit != 0)):
-            m.d.sync += [digit.eq(digit - 1), self.write.address.eq(self.write.address + 1)]
+            m.d.sync += [digit.eq(digit - 1), address.eq(address + 1)]
         with m.Else():
-            m.d.sync += [busy.eq(0), self.write.enable.eq(0)]
+            m.d.sync += busy.eq(0)
         return m

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
@@ -62,7 +62,8 @@ def issue_steps(
                 weight += (record["planes"] + 1) * (record["chunks"] + 1)
                 cycles = list(range(cycle, cycle + len(walk)))
                 cycles[-1] = max(cycles[-1], timer)
-                timer = cycles[-1] + record["drain_last" if tile == record["tiles"] else "drain_full"]
+                last_tile = tile == record["tiles"]
+                timer = cycles[-1] + record["drain_last" if last_tile else "drain_full"] + last_tile
                 cycle = cycles[-1] + 1
                 steps += [IssuedStep(at, *fields) for at, fields in zip(cycles, walk, strict=True)]
             following = records[(records.index(record) + 1) % len(records)]
@@ -168,7 +169,7 @@ class IssueWalker(wiring.Component):
         with m.If(go):
             m.d.sync += layer.eq(record)
         self._sequence(m, go, held, ends, reader.ready)
-        self._hold(m, held, Mux(ends.tiles, layer.drain_last, layer.drain_full))
+        self._hold(m, held, Mux(ends.tiles, layer.drain_last, layer.drain_full), ends.tiles)
         self._address_activations(m, go, ends)
         self._address_weights(m, go, ends, layer.last)
         if self.machine.shift_planes:
@@ -204,12 +205,16 @@ class IssueWalker(wiring.Component):
                 with m.If(self.step.valid & ends.tiles):
                     m.next = "Wait"
 
-    def _hold(self, m: Module, held: Signal, drain: Value) -> None:
-        """Hold back a tile's last step until the requantisers are done with the tile before."""
+    def _hold(self, m: Module, held: Signal, drain: Value, last: Value) -> None:
+        """Hold back a tile's last step until the requantisers are done with the tile before.
+
+        Two of the drain's cycles go by from the last step to the next that this holds back; behind a layer's last
+        tile only one, which gives the drain walker a cycle to change records.
+        """
         left = Signal(signed(ISSUE_LAYOUT["drain_full"].width + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
         with m.If(self.step.valid & self.step.last):
-            m.d.sync += left.eq(drain - 2)
+            m.d.sync += left.eq(drain + Cat(last, 1).as_signed())
         with m.Elif(held):
             m.d.sync += left.eq(left - 1)
 

@@ -27,7 +27,7 @@ def packet(scores: Sequence[int]) -> list[int]:
 class Output(wiring.Component):
     """A buffer of one image's scores, and the stream that empties it.
 
-    Latency: 2 cycles from the write of the last scores to the first word; throughput: one word a cycle.
+    Latency: 2 cycles from `last` to the first word; throughput: one word a cycle.
 
     Parameters
     ----------
@@ -36,8 +36,10 @@ class Output(wiring.Component):
     Members
     -------
     record : In(STREAM_LAYOUT)
-    write, last : In(1)
-        `values` are the next scores in class order, and the last ones.
+    write : In(1)
+        `values` are the next scores in class order.
+    last : In(1)
+        The last ones are being written, or were in the cycle before.
     values : In(ArrayLayout(16, machine.requantisers))
     reserve : In(1)
         A layer of scores begins: the buffer is its own until the class is sent.
@@ -80,7 +82,7 @@ class Output(wiring.Component):
         with m.FSM():
             with m.State("Gather"):
                 m.d.sync += left.eq(self.record.classes)
-                with m.If(self.write & self.last):
+                with m.If(self.last):
                     m.next = "Read"
             with m.State("Read"):
                 m.next = "Send"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, ResetSignal, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -51,38 +51,39 @@ class Requantiser(wiring.Component):
     Latency: `bits + 1` cycles for a division, `3 * bits + 1` for a search; one value every
     `round_cycles(bits, search)` cycles. In a round of V cycles, counted from 0, with P target bits:
 
-    ============ ============================== ==================================================
-    member       divide, V = P + 2              search, V = 3 * P + 2
-    ============ ============================== ==================================================
-    `load`       cycle 0                        cycle 0
-    `step`       cycles 1 to P                  cycles 3, 6, ..., 3 * P
-    `done`       cycle V - 1                    cycle V - 1
-    `probe`      1 << (P - 1) in cycle 1, then  1 << (P - 1) in cycles 1 to 3, then shifted right
-                 shifted right after each step  after each step
-    `parameter`  the round's word in cycle 0    word `candidate` in the cycles of `step`
-    `candidate`                                 the word to read, in cycles 1, 4, ..., 3 * P - 2
-    `q`          cycles V to V + D' - 1         cycles V to V + D' - 1
-    ============ ============================== ==================================================
+    ============= ============================== ==================================================
+    member        divide, V = P                  search, V = 3 * P + 2
+    ============= ============================== ==================================================
+    `load`        cycle 0                        cycle 0
+    `step`        cycles 1 to P                  cycles 3, 6, ..., 3 * P
+    `done`        cycle P                        cycle 3 * P
+    `probe`       1 << (P - 1) in cycle 1, then  1 << (P - 1) in cycles 1 to 3, then shifted right
+                  shifted right after each step  after each step
+    `accumulator` cycle 0                        the cycles of `step`
+    `parameter`   the round's word in cycle 0    word `candidate` in the cycles of `step`
+    `candidate`                                  the word to read, in cycles 1, 4, ..., 3 * P - 2
+    `q`           from cycle P + 1               from cycle 3 * P + 1
+    ============= ============================== ==================================================
 
-    D' is the number of the target's digits; cycle V is cycle 0 of the next round.
+    Cycle V is cycle 0 of the next round: a division's last step falls together with the next `load`, which therefore
+    has a subtractor of its own. `q` stays until the next round's is complete.
 
     Parameters
     ----------
     machine : Machine
-        Its accumulator_bits, fraction_bits, activation_bits and digit count here.
+        Its accumulator_bits and fraction_bits count here.
 
     Members
     -------
     accumulator : In(machine.accumulator_bits)
-        Read in the cycle of `load`.
     parameter : In(ParameterLayout(machine))
         The parameter memory's output register.
     load, step, done : In(1)
-        At most one is high.
+        `done` is high with a round's last step.
     search : In(1)
-        Whether this is a round of a searched layer.
+        Whether `step` is one of a searched layer.
     probe : In(16)
-        One-hot: the bit of the target that `step` decides; ignored in the cycles of `load` and `done`.
+        One-hot: the bit of the target that `step` decides.
     candidate : Out(16)
         Index of the threshold to compare with next, 1 to 2**P - 1.
     q : Out(16)
@@ -108,39 +109,33 @@ class Requantiser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fraction_bits, width = self.machine.fraction_bits, self.machine.remainder_bits
+        width = self.machine.remainder_bits
         remainder = Signal(signed(width), reset_less=True)
         divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
-        trial = Signal(QUOTIENT_BITS, reset_less=True)
-
-        # `done` has cleared the fraction, so that loading takes multiplexers for the accumulator's bits only.
-        minuend = Cat(remainder[:fraction_bits], Mux(self.load, self.accumulator, remainder[fraction_bits:]))
-        first = Mux(self.search, 0, self.parameter.offset)
-        later = Mux(self.search, self.parameter.offset, divisor)
-        difference = Signal(signed(width + 1))
-        fits = ~difference[-1]
-        m.d.comb += difference.eq(minuend.as_signed() - Mux(self.load, first, later))
-
-        with m.If(self.load | (self.step & fits & ~self.search)):
-            m.d.sync += remainder.eq(difference)
-        with m.If(self.done | ResetSignal()):
-            m.d.sync += remainder[:fraction_bits].eq(0)
+        start, difference = Signal(signed(width)), Signal(signed(width + 1))
+        m.d.comb += [
+            start.eq((self.accumulator << self.machine.fraction_bits) - self.parameter.offset),
+            difference.eq(remainder - divisor),
+        ]
+        with m.If(self.load | (self.step & ~difference[-1])):
+            m.d.sync += remainder.eq(Mux(self.load, start, difference))
         m.d.sync += divisor.eq(Mux(self.load, self.parameter.divisor, divisor >> 1))
+        self._decide(m, ~Mux(self.search, start[-1], difference[-1]))
+        return m
 
+    def _decide(self, m: Module, fits: Value) -> None:
+        """The target's bits, from the most significant down; complete, they wait for their digits' writes."""
+        trial, decided, held = (
+            Signal(QUOTIENT_BITS, name=name, reset_less=True) for name in ("trial", "decided", "held")
+        )
+        m.d.comb += [
+            decided.eq(trial | Mux(fits, self.probe, 0)),
+            self.candidate.eq(trial | self.probe),
+            self.q.eq(held),
+        ]
         with m.If(self.load):
             m.d.sync += trial.eq(0)
         with m.Elif(self.step):
-            m.d.sync += trial.eq(trial | Mux(fits, self.probe, 0))
-        m.d.comb += self.candidate.eq(trial | self.probe)
-        self._hold(m, trial)
-        return m
-
-    def _hold(self, m: Module, trial: Signal) -> None:
-        """Keep `q` while the next round runs, where its digits take several cycles to write."""
-        if self.machine.activation_bits > self.machine.digit:
-            held = Signal(QUOTIENT_BITS, reset_less=True)
-            m.d.comb += self.q.eq(held)
-            with m.If(self.done):
-                m.d.sync += held.eq(trial)
-        else:
-            m.d.comb += self.q.eq(trial)
+            m.d.sync += trial.eq(decided)
+        with m.If(self.done):
+            m.d.sync += held.eq(decided)

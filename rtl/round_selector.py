@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
@@ -15,8 +15,8 @@ __all__ = ["RoundSelector"]
 class RoundSelector(wiring.Component):
     """Shows R of the M shadow registers at a time, round after round.
 
-    Latency: 2 cycles from `restart` or `shift` to `drained`, with a register behind the multiplexers; with R = M
-    there is only one round, and `drained` is `shadows`.
+    Latency: 2 cycles from `restart` or `shift` to `drained`, with a register behind the multiplexers. With R = M
+    there is only one round, and the register remains: the next tile's sum may come right behind.
 
     Parameters
     ----------
@@ -57,15 +57,20 @@ class RoundSelector(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        drained = Signal(self.requantisers * self.width, reset_less=True)
+        m.d.comb += Cat(self.drained).eq(drained)
         if self.rounds == 1:
-            m.d.comb += self.drained.eq(self.shadows)
+            m.d.sync += drained.eq(Cat(self.shadows))
             return m
         position = Signal(range(self.rounds))
         with m.If(self.restart):
             m.d.sync += position.eq(0)
         with m.Elif(self.shift):
             m.d.sync += position.eq(position + 1)
-        drained = Signal(self.requantisers * self.width, reset_less=True)
-        m.d.sync += drained.eq(Cat(self.shadows).word_select(position, len(drained)))
-        m.d.comb += Cat(self.drained).eq(drained)
+        # Not word_select: its index becomes a multiplication.
+        rounds = Array(
+            Cat(self.shadows[k * self.requantisers + r] for r in range(self.requantisers))
+            for k in range(self.rounds)
+        )
+        m.d.sync += drained.eq(rounds[position])
         return m

@@ -40,7 +40,7 @@ class RoundLayout(StructLayout):
 
 
 class RequantiserProof(wiring.Component):
-    """Asserts that `q` is the clipped floor of a quotient, or a count of thresholds, after every round.
+    """Asserts that `q` is the clipped floor of a quotient, or a count of thresholds, from one round's end to the next.
 
     Rounds of one kind follow each other without end, each with new inputs; whatever a requantiser should ignore
     is different noise in every cycle.
@@ -71,34 +71,34 @@ class RequantiserProof(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.requantiser = dut = Requantiser(self.machine)
-        first, finished = self.cycle == 0, Signal()
+        begun, finished = Signal(), Signal()
         m.d.sync += self.cycle.eq(Mux(self.cycle == self.last, 0, self.cycle + 1))
-        with m.If(first):
-            m.d.sync += self.present.eq(self.inputs)
-        with m.If(self.cycle == self.last):
-            m.d.sync += [self.past.eq(self.present), finished.eq(1)]
+        with m.If(self.cycle == 0):
+            m.d.sync += [self.present.eq(self.inputs), begun.eq(1)]
+        with m.If(dut.done):
+            m.d.sync += [self.past.eq(self.present), finished.eq(begun)]
         m.d.comb += Assert(self.cycle <= self.last)
         self._control(m, dut)
         self._parameters(m, dut)
-        m.d.comb += dut.accumulator.eq(Mux(first, self.inputs.accumulator, self.noise.offset))
-        with m.If(finished & (self.cycle < -(-self.bits // self.machine.digit))):
+        with m.If(finished):
             m.d.comb += Assert(self._counted(dut.q) if self.search else self._divided(dut.q))
         return m
 
     def _control(self, m: Module, dut: Requantiser) -> None:
-        """The drain walker's part."""
+        """The drain walker's part; a division's last step comes in the next round's first cycle."""
         stride = 3 if self.search else 1
         m.d.comb += [
             dut.load.eq(self.cycle == 0),
-            dut.done.eq(self.cycle == self.last),
+            dut.done.eq(self.cycle == stride * self.bits % (self.last + 1)),
             dut.search.eq(self.search),
             dut.probe.eq(self.noise.offset),
         ]
-        for bit in range(self.bits):
-            decided = stride * (bit + 1)
-            with m.If((self.cycle <= decided) & (self.cycle > decided - stride)):
-                m.d.comb += dut.probe.eq(1 << self.bits - 1 - bit)
-                m.d.comb += dut.step.eq(self.cycle == decided)
+        for index in range(self.bits):
+            decided = stride * (index + 1)
+            for cycle in range(decided - stride + 1, decided + 1):
+                with m.If(self.cycle == cycle % (self.last + 1)):
+                    m.d.comb += dut.probe.eq(1 << self.bits - 1 - index)
+                    m.d.comb += dut.step.eq(cycle == decided)
 
     def _parameters(self, m: Module, dut: Requantiser) -> None:
         """The parameter memory's part, and the ranges that the mapping keeps to."""
@@ -108,6 +108,7 @@ class RequantiserProof(wiring.Component):
             Assume(inputs.divisor > 0),
             Assume((inputs.offset >= -reach) & (inputs.offset <= reach)),
             dut.parameter.eq(self.noise),
+            dut.accumulator.eq(self.noise.offset),
         ]
         for below, above in zip(self._thresholds(inputs), self._thresholds(inputs)[1:], strict=False):
             m.d.comb += Assume(below <= above)
@@ -117,8 +118,10 @@ class RequantiserProof(wiring.Component):
             words = Array([Const(0), *self._thresholds(self.present)])
             with m.If(dut.step):
                 m.d.comb += dut.parameter.offset.eq(words[read] << self.machine.fraction_bits)
+                m.d.comb += dut.accumulator.eq(self.present.accumulator)
         else:
             with m.If(dut.load):
+                m.d.comb += dut.accumulator.eq(inputs.accumulator)
                 m.d.comb += dut.parameter.offset.eq(inputs.offset)
                 m.d.comb += dut.parameter.divisor.eq(inputs.divisor << self.bits - 1)
 

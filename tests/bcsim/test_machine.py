@@ -6,7 +6,7 @@ import pytest
 
 from bcsim.errors import BcsimError
 from bcsim.machine import MEDIUM, PRESETS, Machine, parse_machine
-from bcsim.timing import array_latency, round_cycles, tree_levels
+from bcsim.timing import array_latency, round_cycles, tree_levels, write_cycles
 
 
 def test_presets_parse_to_themselves() -> None:
@@ -86,6 +86,8 @@ def test_digits_narrower_than_activations_add_a_stage() -> None:
 
 
 def test_rounds_take_a_cycle_a_bit_and_two_more() -> None:
-    assert round_cycles(8, search=False) == 10
-    assert round_cycles(1, search=False) == 3
+    assert round_cycles(8, search=False) == 8
+    assert round_cycles(1, search=False) == 1
     assert round_cycles(2, search=True) == 8
+    assert write_cycles(8, search=False) == 10
+    assert write_cycles(2, search=True) == 8

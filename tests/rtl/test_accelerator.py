@@ -125,7 +125,7 @@ def test_a_reset_in_mid_division_leaves_nothing_behind(before):
     thirds = Divide(16, 6, ones * (layer.low << 6), ones * 3)
     case.program = replace(case.program, layers=(replace(layer, requantiser=thirds),))
     case.mapping = map_program(case.program, case.machine)
-    first_round = run_machine(case.mapping, case.q).schedules[0].rounds_end[0][0]
+    first_round = run_machine(case.mapping, case.q).schedules[0].round_writes[0][0]
     assert_reset_forgets(case, int(first_round) - before)
 
 

@@ -22,7 +22,6 @@ MACHINES = [
         {"lanes": 16, "pes": 4, "requantisers": 4, "digit": 2, "activation_bits": 5},
     )
 ]
-V = round_cycles(1, search=False)
 
 
 def random_tiles(generator, machine, count):
@@ -41,7 +40,7 @@ def random_tiles(generator, machine, count):
     ]
 
 
-def schedule(generator, machine, tiles):
+def schedule(generator, machine, tiles, interval):
     """(cycle, word, weights, flags) of every step, no tile's last one sooner than its drain allows; a tile's
     last cycle for each tile."""
     steps, ends, cycle = [], [], 0
@@ -51,7 +50,7 @@ def schedule(generator, machine, tiles):
                 last_digit = position == len(words) - 1
                 last = last_digit and index == len(tile) - 1
                 if last and ends:
-                    cycle = max(cycle, ends[-1] + machine.pes // machine.requantisers * V)
+                    cycle = max(cycle, ends[-1] + machine.pes // machine.requantisers * interval)
                 steps.append(
                     (
                         cycle,
@@ -65,16 +64,18 @@ def schedule(generator, machine, tiles):
     return steps, ends
 
 
+@pytest.mark.parametrize("search", [False, True], ids=["divide", "search"])
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: f"{m.lanes}x{m.pes}x{m.digit}")
-def test_rounds_show_the_accumulators_of_each_tile(machine):
+def test_rounds_show_the_accumulators_of_each_tile(machine, search):
+    interval = round_cycles(1, search)
     generator = random.Random(machine.lanes)
     tiles = random_tiles(generator, machine, 8)
-    steps, ends = schedule(generator, machine, tiles)
+    steps, ends = schedule(generator, machine, tiles, interval)
     issued = {cycle: rest for cycle, *rest in steps}
     rounds = machine.pes // machine.requantisers
     starts = {end + shadow_latency(machine): tile for end, tile in zip(ends, tiles, strict=True)}
     shown = {
-        start + k * V: [
+        start + k * interval: [
             element_sum(machine, tile, k * machine.requantisers + r) for r in range(machine.requantisers)
         ]
         for start, tile in starts.items()
@@ -83,16 +84,17 @@ def test_rounds_show_the_accumulators_of_each_tile(machine):
     dut = Array(machine)
 
     async def script(ctx):
-        for cycle in range(max(shown) + 1):
+        for cycle in range(max(shown) + interval):
             word, _, flags = issued.get(cycle - 2, (generator.getrandbits(4), None, {"valid": 0}))
             ctx.set(dut.activation, word)
             ctx.set(dut.step, {"valid": 0, "last_digit": 1, "double": 1, "last": 1} | flags)
             _, weights, _ = issued.get(cycle - 3, (None, generator.getrandbits(4), None))
             ctx.set(dut.weights, weights)
-            ctx.set(dut.shift, int(cycle in shown))
-            assert ctx.get(dut.tile) == (cycle in starts)
-            if cycle in shown:
-                assert [ctx.get(drained) for drained in dut.drained] == shown[cycle]
+            ctx.set(dut.shift, int(cycle + 2 in shown))
+            assert ctx.get(dut.tile) == (cycle + 2 in starts)
+            begun = max((first for first in shown if first <= cycle < first + interval), default=None)
+            if begun is not None:
+                assert [ctx.get(drained) for drained in dut.drained] == shown[begun]
             await ctx.tick()
 
     simulate(dut, script)

@@ -11,7 +11,7 @@ from bcsim.rtl.formal.processing_element import ElementProof
 from bcsim.rtl.formal.prove import prove
 from bcsim.rtl.formal.requantiser import RequantiserProof
 from bcsim.rtl.processing_element import ProcessingElement
-from bcsim.timing import round_cycles
+from bcsim.timing import write_cycles
 
 pytest.importorskip("pyosys", reason="proofs need Yosys (the hdl extra)")
 
@@ -59,7 +59,7 @@ def small_machine(digit, bits, fraction_bits):
 @pytest.mark.parametrize("search", [False, True], ids=["divide", "search"])
 def test_a_requantiser_divides_and_counts_thresholds(digit, bits, fraction_bits, search):
     proof = RequantiserProof(small_machine(digit, bits, fraction_bits), bits=bits, search=search)
-    prove(proof, steps=3 * round_cycles(bits, search))
+    prove(proof, steps=3 * write_cycles(bits, search))
 
 
 class Rounding(RequantiserProof):
@@ -72,4 +72,4 @@ class Rounding(RequantiserProof):
 def test_a_wrong_claim_about_a_requantiser_is_refuted():
     proof = Rounding(small_machine(2, 2, 0), bits=2, search=False)
     with pytest.raises(BcsimError, match=r"^Yosys failed: Called with -verify and proof did fail!$"):
-        prove(proof, steps=3 * round_cycles(2, False))
+        prove(proof, steps=3 * write_cycles(2, False))

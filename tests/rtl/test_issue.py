@@ -29,8 +29,8 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
                 "read_base": rng.randrange(64),
                 "read_base_odd": rng.randrange(64),
                 "wait": rng.choice([0, 2, 3, 9]) if index else 0,
-                "drain_full": rng.choice([3, 4, 20]),
-                "drain_last": rng.choice([3, 4, 20]),
+                "drain_full": rng.choice([1, 2, 4, 20]),
+                "drain_last": rng.choice([1, 2, 4, 20]),
                 "doubles": rng.randrange(1 << planes + 1) & ~1 if machine.shift_planes else 0,
                 "first": int(index == 0),
                 "scores": int(last),
@@ -102,12 +102,12 @@ def test_steps_are_the_models(seed):
 
 def one_layer(**changes: int) -> dict[str, int]:
     record = dict.fromkeys(dict(ISSUE_FIELDS), 0) | {"first": 1, "scores": 1, "last": 1}
-    return record | {"drain_full": 3, "drain_last": 3, "read_base": 5, "read_base_odd": 9} | changes
+    return record | {"drain_full": 1, "drain_last": 1, "read_base": 5, "read_base_odd": 9} | changes
 
 
 def test_one_step_layers_follow_each_other_at_the_layer_gap_and_alternate_buffers():
     always = [1] * CYCLES
-    steps, releases, reserves, _ = simulate(TINY, [one_layer(drain_last=0)], always, always)
+    steps, releases, reserves, _ = simulate(TINY, [one_layer(drain_last=1)], always, always)
     assert [step[0] for step in steps] == list(range(1, CYCLES, 2))
     assert [step[1] for step in steps[:4]] == [5, 9, 5, 9]
     assert releases == [step[0] for step in steps]
@@ -118,7 +118,7 @@ def test_the_timer_holds_the_last_step_of_the_next_tile():
     always = [1] * CYCLES
     record = one_layer(tiles=2, drain_full=20, drain_last=7)
     steps, _, _, waits = simulate(TINY, [record], always, always)
-    assert [step[0] for step in steps[:4]] == [1, 21, 41, 48]
+    assert [step[0] for step in steps[:4]] == [1, 21, 41, 49]
     assert waits["drain"] > CYCLES // 2
 
 

@@ -92,50 +92,56 @@ def random_lookup(generator, machine):
     return Lookup(accumulator, bits, tuple(thresholds), machine.fraction_bits)
 
 
-class Driver:
-    """The drain walker's and the parameter memory's side of a requantiser."""
+class Schedule:
+    """Rounds as close as they may follow each other: what happens in which cycle."""
 
-    def __init__(self, dut, generator) -> None:
-        self.dut, self.generator = dut, generator
-        self.addresses: list[int] = [0, 0, 0]
+    def __init__(self, rounds) -> None:
+        self.loads, self.steps, self.searches, self.done, self.complete = {}, {}, {}, set(), {}
+        cycle = 0
+        for round_ in rounds:
+            self.loads[cycle] = round_
+            stride = 3 if round_.is_search else 1
+            for index in range(round_.bits):
+                self.steps[cycle + stride * (index + 1)] = (round_, round_.bits - 1 - index)
+            if round_.is_search:
+                self.searches |= dict.fromkeys(range(cycle, cycle + 3 * round_.bits + 1), round_)
+            self.done.add(cycle + stride * round_.bits)
+            self.complete[cycle + stride * round_.bits + 1] = round_.expected
+            cycle += round_cycles(round_.bits, round_.is_search)
 
-    async def cycle(self, ctx, round_, cycle: int, last: int) -> None:
-        """Drive cycle `cycle` of a round whose last cycle is `last`."""
-        dut, stride = self.dut, 3 if round_.is_search else 1
-        decided = max(cycle - 1, 0) // stride
-        step = 1 <= cycle <= stride * round_.bits and cycle % stride == 0
-        ctx.set(dut.load, cycle == 0)
-        ctx.set(dut.step, step)
-        ctx.set(dut.done, cycle == last)
-        ctx.set(dut.search, round_.is_search)
-        noisy = cycle in (0, last)
-        ctx.set(dut.probe, self.generator.getrandbits(16) if noisy else 1 << round_.bits - 1 >> decided)
-        ctx.set(dut.accumulator, round_.accumulator if cycle == 0 else self.generator.getrandbits(4))
-        self.addresses = [*self.addresses[1:], ctx.get(dut.candidate)]
-        if cycle == 0 or (round_.is_search and step):
-            ctx.set(dut.parameter, round_.parameter(self.addresses[0] if step else 1))
-        elif cycle > 1:
-            ctx.set(dut.parameter, {"offset": self.generator.getrandbits(8), "divisor": 1})
+
+def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
+    """The drain walker's, the array's and the parameter memory's side; `candidate` is that of two cycles ago."""
+    round_, bit = schedule.steps.get(cycle, (None, 0))
+    shown = schedule.searches.get(cycle) or schedule.loads.get(cycle)
+    following = next((schedule.steps[c][1] for c in range(cycle, cycle + 4) if c in schedule.steps), 0)
+    ctx.set(dut.load, cycle in schedule.loads)
+    ctx.set(dut.step, round_ is not None)
+    ctx.set(dut.done, cycle in schedule.done)
+    ctx.set(dut.search, round_ is not None and round_.is_search)
+    ctx.set(dut.probe, 1 << (following if round_ is None else bit))
+    ctx.set(dut.accumulator, shown.accumulator if shown else generator.getrandbits(4))
+    if shown and (cycle in schedule.loads or round_ is not None):
+        ctx.set(dut.parameter, shown.parameter(candidate if round_ is shown else 1))
+    else:
+        ctx.set(dut.parameter, {"offset": generator.getrandbits(8), "divisor": 1})
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: f"{m.accumulator_bits}.{m.fraction_bits}")
-def test_every_round_leaves_its_value_for_its_digits(machine):
+def test_every_value_is_held_from_its_completion_to_the_next(machine):
     generator = random.Random(machine.accumulator_bits)
     draw = {False: random_division, True: random_lookup}
-    rounds = [draw[generator.random() < 0.4](generator, machine) for _ in range(120)]
+    schedule = Schedule([draw[generator.random() < 0.3](generator, machine) for _ in range(160)])
     dut = Requantiser(machine)
 
     async def script(ctx):
-        driver, held = Driver(dut, generator), None
-        for round_ in rounds:
-            count = round_cycles(round_.bits, round_.is_search)
-            for cycle in range(count):
-                await driver.cycle(ctx, round_, cycle, count - 1)
-                if held is not None and cycle < held[1]:
-                    assert ctx.get(dut.q) == held[0]
-                await ctx.tick()
-            digits = -(-round_.bits // machine.digit) if round_.bits < 16 else 1
-            held = round_.expected, digits
+        expected, candidates = None, [0, 0]
+        for cycle in range(max(schedule.complete) + 1):
+            drive(ctx, dut, generator, schedule, cycle, candidates.pop(0))
+            candidates.append(ctx.get(dut.candidate))
+            expected = schedule.complete.get(cycle, expected)
+            assert expected is None or ctx.get(dut.q) == expected
+            await ctx.tick()
 
     simulate(dut, script)
 

@@ -1,0 +1,132 @@
+"""The phases of a round of requantisation: what the requantisers do in each of its cycles."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.memory import address_bits
+from bcsim.rtl.records import DRAIN_LAYOUT
+from bcsim.rtl.requantiser import QUOTIENT_BITS
+
+__all__ = ["PlaceLayout", "RoundLayout", "RoundPhases"]
+
+
+class PlaceLayout(StructLayout):
+    """Where the values of a round go.
+
+    Members
+    -------
+    digits : unsigned(3)
+        Digits of a value, minus one.
+    scores : unsigned(1)
+        To the output buffer; the other fields but `last` then mean nothing.
+    last : unsigned(1)
+        The layer's last round.
+    group : unsigned
+        Of R lanes in the word.
+    address : unsigned
+        The word of the most significant digit.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(
+            {
+                "digits": DRAIN_LAYOUT["digits"].shape,
+                "scores": 1,
+                "last": 1,
+                "group": address_bits(machine.groups),
+                "address": address_bits(machine.activation_words),
+            }
+        )
+
+
+class RoundLayout(StructLayout):
+    """A round as the requantisers and the writer know it.
+
+    Members
+    -------
+    bits : unsigned(4)
+        Of a value, minus one.
+    search : unsigned(1)
+    place : PlaceLayout(machine)
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(
+            {
+                "bits": DRAIN_LAYOUT["bits"].shape,
+                "search": 1,
+                "place": PlaceLayout(machine),
+            }
+        )
+
+
+class RoundPhases(wiring.Component):
+    """Steps the requantisers through a round while the next ones are on their way from the parameter memories.
+
+    Latency: 2 cycles from `begin` to `load`; `write_cycles(bits, search) - 2` from there to `done`.
+    Throughput: a round in `round_cycles(bits, search)` cycles.
+
+    Parameters
+    ----------
+    machine : Machine
+
+    Members
+    -------
+    begin : In(1)
+        The parameter memories' address is the round's.
+    round : In(RoundLayout(machine))
+        Read in the cycle of `begin`.
+    load, step, done, search, probe : Out
+        As in Requantiser.
+    select : Out(1)
+        The parameter address is that of the candidate, counted from the round's first word.
+    place : Out(PlaceLayout(machine))
+        In the cycle of `done`.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        super().__init__(
+            {
+                "begin": In(1),
+                "round": In(RoundLayout(machine)),
+                "load": Out(1),
+                "step": Out(1),
+                "done": Out(1),
+                "search": Out(1),
+                "probe": Out(QUOTIENT_BITS),
+                "select": Out(1),
+                "place": Out(PlaceLayout(machine)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fetched, next_, current = (
+            Signal(RoundLayout(self.machine), name=name, reset_less=True)
+            for name in ("fetched", "next", "current")
+        )
+        begun, probing = Signal(), Signal()
+        phase = Signal(3)
+        m.d.sync += [begun.eq(self.begin), self.load.eq(begun), fetched.eq(self.round), next_.eq(fetched)]
+        m.d.comb += [
+            self.step.eq(probing & (phase[2] | ~current.search)),
+            self.select.eq(probing & phase[0] & current.search),
+            self.done.eq(self.step & self.probe[0]),
+            self.search.eq(current.search),
+            self.place.eq(current.place),
+        ]
+        with m.If(self.load):
+            m.d.sync += [current.eq(next_), self.probe.eq(1 << next_.bits), probing.eq(1), phase.eq(0b001)]
+        with m.Else():
+            m.d.sync += phase.eq(phase.rotate_left(1))
+            with m.If(self.step):
+                m.d.sync += [self.probe.eq(self.probe >> 1), probing.eq(~self.done)]
+        return m
