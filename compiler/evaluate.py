@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import singledispatch
+from functools import reduce, singledispatch
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from bcsim.compiler.graph import (
     Sign,
     Transpose,
 )
-from bcsim.compiler.image_windows import correlate, windows
+from bcsim.compiler.image_windows import correlate, taps
 from bcsim.compiler.rounding import bipolar, quantise
 from bcsim.errors import BcsimError
 
@@ -102,13 +102,13 @@ def _(node: Conv, x: FloatArray) -> FloatArray:
 
 @evaluate_node.register
 def _(node: MaxPool, x: FloatArray) -> FloatArray:
-    return np.asarray(windows(x, node.kernel, node.stride, (0, 0, 0, 0)).max(axis=(4, 5)))
+    return reduce(np.maximum, taps(x, node.kernel, node.stride, (0, 0, 0, 0)))
 
 
 @evaluate_node.register
 def _(node: AveragePool, x: FloatArray) -> FloatArray:
-    sums = windows(x, node.kernel, node.stride, node.pads).sum(axis=(4, 5))
-    return np.asarray(sums / (node.kernel[0] * node.kernel[1]))
+    total = reduce(np.add, taps(x, node.kernel, node.stride, node.pads))
+    return np.asarray(total / (node.kernel[0] * node.kernel[1]))
 
 
 @evaluate_node.register

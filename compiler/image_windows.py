@@ -6,12 +6,13 @@ rows and columns, O outputs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["correlate", "windows"]
+__all__ = ["correlate", "taps", "windows"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -30,6 +31,16 @@ def windows(
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
     every = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
     return every[:, :, :: stride[0], :: stride[1]]
+
+
+def taps(
+    x: FloatArray, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
+) -> Iterator[FloatArray]:
+    """The values at every place of a window in turn, each a view (n, C, R, S); the arguments are those of `windows`."""
+    every = windows(x, kernel, stride, pads)
+    for row in range(kernel[0]):
+        for column in range(kernel[1]):
+            yield every[..., row, column]
 
 
 def correlate(

@@ -82,4 +82,8 @@ def _scores(walk: Walk) -> Activation:
         raise BcsimError(
             f"Output {name!r} has the shape {value.shape} behind the batch axis; expected one score for each class"
         )
+    if not value.layout.in_order:
+        raise BcsimError(
+            f"Output {name!r} is flattened in another order than (channels, rows, columns); expected scores in order"
+        )
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +20,10 @@ from bcsim.errors import BcsimError
 
 @operator("Conv")
 def conv(site: Site) -> Lowered:
-    kernels = site.constant(1, "weight tensor").astype(np.float64, copy=False)
-    weights = integer_weights(kernels.reshape(len(kernels), -1), site.operand_name(1))
+    kernels = _kernels(site)
+    weights = integer_weights(
+        kernels.reshape(len(kernels), math.prod(kernels.shape[1:])), site.operand_name(1)
+    )
     x, groups = site.image(), site.attribute("group", 1)
     _check_kernels(site, kernels.shape, site.shape(x), groups)
     windows = read_windows(site, x, kernels.shape[2:])
@@ -34,12 +37,22 @@ def conv(site: Site) -> Lowered:
     return Lowered(out, (node, *after), weight_notes(site, weights))
 
 
+def _kernels(site: Site) -> FloatArray:
+    kernels = site.constant(1, "weight tensor").astype(np.float64, copy=False)
+    if kernels.ndim not in (3, 4):
+        raise BcsimError(
+            f"its weight tensor {site.operand_name(1)!r} has the shape {kernels.shape}; accepted are (outputs, "
+            "channels, rows, columns), and (outputs, channels, values) for sequences"
+        )
+    return kernels
+
+
 def _check_kernels(site: Site, kernels: Shape, shape: Shape, groups: int) -> None:
     name = site.operand_name(1)
     if len(kernels) != len(shape) + 1:
         raise BcsimError(
-            f"its weight tensor {name!r} has the shape {kernels} beside an input of shape {shape}; accepted "
-            "are kernels with as many axes as the image has, rows and columns or values"
+            f"its weight tensor {name!r} has the shape {kernels} beside an input of shape {shape} behind the batch "
+            f"axis; accepted are {len(kernels) - 1} axes behind it"
         )
     if groups < 1 or kernels[0] % groups or kernels[1] * groups != shape[0]:
         raise BcsimError(

@@ -83,8 +83,13 @@ def transposed(x: Activation, axes: tuple[int, ...]) -> Activation | None:
 
 
 def _simplified(x: Activation) -> Activation:
-    same = x.layout.in_order and x.layout.stored == x.shape
-    return replace(x, view=None) if same else x
+    """x without its view where that changes nothing, and with the shortest one where the values are in order."""
+    view, shape = x.layout, x.shape or ()
+    if not view.in_order:
+        return x
+    return replace(
+        x, view=None if view.stored == shape else Layout(view.stored, shape, tuple(range(len(shape))))
+    )
 
 
 def image(x: Activation) -> Arranged:
@@ -140,7 +145,7 @@ def with_channel_first(x: Activation, axis: int) -> tuple[Activation, tuple[Node
     view = x.layout
     if len(x.shape) == 1:
         return x, (), same if view.in_order else np.argsort(view.sources())
-    if view.stored == view.read and view.moved == x.shape and view.axes[axis] == 0:
+    if view.moved == x.shape and view.axes[axis] == 0 and view.stored[0] == view.read[0]:
         return x, (), same
     if axis == 0:
         return *image(x), same

@@ -154,16 +154,22 @@ def _report(node: NodeProto, status: Status, into: str = "", reason: str = "") -
 
 def _describe(node: Node) -> str:
     match node:
-        case Dense() | Conv():
-            outputs, inputs = node.weights.shape[:2]
-            kernel = "" if isinstance(node, Dense) else f" {_by(node.kernel)}"
-            kind = IntegerWeights(node.weights, node.scale, 0.0).kind
-            return f"{type(node).__name__}{kernel} {inputs} to {outputs}, weights {kind}"
+        case Dense():
+            return f"Dense {_linear(node)}"
+        case Conv():
+            groups = f", {node.groups} groups" if node.groups > 1 else ""
+            return f"Conv {_by(node.kernel)} {_linear(node, node.groups)}{groups}"
         case MaxPool() | AveragePool():
             return f"{type(node).__name__} {_by(node.kernel)}"
         case Quant():
             return f"Quant {node.low} to {node.high}"
     return type(node).__name__
+
+
+def _linear(node: Dense | Conv, groups: int = 1) -> str:
+    outputs, inputs = node.weights.shape[:2]
+    kind = IntegerWeights(node.weights, node.scale, 0.0).kind
+    return f"{inputs * groups} to {outputs}, weights {kind}"
 
 
 def _by(kernel: tuple[int, int]) -> str:

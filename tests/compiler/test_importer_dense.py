@@ -232,7 +232,7 @@ REFUSED = {
         [node("Gemm", "x w b", "y")],
         {"w": np.ones((4, 3)), "b": np.ones(4)},
         "Node 'n_y' (Gemm): its bias 'b' has shape (4,) beside an input of shape (3,); accepted are one value, or one "
-        "for each channel of a flat tensor",
+        "for each channel",
     ),
     "infinite bias": (
         [node("Gemm", "x w b", "y")],

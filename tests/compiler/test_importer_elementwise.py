@@ -89,13 +89,13 @@ def test_batch_norm_with_zero_and_denormal_variance(opset, tmp_path):
         ({"g": [1.0, 1.0, np.inf, 1.0]}, "its scale 'g' has values that are NaN or infinite"),
         (
             {"m": np.ones(3)},
-            "its mean 'm' has shape (3,) beside an input of shape (4,); accepted are one value, or one for each "
-            "channel of a flat tensor",
+            "its parameters have the shapes scale (4,), bias (4,), mean (3,), variance (4,) beside an input of "
+            "shape (4,); expected one value for each channel",
         ),
         (
             {"g": [1.0]},
-            "its parameters have other sizes (scale 1, bias 4, mean 4, variance 4) than the channels of its input, "
-            "(4,)",
+            "its parameters have the shapes scale (1,), bias (4,), mean (4,), variance (4,) beside an input of "
+            "shape (4,); expected one value for each channel",
         ),
     ],
 )
@@ -133,21 +133,59 @@ def test_batch_norm_in_training(training, opset, tmp_path):
     )
 
 
-def test_batch_norm_on_images(tmp_path):
-    built = model([NORM], tensors(g=[1.0, 1], b=[0.0, 0], m=[0.0, 0], v=[1.0, 1]), shape=(2, 2, 2))
+def on_images(nodes):
+    """Nodes from x to a on images of 2 channels, and the Flatten that makes scores of them."""
+    return [*nodes, node("Flatten", "a", "y")]
+
+
+IMAGES = np.random.default_rng(3).normal(size=(3, 2, 2, 5))
+
+
+@pytest.mark.parametrize("opset", [9, 15])
+def test_batch_norm_on_images(opset, tmp_path):
+    arrays = tensors(g=[1.5, -2], b=[0.5, 1], m=[0.25, 0], v=[4.0, 0.1])
+    norm = node("BatchNormalization", "x g b m v", "a")
+    built = model(on_images([norm]), arrays, shape=(2, 2, 5), opset=opset)
+    graph = check_equal(built, tmp_path, IMAGES, witness=runtime)
+    assert graph.nodes[0].gamma.tolist() == [1.5, -2]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2, 1, 1), (1, 2, 1, 1), (1, 1, 1, 1)])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
+def test_constants_on_images(op, shape, tmp_path):
+    constant = np.array([0.75, -1.5])[: int(np.prod(shape))].reshape(shape)
+    built = model(on_images([node(op, "x c", "a")]), tensors(c=constant), shape=(2, 2, 5))
+    assert len(check_equal(built, tmp_path, IMAGES).nodes) == 2
+
+
+def test_constants_for_one_channel(tmp_path):
+    built = model(on_images([node("Mul", "c x", "a")]), tensors(c=np.full((1, 1, 1), -2.0)), shape=(1, 2, 5))
+    assert check_equal(built, tmp_path, IMAGES[:, :1]).nodes[0].scale.tolist() == -2
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 5), (1, 2, 1, 5), (2, 5), (2, 2, 1, 1), (3, 1, 1), (1, 1, 1, 1, 1)])
+def test_constants_that_are_not_by_channel(shape, tmp_path):
+    built = model(on_images([node("Mul", "x c", "a")]), tensors(c=np.ones(shape)), shape=(2, 2, 5))
     assert refusal(built, tmp_path) == (
-        "Node 'n_y' (BatchNormalization): its scale 'g' has shape (2,) beside an input of shape (2, 2, 2); accepted "
-        "are one value, or one for each channel of a flat tensor"
+        f"Node 'n_a' (Mul): its constant 'c' has shape {shape} beside an input of shape (2, 2, 5); {SHAPES}"
+    )
+
+
+def test_constants_along_another_axis(tmp_path):
+    nodes = [node("Relu", "x", "r"), node("Conv", "r k", "b"), node("Mul", "b c", "a")]
+    built = model(on_images(nodes), tensors(k=np.ones((2, 2, 1, 1)), c=np.ones(5)), shape=(2, 2, 5))
+    assert refusal(built, tmp_path) == (
+        "Node 'n_a' (Mul): axis 3 of its input 'b' of shape (2, 2, 5) does not hold the channels; accepted is axis 1"
     )
 
 
 RESIDUAL = (
-    "both inputs depend on the network's input, as in a residual connection, which is not supported yet; "
-    "accepted is a constant on either side"
+    "both inputs depend on the network's input; accepted are Add of two such tensors, "
+    "and a constant on either side"
 )
-SHAPES = "accepted are one value, or one for each channel of a flat tensor"
+SHAPES = "accepted are one value, or one for each channel"
 REFUSED = [
-    (node("Add", "x x", "y"), "Add", RESIDUAL),
+    (node("Sub", "x x", "y"), "Sub", RESIDUAL),
     (node("Mul", "x x", "y"), "Mul", RESIDUAL),
     (
         node("Div", "c x", "y"),
@@ -175,7 +213,7 @@ REFUSED = [
         "Add",
         f"its constant 'cube' has shape (1, 1, 1) beside an input of shape (4,); {SHAPES}",
     ),
-    (node("Sum", "x c c", "y"), "Sum", "it has 3 inputs; accepted are two, one of them a constant"),
+    (node("Sum", "x c c", "y"), "Sum", "it has 3 inputs; accepted are two"),
     (
         node("Add", "x c", "y", axis=1, broadcast=1),
         "Add",

@@ -69,13 +69,12 @@ def test_lfc_accuracy(mnist):
     assert correct(graph, np.where(mnist[0] > 127, 1.0, -1.0), mnist[1]) == 9834
 
 
-def test_cnv_is_refused_by_its_first_convolution():
-    with pytest.raises(BcsimError) as caught:
-        import_onnx(network("bnn_pynq/cifar10-cnvW1A1.onnx"))
-    assert str(caught.value) == (
-        "Node 'conv_1' (Conv): convolutions are not supported yet; "
-        "accepted are dense layers (MatMul, Gemm) with elementwise operators between them"
-    )
+@pytest.mark.parametrize("image", ["car", "deer"])
+def test_cnv_scores_that_the_fpga_printed(image):
+    graph = import_onnx(network("bnn_pynq/cifar10-cnvW1A1.onnx"))
+    golden = np.load(network(f"bnn_pynq/cifar10-cnvW1A1-{image}.npz"))
+    scores = evaluate_graph(graph, golden["x"][None].astype(np.float64))[graph.output][0, :10]
+    assert ((scores + 512) / 2).tolist() == golden["hw"].tolist()
 
 
 @pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx"])

@@ -5,8 +5,6 @@ from bcsim.compiler.importer import NodeReport, inspect_onnx
 from bcsim.errors import BcsimError
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 
-DENSE = "accepted are dense layers (MatMul, Gemm) with elementwise operators between them"
-
 
 def reports(nodes, folder, **arrays):
     return inspect_onnx(save(model(nodes, tensors(**arrays)), folder))
@@ -39,7 +37,7 @@ def test_a_supported_network(tmp_path):
 
 def test_goes_on_behind_what_is_not_supported(tmp_path):
     nodes = [
-        node("Conv", "x k", "a"),
+        node("ConvTranspose", "x k", "a"),
         node("Sub", "a t", "b"),
         node("Sign", "b", "c"),
         node("Flatten", "c", "d"),
@@ -48,18 +46,18 @@ def test_goes_on_behind_what_is_not_supported(tmp_path):
     ]
     found = reports(nodes, tmp_path, k=np.ones((2, 1, 1, 1)), t=np.ones((1, 2, 1, 1)), w=np.ones((8, 3)) / 4)
     assert [(r.op, r.status, r.into) for r in found] == [
-        ("Conv", "unsupported", ""),
+        ("ConvTranspose", "unsupported", ""),
         ("Sub", "lowered", "Affine"),
         ("Sign", "lowered", "Sign"),
         ("Flatten", "lowered", "Flatten"),
         ("MatMul", "lowered", "Dense 8 to 3, weights +-1"),
         ("Elu", "unsupported", ""),
     ]
-    assert found[0].reason == f"convolutions are not supported yet; {DENSE}"
+    assert found[0].reason == "it widens its input, which no window of the array does; accepted is Conv"
 
 
 def test_a_shape_that_is_not_known(tmp_path):
-    nodes = [node("Conv", "x k", "a"), node("Squeeze", "a", "b"), node("Reshape", "b t", "y")]
+    nodes = [node("ConvTranspose", "x k", "a"), node("Squeeze", "a", "b"), node("Reshape", "b t", "y")]
     found = reports(nodes, tmp_path, k=np.ones((2, 1, 1, 1)), t=np.int64([0, -1]))
     assert [r.status for r in found] == ["unsupported", "unsupported", "dropped"]
     assert found[1].reason == (

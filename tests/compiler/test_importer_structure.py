@@ -172,9 +172,13 @@ def test_sparse_tensor(tmp_path):
 
 def test_branches(tmp_path):
     nodes = [node("Relu", "x", "a"), node("Neg", "a", "b"), node("Sign", "a", "c"), node("Add", "b c", "y")]
-    assert refusal(model(nodes), tmp_path) == (
-        "Node 'n_c' (Sign): its input 'a' also feeds node 'n_b'; branches are not supported yet, accepted are chains"
-    )
+    graph = imported(model(nodes), tmp_path)
+    assert [(n.op, n.inputs) for n in graph.nodes] == [
+        ("Relu", ("x",)),
+        ("Neg", ("a",)),
+        ("Sign", ("a",)),
+        ("Add", ("b", "c")),
+    ]
 
 
 def test_further_outputs(tmp_path):
@@ -184,16 +188,25 @@ def test_further_outputs(tmp_path):
     )
 
 
-DENSE = "accepted are dense layers (MatMul, Gemm) with elementwise operators between them"
-
-
 @pytest.mark.parametrize(
     ("op", "reason"),
     [
-        ("Conv", f"convolutions are not supported yet; {DENSE}"),
-        ("MaxPool", f"pooling is not supported yet; {DENSE}"),
-        ("GlobalAveragePool", f"pooling is not supported yet; {DENSE}"),
-        ("Concat", f"joining tensors is not supported yet; {DENSE}"),
+        ("ConvTranspose", "it widens its input, which no window of the array does; accepted is Conv"),
+        (
+            "Resize",
+            "it makes values between those of its input; accepted are Conv, pooling and strides to change an image's "
+            "size",
+        ),
+        ("LpPool", "it sums powers; accepted are MaxPool and AveragePool"),
+        (
+            "InstanceNormalization",
+            "it divides by what it finds in the image; accepted is BatchNormalization with stored mean and variance",
+        ),
+        (
+            "QLinearConv",
+            "integer operators with scales of their own are not supported; accepted are Conv and MatMul between "
+            "DequantizeLinear and QuantizeLinear",
+        ),
         ("LSTM", "recurrent layers are not supported"),
         ("If", "it has a graph of its own; accepted are networks without control flow"),
     ],
@@ -204,9 +217,10 @@ def test_known_operators_that_are_not_supported(op, reason, tmp_path):
 
 def test_unknown_operator(tmp_path):
     assert refusal(model([node("Einsum", "x", "y")]), tmp_path) == (
-        "Node 'n_y' (Einsum): this operator is not supported; accepted are Add, ArgMax, BatchNormalization, Cast, "
-        "Clip, DequantizeLinear, Div, Dropout, Flatten, Gemm, Identity, LeakyRelu, LogSoftmax, MatMul, Max, Min, Mul, "
-        "Neg, QuantizeLinear, Relu, Reshape, Shape, Sign, Softmax, Squeeze, Sub, Sum, Transpose, Unsqueeze"
+        "Node 'n_y' (Einsum): this operator is not supported; accepted are Add, ArgMax, AveragePool, "
+        "BatchNormalization, Cast, Clip, Concat, Conv, DequantizeLinear, Div, Dropout, Flatten, Gemm, "
+        "GlobalAveragePool, GlobalMaxPool, Identity, LeakyRelu, LogSoftmax, MatMul, Max, MaxPool, Min, Mul, Neg, Pad, "
+        "QuantizeLinear, ReduceMean, Relu, Reshape, Shape, Sign, Softmax, Squeeze, Sub, Sum, Transpose, Unsqueeze"
     )
 
 
