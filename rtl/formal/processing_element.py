@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
+from bcsim.rtl.horner import Horner
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
 from bcsim.rtl.step import StepLayout
@@ -56,8 +57,10 @@ class ElementProof(wiring.Component):
             element.step.eq(step),
             Assert(element.tree.total == term),
         ]
-        total = self._gathered(m, step, term) if element.gather else term
-        self._accumulated(m, _delayed(m, step, 1, reset_less=False) if element.gather else step, total)
+        if element.gather:
+            term = _gathered(m, element.gather, step, term)
+            step = _delayed(m, step, 1, reset_less=False)
+        self._accumulated(m, step, term)
         return m
 
     def _definition(self) -> Value:
@@ -68,17 +71,6 @@ class ElementProof(wiring.Component):
             digit = self.activation.word_select(lane, self.element.digit)
             negative = sign ^ differ if lane % 2 else sign
             total = total + Mux(negative, ~digit, digit) + (0 if lane % 2 else sign)
-        return total
-
-    def _gathered(self, m: Module, step: View[StepLayout], term: Value) -> Value:
-        """The chunk's total by Horner's rule, a cycle later."""
-        gather = self.element.gather
-        first, total = Signal(init=1), Signal.like(gather.total, name="defined_total", reset_less=True)
-        so_far = Mux(first, 0, gather.partial)
-        with m.If(step.valid):
-            m.d.sync += first.eq(step.last_digit)
-        m.d.sync += total.eq((so_far << self.element.digit) + term)
-        m.d.comb += [Assert(gather.partial == so_far), Assert(gather.total == total)]
         return total
 
     def _accumulated(self, m: Module, step: View[StepLayout], total: Value) -> None:
@@ -94,6 +86,17 @@ class ElementProof(wiring.Component):
             with m.If(step.last):
                 m.d.sync += shadow.eq(doubled + total)
         m.d.comb += [Assert(sum_.accumulator == before), Assert(sum_.shadow == shadow)]
+
+
+def _gathered(m: Module, gather: Horner, step: View[StepLayout], term: Value) -> Value:
+    """The chunk's total by Horner's rule, a cycle later."""
+    first, total = Signal(init=1), Signal.like(gather.total, name="defined_total", reset_less=True)
+    so_far = Mux(first, 0, gather.partial)
+    with m.If(step.valid):
+        m.d.sync += first.eq(step.last_digit)
+    m.d.sync += total.eq((so_far << gather.digit) + term)
+    m.d.comb += [Assert(gather.partial == so_far), Assert(gather.total == total)]
+    return total
 
 
 def _delayed(m: Module, value: Value, cycles: int, *, reset_less: bool = True) -> Value:

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 
 from bcsim.machine import Machine
 from bcsim.rtl.requantiser import ParameterLayout, Requantiser
-from bcsim.timing import round_cycles
+from bcsim.timing import round_cycles, write_cycles
 
 __all__ = ["RequantiserProof"]
 
@@ -40,10 +40,10 @@ class RoundLayout(StructLayout):
 
 
 class RequantiserProof(wiring.Component):
-    """Asserts that `q` is the clipped floor of a quotient, or a count of thresholds, from one round's end to the next.
+    """Asserts that `q` is the clipped floor of a quotient, or a count of thresholds, from each round to the next.
 
-    Rounds of one kind follow each other without end, each with new inputs; whatever a requantiser should ignore
-    is different noise in every cycle.
+    Rounds of one kind start at any time from `round_cycles` on behind each other, each with new inputs; whatever
+    a requantiser should ignore is different noise in every cycle.
 
     Parameters
     ----------
@@ -55,6 +55,8 @@ class RequantiserProof(wiring.Component):
 
     Members
     -------
+    start : In(1)
+        Start a round, if one may start.
     inputs : In(RoundLayout(machine, bits))
         Taken in a round's first cycle.
     noise : In(ParameterLayout(machine))
@@ -62,43 +64,49 @@ class RequantiserProof(wiring.Component):
 
     def __init__(self, machine: Machine, *, bits: int, search: bool) -> None:
         self.machine, self.bits, self.search = machine, bits, search
-        self.last = round_cycles(bits, search) - 1
-        self.cycle = Signal(range(self.last + 1))
         layout = RoundLayout(machine, bits)
         self.present, self.past = Signal(layout), Signal(layout)
-        super().__init__({"inputs": In(layout), "noise": In(ParameterLayout(machine))})
+        super().__init__({"start": In(1), "inputs": In(layout), "noise": In(ParameterLayout(machine))})
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the induction looks back: a round, and its value."""
+        return write_cycles(self.bits, self.search) + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.requantiser = dut = Requantiser(self.machine)
-        begun, finished = Signal(), Signal()
-        m.d.sync += self.cycle.eq(Mux(self.cycle == self.last, 0, self.cycle + 1))
-        with m.If(self.cycle == 0):
-            m.d.sync += [self.present.eq(self.inputs), begun.eq(1)]
+        idle = write_cycles(self.bits, self.search)
+        age, judged = Signal(range(idle + 1), init=idle), Signal()
+        with m.If(dut.load):
+            m.d.sync += [age.eq(1), self.present.eq(self.inputs)]
+        with m.Elif(age != idle):
+            m.d.sync += age.eq(age + 1)
         with m.If(dut.done):
-            m.d.sync += [self.past.eq(self.present), finished.eq(begun)]
-        m.d.comb += Assert(self.cycle <= self.last)
-        self._control(m, dut)
+            m.d.sync += [self.past.eq(self.present), judged.eq(1)]
+        m.d.comb += [
+            Assert((age > 0) & (age <= idle)),
+            dut.load.eq(self.start & (age >= round_cycles(self.bits, self.search))),
+        ]
+        self._control(m, dut, age)
         self._parameters(m, dut)
-        with m.If(finished):
+        with m.If(judged):
             m.d.comb += Assert(self._counted(dut.q) if self.search else self._divided(dut.q))
         return m
 
-    def _control(self, m: Module, dut: Requantiser) -> None:
-        """The drain walker's part; a division's last step comes in the next round's first cycle."""
+    def _control(self, m: Module, dut: Requantiser, age: Signal) -> None:
+        """The drain walker's part, `age` cycles after `load`."""
         stride = 3 if self.search else 1
         m.d.comb += [
-            dut.load.eq(self.cycle == 0),
-            dut.done.eq(self.cycle == stride * self.bits % (self.last + 1)),
+            dut.done.eq(age == stride * self.bits),
             dut.search.eq(self.search),
             dut.probe.eq(self.noise.offset),
         ]
-        for index in range(self.bits):
-            decided = stride * (index + 1)
-            for cycle in range(decided - stride + 1, decided + 1):
-                with m.If(self.cycle == cycle % (self.last + 1)):
-                    m.d.comb += dut.probe.eq(1 << self.bits - 1 - index)
-                    m.d.comb += dut.step.eq(cycle == decided)
+        for bit in range(self.bits):
+            decided = stride * (bit + 1)
+            with m.If((age <= decided) & (age > decided - stride)):
+                m.d.comb += dut.probe.eq(1 << self.bits - 1 - bit)
+                m.d.comb += dut.step.eq(age == decided)
 
     def _parameters(self, m: Module, dut: Requantiser) -> None:
         """The parameter memory's part, and the ranges that the mapping keeps to."""
@@ -108,6 +116,7 @@ class RequantiserProof(wiring.Component):
             Assume(inputs.divisor > 0),
             Assume((inputs.offset >= -reach) & (inputs.offset <= reach)),
             dut.parameter.eq(self.noise),
+            dut.accumulator.eq(self.noise.offset),
             dut.accumulator.eq(self.noise.offset),
         ]
         for below, above in zip(self._thresholds(inputs), self._thresholds(inputs)[1:], strict=False):
@@ -119,11 +128,13 @@ class RequantiserProof(wiring.Component):
             with m.If(dut.step):
                 m.d.comb += dut.parameter.offset.eq(words[read] << self.machine.fraction_bits)
                 m.d.comb += dut.accumulator.eq(self.present.accumulator)
+                m.d.comb += dut.accumulator.eq(self.present.accumulator)
         else:
             with m.If(dut.load):
                 m.d.comb += dut.accumulator.eq(inputs.accumulator)
                 m.d.comb += dut.parameter.offset.eq(inputs.offset)
                 m.d.comb += dut.parameter.divisor.eq(inputs.divisor << self.bits - 1)
+                m.d.comb += dut.accumulator.eq(inputs.accumulator)
 
     def _thresholds(self, values: View[RoundLayout]) -> list[Value]:
         return [values[f"threshold_{k}"] for k in range(1, 1 << self.bits)]
