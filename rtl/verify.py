@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bcsim.compiler.mapping import Mapping
+from bcsim.console import working
 from bcsim.errors import BcsimError
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
 from bcsim.rtl.project import TOP, Stimulus, write_project
@@ -50,7 +51,8 @@ def verify(
     """
     with TemporaryDirectory(prefix="bcsim-") as scratch:
         folder = Path(scratch)
-        expected = write_project(folder, mapping, stimulus)
+        with working("Generating Verilog"):
+            expected = write_project(folder, mapping, stimulus)
         return compare(folder, expected, simulator=simulator, waves=waves)
 
 
@@ -58,9 +60,11 @@ def compare(folder: Path, expected: MachineRun, *, simulator: str, waves: Path |
     """Build and run the bench that `write_project` left in `folder`."""
     try:
         built = folder / "build"
-        build(built, [folder / f"{TOP}.v"], TOP, simulator=simulator, waves=waves is not None)
+        with working("Building the simulation"):
+            build(built, [folder / f"{TOP}.v"], TOP, simulator=simulator, waves=waves is not None)
         where = waves.resolve() if waves else None
-        run(built, "accelerator_bench", TOP, simulator=simulator, cwd=folder, waves=where)
+        with working("Simulating"):
+            run(built, "accelerator_bench", TOP, simulator=simulator, cwd=folder, waves=where)
     except SimulatorError as error:
         raise BcsimError(str(error)) from error
     result = _result(folder)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
 from bcsim.commands.options import Bits, Calibrate, ModelPath
+from bcsim.console import working
 
 if TYPE_CHECKING:
     from bcsim.machine import Machine
@@ -46,7 +47,8 @@ def verilog(
     )
     console = Console(soft_wrap=True)
     with new_folder(output, mark=MARK, force=force) as folder:
-        write_project(folder, mapping, stimulus)
+        with working("Generating Verilog"):
+            write_project(folder, mapping, stimulus)
         if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
             _print_check(_check(folder), console)
     console.print(_summary(output, mapping.machine), markup=False, highlight=False)

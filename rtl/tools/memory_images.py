@@ -10,11 +10,12 @@ from amaranth.hdl import Shape
 from amaranth.hdl._ir import Design
 from amaranth.hdl._mem import MemoryInstance
 
-__all__ = ["MemoryImage", "initialise_memories", "mark_memories", "take_images"]
+__all__ = ["MemoryImage", "initialise_memories", "mark_memories", "take_images", "without_contents"]
 
 CONTENTS = re.compile(r"^  cell \$meminit_v2 .*?^  end\n", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"^module \\(\S+)\n", re.MULTILINE)
 MEMORY = re.compile(r"^  memory width \d+ size \d+ \\(\S+)\n", re.MULTILINE)
+INITIALISATION = re.compile(r"^  initial begin : initialise_.*?^  end\n", re.MULTILINE | re.DOTALL)
 VERILOG_MEMORY = re.compile(
     r'(?:^ *\(\* bcsim_image = "(?P<file>.*)" \*\)\n)?'
     r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+|\\\S+ ) \[(?P<last>\d+):0\];\n)",
@@ -84,6 +85,11 @@ def _mark(body: str, module: str, files: Mapping[tuple[str, str], str]) -> str:
 def initialise_memories(verilog: str) -> str:
     """Verilog whose marked memories are read from their files, and whose other memories start as zeros."""
     return VERILOG_MEMORY.sub(_initialise, verilog)
+
+
+def without_contents(verilog: str) -> str:
+    """Verilog whose memories start as anything; large ones take synthesis minutes to fill."""
+    return INITIALISATION.sub("", verilog)
 
 
 def _initialise(memory: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bcsim.rtl.tools.memory_images import without_contents
 from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["FAMILIES", "Family", "Resources", "count_multipliers", "synthesise"]
@@ -83,8 +84,8 @@ class Resources:
 
 
 def synthesise(source: Path, top: str, family: Family) -> Resources:
-    """What module `top` of a Verilog file takes. Memory images are found beside the file. Raises BcsimError."""
-    cells = _statistics(f"read_verilog {source.name}\n{family.command} -top {top}", source.parent)
+    """What module `top` of a Verilog file takes, without the contents of its memories. Raises BcsimError."""
+    cells = _statistics(source, f"{family.command} -top {top}")
 
     def total(types: tuple[str, ...]) -> int:
         return sum(cells.get(type_, 0) for type_ in types)
@@ -99,15 +100,17 @@ def synthesise(source: Path, top: str, family: Family) -> Resources:
 
 def count_multipliers(source: Path, top: str) -> int:
     """Cells of module `top` that multiply or divide, before synthesis could turn them into anything else."""
-    script = f"read_verilog {source.name}\nhierarchy -top {top}\nproc\nflatten\nopt_expr\nopt_clean"
-    cells = _statistics(script, source.parent)
+    cells = _statistics(source, f"hierarchy -top {top}\nproc\nflatten\nopt_expr\nopt_clean")
     return sum(cells.get(type_, 0) for type_ in MULTIPLIERS)
 
 
-def _statistics(script: str, folder: Path) -> Mapping[str, int]:
-    """How many cells of each type are left after a script."""
+def _statistics(source: Path, script: str) -> Mapping[str, int]:
+    """How many cells of each type a script leaves of a Verilog file."""
     with TemporaryDirectory() as scratch:
-        report = Path(scratch) / "statistics.json"
-        run_yosys(f"{script}\ntee -q -o {report} stat -json", cwd=folder)
-        cells: Mapping[str, int] = json.loads(report.read_text())["design"]["num_cells_by_type"]
+        folder = Path(scratch)
+        (folder / "design.v").write_text(without_contents(source.read_text()))
+        run_yosys(f"read_verilog design.v\n{script}\ntee -q -o cells.json stat -json", cwd=folder)
+        cells: Mapping[str, int] = json.loads((folder / "cells.json").read_text())["design"][
+            "num_cells_by_type"
+        ]
     return cells
