@@ -154,7 +154,7 @@ TINY = Machine(
     lanes=8,
     pes=8,
     digit=4,
-    requantisers=2,
+    requantisers=4,
     activation_words=128,
     weight_words=1024,
     parameter_words=256,
@@ -166,7 +166,7 @@ SMALL = Machine(
     lanes=16,
     pes=16,
     digit=8,
-    requantisers=4,
+    requantisers=8,
     activation_words=512,
     weight_words=16384,
     parameter_words=2048,
@@ -175,9 +175,34 @@ MEDIUM = Machine(name="medium", lanes=32, pes=32, digit=8, requantisers=16)
 LARGE = Machine(
     name="large", lanes=64, pes=64, digit=8, accumulator_bits=22, requantisers=64, weight_words=2048
 )
-BNN = Machine(name="bnn", lanes=64, pes=64, digit=1, activation_bits=8, accumulator_bits=20, requantisers=16)
+BNN = Machine(name="bnn", lanes=64, pes=64, digit=1, activation_bits=8, accumulator_bits=20, requantisers=8)
+CONV = Machine(
+    name="conv",
+    lanes=32,
+    pes=32,
+    digit=8,
+    accumulator_bits=22,
+    requantisers=32,
+    activation_words=8192,
+    weight_words=16384,
+    parameter_words=512,
+    layers=32,
+    spatial=True,
+)
+CONV_BNN = Machine(
+    name="conv-bnn",
+    lanes=64,
+    pes=64,
+    digit=1,
+    requantisers=16,
+    activation_words=8192,
+    weight_words=1024,
+    parameter_words=512,
+    layers=32,
+    spatial=True,
+)
 
-PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE, BNN)}
+PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE, BNN, CONV, CONV_BNN)}
 
 
 def _convert(name: str, text: str) -> int | float | bool:

@@ -50,7 +50,7 @@ def run(
     ] = None,
     machine: Annotated[
         str | None,
-        typer.Option(metavar="NAME|P=V,...", help="Preset (bcsim machines) or parameters. Default: medium."),
+        typer.Option(metavar="NAME|P=V,...", help="Preset (bcsim machines) or parameters. Default: medium; tiny for the digits."),
     ] = None,
     bits: Bits = None,
     level: Annotated[
@@ -105,7 +105,7 @@ def run(
     result = api.simulate(
         program,
         _data_name(data, loaded),
-        machine=machine,
+        machine=machine or ("tiny" if model is None else None),
         level=level.value,
         images=images,
         reference=loaded if float else None,

@@ -27,7 +27,7 @@ def test_parameters_change_a_preset() -> None:
     [
         (
             "huge",
-            "Unknown machine 'huge'; the presets are tiny, small, medium, large, bnn, "
+            "Unknown machine 'huge'; the presets are tiny, small, medium, large, bnn, conv, conv-bnn, "
             "or give parameters such as lanes=32,pes=32,digit=8",
         ),
         ("lanes=7,requantisers=1", "Machine parameter lanes must be even (lanes work in pairs), not 7"),
