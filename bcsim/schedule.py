@@ -121,8 +121,9 @@ def schedule_images(
     """
     beats, sends = mapping.beats, mapping.program.classes + 1
     done: list[ImageSchedule] = []
+    period = 0
     for index in range(images):
-        if gaps is None and holds is None and (period := _period(done)):
+        if gaps is None and holds is None and (period := period or _period(done)):
             done.append(done[-1].shifted(period, index % mapping.machine.input_buffers))
             continue
         gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
