@@ -68,8 +68,10 @@ def _settled(site: Site, index: int) -> Activation:
 
 def _joined(name: str, shape: Shape, parts: list[Activation]) -> Activation:
     """The concatenation `name`, of `shape` in the file, of parts that agree in their layout."""
-    axes = parts[0].layout.axes
-    if any(part.layout.axes != axes for part in parts):
+    first = parts[0].layout
+    stored = (sum(part.layout.stored[0] for part in parts), *first.stored[1:])
+    if all(part.layout.in_order for part in parts):
+        return viewed(name, shape, Layout.plain(shape, stored))
+    if any(part.layout.axes != first.axes for part in parts):
         raise BcsimError("its inputs have their axes in different orders; accepted is one order")
-    stored = (sum(part.layout.stored[0] for part in parts), *parts[0].layout.stored[1:])
-    return viewed(name, shape, Layout(stored, stored, axes))
+    return viewed(name, shape, Layout(stored, (stored[0], *first.read[1:]), first.axes))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.graph import Node, Reshape, Transpose
-from bcsim.compiler.importer.values import Activation, Layout, Shape
+from bcsim.compiler.importer.values import Activation, Layout, Shape, squeezed
 from bcsim.errors import BcsimError
 
 __all__ = [
@@ -68,28 +68,27 @@ def flattened(x: Activation, name: str) -> Activation:
 def transposed(x: Activation, axes: tuple[int, ...]) -> Activation | None:
     """x with its axes moved; None where it was reshaped in another order than the graph's tensor has."""
     assert x.shape is not None
-    shape = tuple(x.shape[axis] for axis in axes)
-    large = [axis for axis in axes if x.shape[axis] != 1]
-    if large == sorted(large):
+    view, shape = x.layout, tuple(x.shape[axis] for axis in axes)
+    order = [_place(x.shape, axis) for axis in axes if x.shape[axis] != 1]
+    if order == sorted(order):
         return reshaped(x, shape)
-    view = x.layout
-    if view.in_order:
-        view = Layout(view.stored, x.shape, axes)
-    elif view.moved == x.shape:
-        view = Layout(view.stored, view.read, tuple(view.axes[axis] for axis in axes))
-    else:
+    if view.moved != squeezed(x.shape):
         return None
-    return _simplified(replace(x, shape=shape, view=view))
+    moved = Layout(view.stored, view.read, tuple(view.axes[place] for place in order))
+    return _simplified(replace(x, shape=shape, view=moved))
+
+
+def _place(shape: Shape, axis: int) -> int:
+    """Which of the axes that are larger than 1 `axis` is."""
+    return len(squeezed(shape[:axis]))
 
 
 def _simplified(x: Activation) -> Activation:
-    """x without its view where that changes nothing, and with the shortest one where the values are in order."""
+    """x without its view where that changes nothing, and with a plain one where the values are in order."""
     view, shape = x.layout, x.shape or ()
     if not view.in_order:
         return x
-    return replace(
-        x, view=None if view.stored == shape else Layout(view.stored, shape, tuple(range(len(shape))))
-    )
+    return replace(x, view=None if view.stored == shape else Layout.plain(shape, view.stored))
 
 
 def image(x: Activation) -> Arranged:
@@ -124,7 +123,7 @@ def _in_axes(x: Activation, wanted: Shape) -> Arranged:
 
 def _placed(x: Activation, name: str, stored: Shape) -> Activation:
     """x in the graph's tensor `name`, in order."""
-    return _simplified(replace(x, name=name, view=Layout(stored, stored, tuple(range(len(stored))))))
+    return _simplified(replace(x, name=name, view=Layout.plain(stored, stored)))
 
 
 def channel_axis(shape: Shape, parameter: Shape) -> int | None:
@@ -145,11 +144,19 @@ def with_channel_first(x: Activation, axis: int) -> tuple[Activation, tuple[Node
     view = x.layout
     if len(x.shape) == 1:
         return x, (), same if view.in_order else np.argsort(view.sources())
-    if view.moved == x.shape and view.axes[axis] == 0 and view.stored[0] == view.read[0]:
+    if x.shape[axis] > 1 and _is_first(x, axis):
         return x, (), same
     if axis == 0:
         return *image(x), same
     return *_moved_first(x, axis), same
+
+
+def _is_first(x: Activation, axis: int) -> bool:
+    """Whether an axis larger than 1 of the file's tensor is the first of the graph's image."""
+    assert x.shape is not None
+    view = x.layout
+    known = view.moved == squeezed(x.shape) and len(view.stored) == 3 and view.stored[0] == view.read[0]
+    return known and view.axes[_place(x.shape, axis)] == 0
 
 
 def _moved_first(x: Activation, axis: int) -> Arranged:

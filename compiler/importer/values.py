@@ -20,6 +20,7 @@ __all__ = [
     "Scores",
     "Shape",
     "Value",
+    "squeezed",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -54,16 +55,27 @@ class Constant:
         return cls(tuple(wide), kind, latent and arrays[0].dtype.kind == "f")
 
 
+def squeezed(shape: Shape) -> Shape:
+    """The shape without axes of size 1."""
+    return tuple(size for size in shape if size != 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How a tensor of the file lies in a tensor t of the graph: as t.reshape(read).transpose(axes).reshape(shape).
 
-    stored : the shape of t; no shape here has the batch axis.
+    No shape here has the batch axis. stored : the shape of t. read : without axes of size 1.
     """
 
     stored: Shape
     read: Shape
     axes: tuple[int, ...]
+
+    @classmethod
+    def plain(cls, shape: Shape, stored: Shape) -> Layout:
+        """The layout of a tensor of `shape` whose values are in order."""
+        read = squeezed(shape)
+        return cls(stored, read, tuple(range(len(read))))
 
     @property
     def in_order(self) -> bool:
@@ -102,8 +114,7 @@ class Activation:
     @property
     def layout(self) -> Layout:
         """How it lies in the graph's tensor; its shape must be known."""
-        shape = self.shape or ()
-        return self.view or Layout(shape, shape, tuple(range(len(shape))))
+        return self.view or Layout.plain(self.shape or (), self.shape or ())
 
     def at(self, name: str) -> Activation:
         """What an elementwise node makes of it, in the graph's tensor `name`."""

@@ -188,6 +188,49 @@ def test_sequences_as_images_of_one_row(tmp_path):
     assert kinds(graph) == [Reshape, Conv, Flatten]
 
 
+def test_sequences_with_channels_last_as_images(tmp_path):
+    """A Conv1D of Keras, as tf2onnx writes it: a row is added and taken away between the transposes."""
+    nodes = [
+        node("Unsqueeze", "x", "b", axes=[1]),
+        first("b", "c"),
+        node("Conv", "c w", "d"),
+        last("d", "e"),
+        node("Squeeze", "e", "f", axes=[1]),
+        node("Add", "f s", "g"),
+        node("Unsqueeze", "g", "h", axes=[1]),
+        first("h", "i"),
+        node("Conv", "i u", "j"),
+        last("j", "k"),
+        node("Squeeze", "k", "a", axes=[1]),
+        node("Flatten", "a", "l"),
+        node("MatMul", "l m", "y"),
+    ]
+    arrays = {
+        "w": W[:, :, :1],
+        "u": np.ones((2, 3, 1, 2)),
+        "s": [1.0, 2, 3],
+        "m": RNG.choice([-1.0, 1.0], (8, 3)),
+    }
+    graph = check(nodes, tmp_path, RNG.normal(size=(3, 7, 2)), opset=11, **arrays)
+    assert kinds(graph) == [Transpose, Reshape, Conv, Affine, Conv, Flatten, Dense]
+
+
+def test_one_channel_last(tmp_path):
+    nodes = [
+        first("x", "b"),
+        node("BatchNormalization", "b one one one one", "c"),
+        node("Conv", "c w", "d"),
+        last("d", "e"),
+        node("Concat", "e e", "f", axis=3),
+        first("f", "g"),
+        node("Conv", "g u", "a"),
+        FLAT,
+    ]
+    arrays = {"one": [0.5], "w": W[:2, :1], "u": np.ones((1, 4, 1, 1))}
+    graph = check(nodes, tmp_path, X[..., :1], **arrays)
+    assert kinds(graph) == [Reshape, BatchNorm, Conv, Concat, Conv, Flatten]
+
+
 ORDER = (
     "are in another order than (channels, rows, columns); accepted are transposes at the network's input, and those "
     "that a later one undoes"
