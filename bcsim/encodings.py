@@ -13,7 +13,14 @@ from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.data.dataset import Dataset
 from bcsim.errors import BcsimError
 
-__all__ = ["InputReading", "program_input", "program_reading", "reading_from_metadata", "reading_from_text"]
+__all__ = [
+    "InputReading",
+    "arranged",
+    "program_input",
+    "program_reading",
+    "reading_from_metadata",
+    "reading_from_text",
+]
 
 BINARY_KEY, BINARY_VALUE = "bcsim.input", "sign"
 """Metadata of a program whose network sees the sign of its pixels."""
@@ -133,9 +140,18 @@ def program_reading(program: Program) -> InputReading:
     return InputReading(program.input.pixel, program.metadata.get(BINARY_KEY) == BINARY_VALUE)
 
 
+def arranged(program: Program, x: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Images (n, inputs) from the float network's order (channel, row, column) into the program's, channels last."""
+    channels = program.layers[0].geometry.channels[0]
+    return x.reshape(len(x), channels, -1).swapaxes(1, 2).reshape(len(x), -1)
+
+
 def program_input(program: Program, data: Dataset) -> NDArray[np.uint16]:
-    """The program's input q (n, inputs) for a data set; raises BcsimError for levels it has no encoding for."""
-    x = data.flat(program.inputs)
+    """The program's input q (n, inputs) for a data set, as `execute` takes it.
+
+    Raises BcsimError for images of another size and for levels that the program has no encoding for.
+    """
+    x = arranged(program, data.flat(program.inputs))
     if data.is_float:
         return program.input.encode(x)
     top = program.input.pixel.levels - 1

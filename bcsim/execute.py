@@ -6,12 +6,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import Program
+from bcsim.compiler.program import ConvLayer, Layer, Program
 from bcsim.errors import BcsimError
 from bcsim.kernels.portable import Portable
 
@@ -25,7 +26,10 @@ class Backend(Protocol):
     """A program packed for one way of computing it."""
 
     def run(self, q: Levels, outputs: Outputs, threads: int) -> None:
-        """Write the q of every layer whose array in `outputs` is not None; all are (n, features)."""
+        """Write the q of every layer whose array in `outputs` is not None.
+
+        All are (n, values): the input as execute takes it, outputs in the order (row, column, channel).
+        """
 
 
 def _lookup(program: Program) -> Backend:
@@ -47,7 +51,8 @@ class Execution:
 
     scores : uint16 (n, classes), the last layer's q.
     classes : int64 (n,), the first greatest score of each image.
-    hidden : the q of every layer, uint16 (n, outputs) each, the last one being `scores`; empty unless kept.
+    hidden : the q of every layer, uint16, (n, outputs) of a DenseLayer and (n, rows, columns, outputs) of a
+        ConvLayer, behind its pooling; the last one holds `scores`. Empty unless kept.
     """
 
     scores: NDArray[np.uint16]
@@ -76,29 +81,43 @@ def _threads(wanted: int | None) -> int:
     return wanted
 
 
+def _output_shape(layer: Layer) -> tuple[int, ...]:
+    return (*layer.geometry.output, layer.outputs) if isinstance(layer, ConvLayer) else (layer.outputs,)
+
+
 class Prepared:
     """A program with its weights packed once for every backend that is used."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self._backends: dict[str, Backend] = {}
-        self._work = sum(layer.inputs * layer.outputs * len(layer.planes) for layer in program.layers)
+        self._work = sum(
+            prod(layer.geometry.windows) * layer.inputs * layer.outputs * len(layer.planes)
+            for layer in program.layers
+        )
 
     def execute(
         self, q: Levels, *, keep: bool = False, backend: str | None = None, threads: int | None = None
     ) -> Execution:
         """See `execute`."""
         _check_levels(self.program, q)
+        layers = self.program.layers
         outputs = tuple(
-            np.empty((len(q), layer.outputs), dtype=np.uint16)
-            if keep or layer is self.program.layers[-1]
+            np.empty((len(q), prod(_output_shape(layer))), dtype=np.uint16)
+            if keep or layer is layers[-1]
             else None
-            for layer in self.program.layers
+            for layer in layers
         )
         chosen = self._fastest(len(q)) if backend is None else self._backend(backend)
         chosen.run(q if q.flags.c_contiguous else q.copy(), outputs, _threads(threads))
-        kept = tuple(output for output in outputs if output is not None)
-        return Execution(kept[-1], kept[-1].argmax(axis=1), kept if keep else ())
+        scores = outputs[-1]
+        assert scores is not None
+        hidden = tuple(
+            output.reshape(-1, *_output_shape(layer))
+            for output, layer in zip(outputs, layers, strict=True)
+            if output is not None
+        )
+        return Execution(scores, scores.argmax(axis=1), hidden if keep else ())
 
     def _fastest(self, images: int) -> Backend:
         """The compiled kernels where they are at hand or worth loading, and take the program."""
@@ -135,7 +154,8 @@ def execute(
 ) -> Execution:
     """Every image of a batch through the integer program.
 
-    q : (n, inputs), the first layer's source values.
+    q : (n, inputs), the first layer's source values, an image in the order (row, column, channel);
+        bcsim.encodings.program_input arranges a data set so.
     keep : also return every layer's q.
     backend : a name of BACKENDS; None takes the fastest here. All return the same integers.
     threads : of the compiled backends; None takes every core this process may use.

@@ -13,7 +13,7 @@ from bcsim.compiler.program import Encoding, Program
 from bcsim.execute import execute
 from bcsim.results import Histogram
 
-__all__ = ["LayerFidelity", "compare_layers", "fraction_equal", "histogram", "sqnr_db"]
+__all__ = ["LayerFidelity", "channels_first", "compare_layers", "fraction_equal", "histogram", "sqnr_db"]
 
 BINS = 60
 NOISELESS_DB = 250.0
@@ -51,6 +51,11 @@ def histogram(values: NDArray[np.float64], target: Encoding) -> Histogram:
     return Histogram(tuple(counts.tolist()), left, right, low, high, clipped)
 
 
+def channels_first(levels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """A layer's q as the float network orders it: (n, outputs * rows * columns) of (n, rows, columns, outputs)."""
+    return np.moveaxis(levels, -1, 1).reshape(len(levels), -1)
+
+
 def compare_layers(
     program: Program, graph: Graph, x: NDArray[np.float64], q: NDArray[np.uint16]
 ) -> tuple[LayerFidelity, ...]:
@@ -63,7 +68,6 @@ def compare_layers(
     found = []
     for layer, levels in zip(program.layers, hidden, strict=True):
         signal = values[layer.float_output].reshape(len(x), -1)
-        found.append(
-            LayerFidelity(sqnr_db(signal, layer.target.decode(levels)), histogram(signal, layer.target))
-        )
+        decoded = layer.target.decode(channels_first(levels))
+        found.append(LayerFidelity(sqnr_db(signal, decoded), histogram(signal, layer.target)))
     return tuple(found)

@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.program import Encoding, InputCoding
+from bcsim.compiler.geometry import Geometry
+from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.data import Dataset
 from bcsim.encodings import (
     program_input,
@@ -15,7 +16,7 @@ from bcsim.encodings import (
     reading_from_text,
 )
 from bcsim.errors import BcsimError
-from tests.programs import random_program
+from tests.programs import conv_layer, random_layer, random_program
 
 LEVELS = np.arange(256)
 
@@ -108,3 +109,21 @@ def test_images_of_another_size() -> None:
     )
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
         program_input(program, Dataset("d", x, None, 8, 255))
+
+
+def test_images_are_arranged_with_channels_last_for_convolutions_only() -> None:
+    rng = np.random.default_rng(6)
+    source = Encoding(8, Fraction(1), Fraction(0))
+    layers = [
+        conv_layer(rng, Geometry(2, 2, (3,), kernel=(2, 2)), 1, source, 16, "conv", ("",)),
+        random_layer(rng, 12, 1, source, 16, "dense"),
+    ]
+    images = np.arange(12, dtype=np.uint8).reshape(1, 3, 2, 2)
+    found = [
+        program_input(
+            Program("p", InputCoding(source, source), (3, 2, 2), (layer,)), Dataset("d", images, None, 8, 255)
+        )
+        for layer in layers
+    ]
+    assert found[0].tolist() == [[0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]]
+    assert found[1].tolist() == [list(range(12))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.program import Encoding
-from bcsim.fidelity import fraction_equal, histogram, sqnr_db
+from bcsim.fidelity import channels_first, fraction_equal, histogram, sqnr_db
 
 SIGNAL = np.array([3.0, -4.0, 0.0])
 
@@ -51,3 +51,9 @@ def test_histogram_covers_values_and_range() -> None:
 def test_histogram_of_values_well_inside() -> None:
     found = histogram(np.array([0.5, 0.5]), Encoding(1, Fraction(2), Fraction(-1)))
     assert (found.low, found.high, found.clipped) == (-1.0, 1.0, 0.0)
+
+
+def test_layers_in_the_order_of_the_float_network() -> None:
+    image = np.arange(24, dtype=np.uint16).reshape(1, 2, 3, 4)
+    assert channels_first(image)[0, :7].tolist() == [0, 4, 8, 12, 16, 20, 1]
+    assert channels_first(image[:, 0, 0]).tolist() == [[0, 1, 2, 3]]
