@@ -5,8 +5,9 @@ Letters in shapes: I inputs, O outputs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ FloatArray: TypeAlias = NDArray[np.float64]
 MAX_INTEGER = 128
 # Straight-through exports leave w + (sign(w) - w) in float32, up to 6e-8 off; 1e-6 leaves room for a few roundings.
 TOLERANCE = 1e-6
+
+# Weights converted at a time, 8 MiB of float64.
+_BLOCK = 2**20
 
 ACCEPTED = "two- or three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale"
 
@@ -47,24 +51,36 @@ class IntegerWeights:
         return "-1, 0, +1" if (self.weights == 0).any() else "+-1"
 
 
-def integer_weights(values: FloatArray, name: str) -> IntegerWeights:
-    """The integers and scales behind `values`, float64 (O, I).
+def integer_weights(values: NDArray[Any], name: str) -> IntegerWeights:
+    """The integers and scales behind `values`, numbers (O, I), in float64.
 
     Outputs with weights of one magnitude (and 0) take -1, 0 and +1; others the integers of the largest scale, common
     to the tensor or else to the output, under which all are integers to a relative TOLERANCE. Raises BcsimError
     naming the tensor `name` where there is none.
     """
-    if not np.isfinite(values).all():
+    if 0 in values.shape:
+        raise BcsimError(f"weight tensor {name!r} is empty; expected at least one input and one output")
+    if not all(np.isfinite(block).all() for _, block in _blocks(values)):
         raise BcsimError(
             f"weight tensor {name!r} has values that are NaN or infinite; weights must be finite"
         )
-    if 0 in values.shape:
-        raise BcsimError(f"weight tensor {name!r} is empty; expected at least one input and one output")
-    scale = _scales(np.abs(values))
+    scale = _scales(values)
     if scale is None:
-        raise BcsimError(_refusal(values, name))
-    weights = np.rint(values / scale[:, None]).astype(np.int16)
-    return IntegerWeights(weights, scale, _deviation(values, weights * scale[:, None]))
+        raise BcsimError(_refusal(values.astype(np.float64, copy=False), name))
+    weights, deviation = np.empty(values.shape, dtype=np.int16), 0.0
+    for rows, block in _blocks(values):
+        steps = scale[rows, None]
+        weights[rows] = np.rint(block / steps)
+        deviation = max(deviation, _deviation(block, weights[rows] * steps))
+    return IntegerWeights(weights, scale, deviation)
+
+
+def _blocks(values: NDArray[Any]) -> Iterator[tuple[slice, FloatArray]]:
+    """Rows at a time, as float64: a layer of 10**8 weights would take 1 GB for each step of the arithmetic."""
+    step = max(1, _BLOCK // values.shape[1])
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        yield rows, values[rows].astype(np.float64)
 
 
 def _deviation(values: FloatArray, rebuilt: FloatArray) -> float:
@@ -74,9 +90,13 @@ def _deviation(values: FloatArray, rebuilt: FloatArray) -> float:
     return float(np.max(np.abs(rebuilt[nonzero] / values[nonzero] - 1), initial=0.0))
 
 
-def _scales(magnitudes: FloatArray) -> FloatArray | None:
+def _scales(values: NDArray[Any]) -> FloatArray | None:
     """The scale of every output, (O,): of one magnitude each, else an integer scale for all, else one for each."""
-    scale = _single_scales(magnitudes)
+    top = np.concatenate([np.abs(block).max(axis=1) for _, block in _blocks(values)])
+    if all((np.abs(block) == top[rows, None]).all() for rows, block in _blocks(values)) and top.all():
+        return top
+    magnitudes = np.abs(values.astype(np.float64))
+    scale = _single_scales(magnitudes, top)
     if scale is not None:
         return scale
     common = _integer_scale(_levels(magnitudes))
@@ -86,11 +106,8 @@ def _scales(magnitudes: FloatArray) -> FloatArray | None:
     return np.where(magnitudes.any(axis=1), np.array(scales, dtype=np.float64), 1.0)
 
 
-def _single_scales(magnitudes: FloatArray) -> FloatArray | None:
+def _single_scales(magnitudes: FloatArray, top: FloatArray) -> FloatArray | None:
     """The one magnitude that each output's weights have, (O,), 1 where all are 0; None where some have several."""
-    top = magnitudes.max(axis=1)
-    if top.all() and (magnitudes == top[:, None]).all():
-        return np.asarray(top)
     zero = magnitudes == 0
     if not (zero | (magnitudes >= top[:, None] * (1 - TOLERANCE))).all():
         return None

@@ -12,7 +12,7 @@ from bcsim.compiler.importer.dense import weight_notes
 from bcsim.compiler.importer.layouts import from_image
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.compiler.importer.values import Shape
+from bcsim.compiler.importer.values import Array, Shape
 from bcsim.compiler.importer.windows import Pads, read_windows
 from bcsim.compiler.weights import integer_weights
 from bcsim.errors import BcsimError
@@ -37,8 +37,8 @@ def conv(site: Site) -> Lowered:
     return Lowered(out, (node, *after), weight_notes(site, weights))
 
 
-def _kernels(site: Site) -> FloatArray:
-    kernels = site.constant(1, "weight tensor").astype(np.float64, copy=False)
+def _kernels(site: Site) -> Array:
+    kernels = site.constant(1, "weight tensor")
     if kernels.ndim not in (3, 4):
         raise BcsimError(
             f"its weight tensor {site.operand_name(1)!r} has the shape {kernels.shape}; accepted are (outputs, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bcsim.compiler.graph import Affine, Dense, FloatArray
+from bcsim.compiler.graph import Affine, Dense
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Constant
@@ -46,11 +46,11 @@ def gemm(site: Site) -> Lowered:
 def _operands(site: Site, transposed: bool) -> tuple[Activation, IntegerWeights, tuple[str, ...]]:
     """The input, the weights (O, I) and what to note of them; `transposed` says that the file has them (O, I)."""
     x = site.activation(0)
-    matrix = site.constant(1, "weight tensor").astype(np.float64, copy=False)
+    matrix = site.constant(1, "weight tensor")
     name = site.operand_name(1)
     if matrix.ndim != 2:
         raise BcsimError(f"weight tensor {name!r} has shape {matrix.shape}; expected two axes")
-    values: FloatArray = matrix if transposed else matrix.T
+    values = matrix if transposed else matrix.T
     if x.shape is not None and x.shape != values.shape[1:]:
         raise BcsimError(
             f"weight tensor {name!r} takes {values.shape[1]} inputs, but input {site.operand_name(0)!r} has shape "
@@ -58,7 +58,7 @@ def _operands(site: Site, transposed: bool) -> tuple[Activation, IntegerWeights,
         )
     if x.shape is not None:
         x, order = site.channel_first(x, 0)
-        values = values[:, order]
+        values = values if order is None else values[:, order]
     weights = integer_weights(values, name)
     return x, weights, weight_notes(site, weights)
 

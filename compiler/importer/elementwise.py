@@ -92,7 +92,8 @@ def batch_norm(site: Site) -> Lowered:
     if x.shape is not None:
         _check_channels(arrays, x.shape)
         x, order = site.channel_first(x, 0)
-        arrays = {name: array[order] for name, array in arrays.items()}
+        if order is not None:
+            arrays = {name: array[order] for name, array in arrays.items()}
     epsilon = site.attribute("epsilon", 1e-5)
     _check_variance(site, arrays["variance"], epsilon)
     node = BatchNorm(site.name, site.op, (x.name,), site.output, *_ordered(arrays), epsilon)

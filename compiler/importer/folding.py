@@ -148,7 +148,10 @@ def _fold_standard(site: Site, available: int) -> Folded:
 
 
 def _at(value: Constant | None, probe: int) -> Array | None:
-    return None if value is None else value.arrays[min(probe, len(value.arrays) - 1)]
+    if value is None:
+        return None
+    array = value.arrays[min(probe, len(value.arrays) - 1)]
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
 def _same_zeros(before: Constant | None, after: list[Array]) -> bool:

@@ -134,21 +134,19 @@ def channel_axis(shape: Shape, parameter: Shape) -> int | None:
     return along[0] - 1 if fits and aligned[along[0]] == shape[along[0] - 1] else None
 
 
-def with_channel_first(x: Activation, axis: int) -> tuple[Activation, tuple[Node, ...], NDArray[np.intp]]:
+def with_channel_first(
+    x: Activation, axis: int
+) -> tuple[Activation, tuple[Node, ...], NDArray[np.intp] | None]:
     """x so that `axis` of the file's tensor is the first of the graph's, the nodes that make it so, and an index.
 
-    The index takes a parameter from the file's order along that axis to the graph's.
+    The index takes a parameter from the file's order along that axis to the graph's; None where they are the same.
     """
     assert x.shape is not None
-    same = np.arange(x.shape[axis])
-    view = x.layout
     if len(x.shape) == 1:
-        return x, (), same if view.in_order else np.argsort(view.sources())
+        return x, (), None if x.layout.in_order else np.argsort(x.layout.sources())
     if x.shape[axis] > 1 and _is_first(x, axis):
-        return x, (), same
-    if axis == 0:
-        return *image(x), same
-    return *_moved_first(x, axis), same
+        return x, (), None
+    return *(image(x) if axis == 0 else _moved_first(x, axis)), None
 
 
 def _is_first(x: Activation, axis: int) -> bool:

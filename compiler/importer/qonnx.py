@@ -136,7 +136,7 @@ def multi_threshold(site: Site) -> Lowered:
         raise BcsimError(f"its out_scale {scale:g} must be positive and its out_bias {bias:g} finite")
     if len(thresholds) > 1 and x.shape is not None:
         x, order = site.channel_first(x, axis)
-        thresholds = thresholds[order]
+        thresholds = thresholds if order is None else thresholds[order]
     head = (site.name, site.op, (x.name,), site.output)
     node = MultiThreshold(*head, np.sort(thresholds, axis=1), scale, bias)
     return Lowered(x.at(site.output), (node,))

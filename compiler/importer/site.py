@@ -128,8 +128,11 @@ class Site:
         self.before.extend(nodes)
         return arranged
 
-    def channel_first(self, x: Activation, axis: int) -> tuple[Activation, NDArray[np.intp]]:
-        """x with `axis` of the file's tensor first in the graph's, and the order that parameters take along it."""
+    def channel_first(self, x: Activation, axis: int) -> tuple[Activation, NDArray[np.intp] | None]:
+        """x with `axis` of the file's tensor first in the graph's, and the order that parameters take along it.
+
+        None for the order that they have.
+        """
         arranged, nodes, order = with_channel_first(x, axis)
         self.before.extend(nodes)
         return arranged, order
@@ -148,7 +151,7 @@ class Site:
                 "accepted are one value, or one for each channel"
             )
         arranged, order = self.channel_first(x, axis)
-        return arranged, array.reshape(-1)[order]
+        return arranged, array.reshape(-1) if order is None else array.reshape(-1)[order]
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Attribute `name`, text decoded. Raises BcsimError where its type is not the default's."""

@@ -32,7 +32,7 @@ PROBES = (11, 13)
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Known values, floats widened to float64.
+    """Known values, as stored; floats are widened to float64 where they are used.
 
     arrays : one array, or two that differ: the values for batches of PROBES[0] and PROBES[1] images.
     kind : the ONNX element type's name in small letters, such as "int4", which arrays hold as int8.
@@ -48,11 +48,7 @@ class Constant:
         """A constant of one array for each probe, kept once where they agree."""
         if len(arrays) == 2 and np.array_equal(*arrays):
             arrays = arrays[:1]
-        kind = kind or str(arrays[0].dtype)
-        wide = (
-            array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array for array in arrays
-        )
-        return cls(tuple(wide), kind, latent and arrays[0].dtype.kind == "f")
+        return cls(arrays, kind or str(arrays[0].dtype), latent and arrays[0].dtype.kind == "f")
 
 
 def squeezed(shape: Shape) -> Shape:

@@ -65,9 +65,17 @@ class Walk:
     def run(self) -> Walk:
         """Visit every node. Nothing is raised: what is not supported is reported, and the walk goes on."""
         self.values[self.structure.input] = Activation(self.structure.input, self.structure.shape, raw=True)
-        for node in self.structure.nodes:
+        last_use = {name: i for i, node in enumerate(self.structure.nodes) for name in node.input}
+        for i, node in enumerate(self.structure.nodes):
             self.reports.append(self._visit(node))
+            self._forget(name for name in node.input if last_use[name] == i)
         return self
+
+    def _forget(self, names: Iterable[str]) -> None:
+        """Free the constants `names`: those of a large network take more memory than all that is made of them."""
+        for name in names:
+            if isinstance(self.values.get(name), Constant):
+                del self.values[name]
 
     def _visit(self, node: NodeProto) -> NodeReport:
         if not self.structure.live.intersection(node.output):
