@@ -90,7 +90,7 @@ def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     """The bench, its vectors and the test that runs it."""
     vectors = bench_vectors(run, stimulus.q, gaps=stimulus.gaps, holds=stimulus.holds)
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
-    for name in ("accelerator_bench.py", "simulator.py"):
+    for name in ("accelerator_bench.py", "simulator.py", "lint.vlt"):
         shutil.copyfile(BENCH / name, folder / name)
     shutil.copytree(BENCH / "fst", folder / "fst")
     template = jinja2.Template((BENCH / "test_accelerator.py.j2").read_text(), keep_trailing_newline=True)

@@ -17,7 +17,7 @@ import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, get_runner
 
-__all__ = ["SIMULATORS", "SimulatorError", "build", "run"]
+__all__ = ["SIMULATORS", "SimulatorError", "build", "lint", "run"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -70,7 +70,6 @@ def run(
     simulator: str = "verilator",
     cwd: Path,
     waves: Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> bool:
     """Run the cocotb tests of the Python `module` on what `build` left in `folder`; whether all passed.
 
@@ -85,7 +84,6 @@ def run(
             hdl_toplevel_lang="verilog",
             build_dir=folder,
             test_dir=cwd,
-            extra_env=dict(environment or {}),
             results_xml=str(folder / "results.xml"),
             waves=waves is not None,
             test_args=["--trace-file", str(waves)] if waves and simulator == "verilator" else [],
@@ -96,6 +94,16 @@ def run(
     except (SystemExit, RuntimeError):
         return False
     return tests > 0 and not failed
+
+
+def lint(source: Path, top: str, waivers: Path) -> str:
+    """What Verilator's -Wall says of a Verilog file, apart from what `waivers` allow; nothing where it is clean."""
+    command, environment, _ = _verilator()
+    arguments = [*command, "--lint-only", "-Wall", "--top-module", top, str(waivers), str(source)]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    return done.stderr
 
 
 def _runner(simulator: str) -> Runner:

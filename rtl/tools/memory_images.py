@@ -42,9 +42,10 @@ class MemoryImage:
 
     @property
     def text(self) -> str:
-        """A word a line, hexadecimal, from address 0 up."""
+        """A word a line, hexadecimal, from address 0 up to the last that is not 0."""
         digits = (self.width + 3) // 4
-        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words)
+        used = max(index for index, word in enumerate(self.words) if word) + 1
+        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words[:used])
 
 
 def take_images(design: Design) -> list[MemoryImage]:

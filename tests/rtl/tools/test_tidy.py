@@ -1,0 +1,74 @@
+"""Tidying of RTLIL text."""
+
+from bcsim.rtl.tools.tidy import drop_unread, name_next_states, order_ports
+
+BODY = """\
+
+  wire width 4 input 0  \\a
+
+  wire width 4 output 1  \\b
+
+  wire width 4 \\alias
+
+  attribute \\x "y"
+  wire width 4 signed \\unused
+
+  wire width 1 $1
+
+  cell $eq $2
+    parameter \\A_WIDTH 4
+    connect \\A \\a [3:0]
+    connect \\Y $1
+  end
+
+connect \\alias \\unused [3:0]
+connect \\unused \\a [3:0]
+connect \\b \\a [3:0]
+
+"""
+
+
+def test_unread_wires_go_with_all_that_drives_them() -> None:
+    left = drop_unread(BODY)
+    assert "alias" not in left
+    assert "unused" not in left
+    assert "attribute" not in left
+    assert "cell" not in left
+
+
+def test_what_drives_a_port_stays() -> None:
+    assert "connect \\b \\a [3:0]" in drop_unread(BODY)
+    assert "wire width 4 output 1  \\b" in drop_unread(BODY)
+
+
+def test_ports_are_numbered_clock_first_then_as_given_then_by_name() -> None:
+    body = "".join(
+        f"  wire width 1 input {index}  \\{name}\n"
+        for index, name in enumerate(["z", "b", "rst", "a", "clk"])
+    )
+    ordered = order_ports(body, ["a", "b"])
+    numbers = {line.split("\\")[1]: int(line.split()[4]) for line in ordered.splitlines()}
+    assert sorted(numbers, key=numbers.__getitem__) == ["clk", "rst", "a", "b", "z"]
+    assert min(numbers.values()) == 1
+
+
+FLIP_FLOP = """\
+  cell $dff $7
+    parameter \\WIDTH 8
+    parameter \\CLK_POLARITY 1
+    connect \\D $6 [7:0]
+    connect \\CLK \\clk [0]
+    connect \\Q \\count
+  end
+"""
+
+
+def test_a_registers_next_value_is_called_after_it() -> None:
+    body = "  wire width 8 $6\n" + FLIP_FLOP
+    assert name_next_states(body).count("\\count_next") == 2
+    assert "$6" not in name_next_states(body)
+
+
+def test_a_name_that_is_taken_is_not_given_again() -> None:
+    body = "  wire width 8 $6\n  wire width 8 \\count_next\n" + FLIP_FLOP
+    assert name_next_states(body) == body
