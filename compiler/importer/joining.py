@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bcsim.compiler.graph import Add, Concat
 from bcsim.compiler.importer.layouts import viewed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape
+from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape, squeezed
 from bcsim.errors import BcsimError
 
 __all__ = ["add_tensors"]
@@ -45,7 +47,7 @@ def concat(site: Site) -> Lowered:
     parts = [_channels_first(site, index, axis) for index in range(len(shapes))]
     node = Concat(site.name, site.op, tuple(part.name for part in parts), site.output)
     shape = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
-    return Lowered(_joined(site.output, shape, parts), (node,))
+    return Lowered(_joined(site.output, shape, axis, parts), (node,))
 
 
 def _channels_first(site: Site, index: int, axis: int) -> Activation:
@@ -66,12 +68,25 @@ def _settled(site: Site, index: int) -> Activation:
     return x
 
 
-def _joined(name: str, shape: Shape, parts: list[Activation]) -> Activation:
-    """The concatenation `name`, of `shape` in the file, of parts that agree in their layout."""
-    first = parts[0].layout
-    stored = (sum(part.layout.stored[0] for part in parts), *first.stored[1:])
-    if all(part.layout.in_order for part in parts):
-        return viewed(name, shape, Layout.plain(shape, stored))
-    if any(part.layout.axes != first.axes for part in parts):
+def _joined(name: str, shape: Shape, axis: int, parts: list[Activation]) -> Activation:
+    """The concatenation `name`, of `shape` in the file, of parts whose layouts agree but for their channels' number."""
+    others = {_without_channels(part) for part in parts}
+    if len(others) > 1:
         raise BcsimError("its inputs have their axes in different orders; accepted is one order")
-    return viewed(name, shape, Layout(stored, (stored[0], *first.read[1:]), first.axes))
+    (other,) = others
+    stored = (shape[axis], *other.stored)
+    if shape[axis] == 1:
+        return viewed(name, shape, replace(other, stored=stored))
+    place = len(squeezed(shape[:axis]))
+    moved = tuple(axis + 1 for axis in other.axes)
+    axes = (*moved[:place], 0, *moved[place:])
+    return viewed(name, shape, Layout(stored, (shape[axis], *other.read), axes))
+
+
+def _without_channels(x: Activation) -> Layout:
+    """The layout of one channel of x, whose channels are the first axis in the graph."""
+    view = x.layout
+    if view.stored[0] == 1:
+        return replace(view, stored=view.stored[1:])
+    axes = tuple(other - 1 for other in view.axes if other != 0)
+    return Layout(view.stored[1:], view.read[1:], axes)

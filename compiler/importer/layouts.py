@@ -160,7 +160,7 @@ def _is_first(x: Activation, axis: int) -> bool:
 def _moved_first(x: Activation, axis: int) -> Arranged:
     assert x.shape is not None
     order = (axis, *(other for other in range(len(x.shape)) if other != axis))
-    first = transposed(x, order) if x.raw and len(x.shape) == 3 else None
+    first = transposed(x, order) if x.raw else None
     if first is None:
         raise BcsimError(
             f"axis {axis + 1} of its input {x.name!r} of shape {x.shape} does not hold the channels; accepted "
