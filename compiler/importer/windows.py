@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bcsim.compiler.importer.site import Site
 from bcsim.compiler.importer.values import Activation, Shape
+from bcsim.compiler.onnx_file import MAX_ELEMENTS
 from bcsim.errors import BcsimError
 
 __all__ = ["Pads", "Pair", "Windows", "read_windows", "sizes"]
@@ -104,6 +106,8 @@ def _checked(windows: Windows) -> Windows:
     if min(windows.counts) < 1:
         rows, columns = windows.kernel
         raise BcsimError(f"its windows of {rows}x{columns} do not fit into its input of {_text(windows)}")
+    if math.prod(windows.padded) > MAX_ELEMENTS:
+        raise BcsimError(f"its input is {_text(windows)}; accepted are up to {MAX_ELEMENTS} pixels")
     return windows
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.graph import Clip, Relu, Sign
-from tests.compiler.build import check_equal, imported, model, node, refusal, tensors
+from tests.compiler.build import BREVITAS, check_equal, imported, model, node, refusal, tensors
 
 X = np.array([[-3.0, -1.0, -0.0, 0.0], [0.25, 1.0, 1.5, 300.0]])
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -58,6 +58,22 @@ def test_one_sided(inputs, op, low, high, tmp_path):
 
 def test_leaky_relu_without_a_leak_is_relu(tmp_path):
     assert isinstance(only(imported(model([node("LeakyRelu", "x", "y", alpha=0.0)]), tmp_path)), Relu)
+
+
+IMAGES = np.random.default_rng(5).normal(size=(2, 3, 4, 4))
+ON_IMAGES = [
+    node("BipolarQuant", "b s", "a", domain=BREVITAS),
+    node("Quant", "b s z n", "a", domain=BREVITAS, signed=1, narrow=0, rounding_mode="ROUND"),
+    node("Sign", "b", "a"),
+    node("Clip", "b low high", "a"),
+]
+
+
+@pytest.mark.parametrize("made", ON_IMAGES)
+def test_on_images_behind_pooling(made, tmp_path):
+    arrays = tensors(s=0.5, z=0.0, n=3.0, low=-0.5, high=1.0)
+    nodes = [node("MaxPool", "x", "b", kernel_shape=[2, 2]), made, node("Flatten", "a", "y")]
+    assert len(check_equal(model(nodes, arrays, shape=(3, 4, 4)), tmp_path, IMAGES).nodes) == 3
 
 
 CURVE = "its curve has no even steps, so it takes a multiplier or a table; accepted are Relu, Clip and Sign"

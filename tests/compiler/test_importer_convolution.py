@@ -218,6 +218,11 @@ REFUSED = {
         W,
         "its auto_pad is 'SAME'; accepted are NOTSET, SAME_UPPER, SAME_LOWER and VALID",
     ),
+    "absurd pads": (
+        node("Conv", "x w", "a", pads=[0, 2**40, 0, 0]),
+        W,
+        "its input is 7x1099511627782, padding included; accepted are up to 2147483648 pixels",
+    ),
     "too large": (
         node("Conv", "x w", "a"),
         np.ones((5, 4, 8, 3)),

@@ -1,5 +1,6 @@
 """Whole convolutional networks with random weights, held to onnxruntime."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from onnx import NodeProto
 
 from bcsim.compiler.graph import Add, Conv, Dense, MaxPool
-from bcsim.compiler.importer import inspect_onnx
+from bcsim.compiler.importer import import_onnx, inspect_onnx
+from bcsim.errors import BcsimError
 from tests.compiler.build import check_equal, model, node, runtime, save, tensors
 
 
@@ -170,6 +172,24 @@ def test_what_is_said_of_every_node(tmp_path):
         ("Flatten", "lowered", "Flatten"),
         ("MatMul", "lowered", "Dense 54 to 4, weights +-1"),
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_files_import_or_are_refused(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    whole = model(network.nodes, tensors(**network.arrays), shape=network.input_shape).SerializeToString()
+    path = tmp_path / "model.onnx"
+    for _ in range(5):
+        data = bytearray(whole)
+        # Attributes and shapes, which the weights behind them would hide from random places.
+        for place in rng.integers(min(len(data), 1500), size=3):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        # Anything but a BcsimError fails the test.
+        with suppress(BcsimError):
+            inspect_onnx(path)
+            import_onnx(path)
 
 
 def test_random_networks_hold_every_operator():
