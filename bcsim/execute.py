@@ -34,7 +34,7 @@ class Backend(Protocol):
 
 def _lookup(program: Program) -> Backend:
     # Imported where it is first used: numba alone takes longer to load than a small batch to compute.
-    from bcsim.kernels.tables import Lookup
+    from bcsim.kernels.backend import Lookup
 
     return Lookup(program)
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from bcsim.compiler.program import ConvLayer, Program
 
-__all__ = ["INPUT", "Reads", "last_reads", "layer_reads"]
+__all__ = ["INPUT", "Reads", "last_reader", "layer_reads"]
 
 Reads: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -22,10 +22,6 @@ def layer_reads(program: Program) -> Reads:
     )
 
 
-def last_reads(reads: Reads) -> tuple[tuple[int, ...], ...]:
-    """For every layer the tensors (indices as in `layer_reads`) that nothing behind it reads."""
-    last = {tensor: reader for reader, tensors in enumerate(reads) for tensor in tensors}
-    return tuple(
-        tuple(sorted(tensor for tensor, reader in last.items() if reader == position))
-        for position in range(len(reads))
-    )
+def last_reader(reads: Reads) -> dict[int, int]:
+    """For every tensor that is read (indices as in `layer_reads`) the last layer that reads it."""
+    return {tensor: reader for reader, tensors in enumerate(reads) for tensor in tensors}

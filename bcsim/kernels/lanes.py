@@ -3,7 +3,8 @@
 LLVM splits a vector into whatever registers the host has: 32 lanes of 16 bits are one of AVX-512, two of AVX2, four
 of SSE2 or NEON. No instruction set is asked for by name, so the same kernels compile on every host.
 
-Numba's cache watches the cached function's own file alone: after a change here, touch lookup.py.
+Numba's cache watches the cached function's own file alone: after a change here, touch windows.py and
+transfer.py.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
     "LANES",
+    "cached",
     "clamp",
     "compiled",
     "greatest",
+    "larger",
+    "lesser",
     "load_u16",
     "load_wide",
     "multiply_add",
@@ -43,6 +47,14 @@ LANES = 32
 def compiled(function: Function) -> Function:
     """A helper that is compiled into its callers."""
     return cast(Function, njit(nogil=True)(function))
+
+
+def cached(function: Function) -> Function:
+    """An entry point: compiled at the first call and kept on disk where some folder can be written."""
+    try:
+        return cast(Function, njit(nogil=True, cache=True)(function))
+    except RuntimeError:
+        return cast(Function, njit(nogil=True)(function))
 
 
 def _intrinsic(definition: Callable[..., Any]) -> Any:
@@ -208,6 +220,10 @@ def _clamp(builder: Any, x: ir.Value, top: ir.Value) -> ir.Value:
     return builder.select(builder.fcmp_ordered("<", positive, top), positive, top)
 
 
+def _extreme(order: str) -> Callable[..., ir.Value]:
+    return lambda builder, x, y: builder.select(builder.icmp_signed(order, x, y), x, y)
+
+
 load_u16 = _load(U16)
 load_wide = _load(WIDE)
 splat_u16 = _splat(U16, types.uint16)
@@ -219,6 +235,8 @@ real = _unary(REAL, lambda builder, x: builder.sitofp(x, REAL.llvm))
 truncate = _unary(WIDE, lambda builder, x: builder.fptosi(x, WIDE.llvm))
 greatest = _unary(types.int32, _greatest)
 clamp = _binary(_clamp)
+larger = _binary(_extreme(">"))
+lesser = _binary(_extreme("<"))
 
 _operator(operator.and_, (U16,), lambda builder, x, y: builder.and_(x, y))
 _operator(operator.rshift, (U16,), lambda builder, x, y: builder.lshr(x, y))

@@ -5,40 +5,32 @@ all. Inputs are taken five at a time (a group): the 32 sums that five weights ca
 vector of 32 images, and every output adds the one that its five weight bits select. This is the method of the four
 Russians (Arlazarov, Dinic, Kronrod and Faradzhev, 1970) with images in the lanes: 0.2 additions per weight.
 
-Letters in shapes: B planes, O outputs, P passes of 16 groups, N blocks of 32 images, R rows (80 * P, inputs padded
-with zeros).
+Letters in shapes: B planes, O outputs, P passes of 16 groups, I inputs padded to whole passes (80 * P), R rows of a
+block, one value of 32 images each.
+
+Numba's cache watches the cached functions' own file alone: after a change here, touch windows.py and
+transfer.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 
 from bcsim.kernels.lanes import (
     LANES,
-    clamp,
     compiled,
     greatest,
     load_u16,
     load_wide,
-    multiply_add,
-    narrow,
-    real,
-    splat_real,
     splat_u16,
     splat_wide,
     store,
-    transpose,
-    truncate,
     widen,
 )
 
-__all__ = ["GROUP", "GROUPS", "PASS", "ROW", "TABLE", "dense", "gather", "scatter"]
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+__all__ = ["GROUP", "GROUPS", "PASS", "ROW", "TABLE", "accumulate", "accumulate_pair", "selection"]
 
 # 16 tables of 32 entries of 64 bytes are 32 KiB: they stay in a first-level cache of 48 KiB while sums stream by.
 GROUP, GROUPS = 5, 16
@@ -50,17 +42,9 @@ DIGIT_BITS = 8
 FULL = (1 << 16) - 1
 
 
-def _cached(function: Function) -> Function:
-    """An entry point: compiled at the first call and kept on disk where some folder can be written."""
-    try:
-        return cast(Function, njit(nogil=True, cache=True)(function))
-    except RuntimeError:
-        return cast(Function, njit(nogil=True)(function))
-
-
 @compiled
-def _build(q: Any, second: Any, row: Any, digit: Any, table: Any) -> Any:
-    """Fill the tables of the pass whose inputs start at `row`; the sum of all its inputs.
+def _build(q: Any, second: Any, rows: Any, digit: Any, table: Any) -> Any:
+    """Fill the tables of the pass whose inputs are at byte offsets `rows`, int64 (80,); the sum of all its inputs.
 
     q, second : uint16 (R, 32), the images in the low and, unless `second` is None, the high byte of each lane.
     """
@@ -70,7 +54,7 @@ def _build(q: Any, second: Any, row: Any, digit: Any, table: Any) -> Any:
         base = group * ENTRIES * ROW
         store(table, base, splat_u16(0))
         for bit in range(GROUP):
-            source = (row + group * GROUP + bit) * ROW
+            source = rows[group * GROUP + bit]
             value = (load_u16(q, source) >> shift) & mask
             if second is not None:
                 value = value + (load_u16(second, source) << splat_u16(8))
@@ -120,7 +104,7 @@ def _lookup_pair(table: Any, offsets: Any, sums: Any, fresh: Any) -> None:
 
 
 @compiled
-def _selected(sums: Any, shifts: Any, digit: Any, wide: Any, flushed: Any, output: Any) -> Any:
+def selection(sums: Any, shifts: Any, digit: Any, wide: Any, flushed: Any, output: Any) -> Any:
     """An output's 16-bit sums (B * O, 32), each plane by its weight, and the wide sum (O, 32) if there is one."""
     total = load_wide(wide, output * 2 * ROW) if flushed else splat_wide(0)
     for plane in range(len(shifts)):
@@ -133,11 +117,13 @@ def _selected(sums: Any, shifts: Any, digit: Any, wide: Any, flushed: Any, outpu
 def _flush(sums: Any, shifts: Any, digit: Any, wide: Any, flushed: Any) -> None:
     """Move the 16-bit sums into the wide ones."""
     for output in range(len(wide)):
-        store(wide, output * 2 * ROW, _selected(sums, shifts, digit, wide, flushed, output))
+        store(wide, output * 2 * ROW, selection(sums, shifts, digit, wide, flushed, output))
 
 
 @compiled
-def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums: Any, wide: Any) -> Any:
+def accumulate(
+    q: Any, rows: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums: Any, wide: Any
+) -> Any:
     """Add up a block's selected inputs; (the sum S of all, whether some sums are in `wide`).
 
     A 16-bit sum of selected inputs is at most the sum of all inputs so far, so it is flushed only where that, in some
@@ -150,7 +136,7 @@ def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums
         running = splat_wide(0)
         fresh = True
         for step in range(len(offsets)):
-            added = widen(_build(q, None, step * PASS, digit, table))
+            added = widen(_build(q, None, rows[step * PASS : (step + 1) * PASS], digit, table))
             if greatest(added) == 0:
                 continue
             if greatest(running + added) > FULL:
@@ -170,96 +156,11 @@ def _accumulate(q: Any, digits: Any, offsets: Any, shifts: Any, table: Any, sums
 
 
 @compiled
-def _accumulate_pair(q: Any, second: Any, offsets: Any, table: Any, sums: Any) -> Any:
+def accumulate_pair(q: Any, second: Any, rows: Any, offsets: Any, table: Any, sums: Any) -> Any:
     """Add up two blocks' selected inputs, where no pass can exceed 8 bits and no sum 16; the sums S of all."""
     everything = splat_u16(0), splat_u16(0)
     for step in range(len(offsets)):
-        added = _build(q, second, step * PASS, 0, table)
+        added = _build(q, second, rows[step * PASS : (step + 1) * PASS], 0, table)
         everything = everything[0] + (added & splat_u16(0xFF)), everything[1] + (added >> splat_u16(8))
         _lookup_pair(table, offsets[step], sums, step == 0)
     return widen(everything[0]), widen(everything[1])
-
-
-@compiled
-def _search(accumulator: Any, thresholds: Any, bits: Any, q: Any) -> None:
-    """q[lane] = how many thresholds are <= accumulator[lane], all lanes in step."""
-    q[:] = 0
-    for bit in range(bits - 1, -1, -1):
-        for lane in range(LANES):
-            candidate = q[lane] | (1 << bit)
-            if accumulator[lane] >= thresholds[candidate - 1]:
-                q[lane] = candidate
-
-
-@compiled
-def _requantise(
-    everything: Any, flushed: Any, shifts: Any, sums: Any, wide: Any, constants: Any, out: Any
-) -> None:
-    """out[o] of a block from its sums; constants as in `dense`."""
-    m, c, top, thresholds, bits = constants
-    everything = everything * splat_wide((1 << shifts).sum())
-    for output in range(len(wide)):
-        selected = _selected(sums, shifts, 0, wide, flushed, output)
-        accumulator = selected + selected - everything
-        if bits:
-            store(wide, output * 2 * ROW, accumulator)
-            _search(wide[output], thresholds[output], bits, out[output])
-        else:
-            quotient = multiply_add(real(accumulator), splat_real(m[output]), splat_real(c[output]))
-            store(out, output * ROW, narrow(truncate(clamp(quotient, splat_real(top)))))
-
-
-@_cached
-def dense(
-    q: Any, digits: Any, paired: Any, offsets: Any, shifts: Any, scratch: Any, constants: Any, out: Any
-) -> None:
-    """A layer and its requantiser on N blocks; N is even.
-
-    q, out : uint16 (N, R, 32).
-    digits : 8-bit digits of a source value, 1 or 2.
-    paired : two images to a lane: an input's greatest value times PASS is below 2**8, times all inputs below 2**16.
-    offsets : uint64 (P, B * O, GROUPS / 4), the table offsets of four groups in each.
-    shifts : int32 (B,), of the planes.
-    scratch : table uint16 (TABLE, 32), sums uint16 (2, B * O, 32), wide int32 (O, 32).
-    constants : (m, c, top, thresholds, bits). With bits = 0, out = clip(floor(m[o] * accumulator + c[o]), 0, top),
-        m and c float64 (O,); else out = how many of thresholds, int32 (O, 2**bits - 1), are <= accumulator.
-    """
-    table, sums, wide = scratch
-    for block in range(0, len(q), 2):
-        if paired:
-            totals = _accumulate_pair(q[block], q[block + 1], offsets, table, sums)
-            for half in range(2):
-                _requantise(totals[half], False, shifts, sums[half], wide, constants, out[block + half])
-        else:
-            for half in range(2):
-                one = q[block + half]
-                total, flushed = _accumulate(one, digits, offsets, shifts, table, sums[0], wide)
-                _requantise(total, flushed, shifts, sums[0], wide, constants, out[block + half])
-
-
-@compiled
-def _scatter_edge(images: Any, lanes: Any, start: Any) -> None:
-    for i in range(start, images.shape[1]):
-        for lane in range(len(images)):
-            lanes[i, lane] = images[lane, i]
-
-
-@_cached
-def scatter(images: Any, q: Any) -> None:
-    """Images (n, I) into lanes: q uint16 (N, R, 32) with n <= 32 * N; lanes beyond n keep what they hold."""
-    stride = images.shape[1] * images.itemsize
-    whole = images.shape[1] // LANES * LANES
-    for block in range(len(q)):
-        some = images[block * LANES : (block + 1) * LANES]
-        start = whole if len(some) == LANES else 0
-        for i in range(0, start, LANES):
-            transpose(some, i * images.itemsize, stride, q[block], i * ROW)
-        _scatter_edge(some, q[block], start)
-
-
-@_cached
-def gather(q: Any, images: Any) -> None:
-    """The inverse of scatter: lanes of q into images (n, I)."""
-    for image in range(len(images)):
-        for i in range(images.shape[1]):
-            images[image, i] = q[image // LANES, i, image % LANES]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Requantiser, Search
 from bcsim.errors import BcsimError
-from bcsim.kernels.flow import INPUT, last_reads, layer_reads
+from bcsim.kernels.flow import INPUT, last_reader, layer_reads
 from bcsim.kernels.requantise import accumulator_bound, numerator_bound, reciprocal
 
 __all__ = ["Portable"]
@@ -118,7 +118,7 @@ class _Layer:
     def image_bytes(self) -> int:
         """Memory that one image takes on its way through the layer, about."""
         groups, inputs, outputs = self.weights.shape
-        window = groups * (inputs * self.weights.itemsize + outputs * OUTPUT_BYTES)
+        window: int = groups * (inputs * self.weights.itemsize + outputs * OUTPUT_BYTES)
         return prod(self.geometry.windows) * window
 
     def __call__(self, sources: list[Levels]) -> NDArray[np.uint16]:
@@ -152,7 +152,7 @@ class Portable:
     def __init__(self, program: Program) -> None:
         self._layers = tuple(_Layer.prepare(layer) for layer in program.layers)
         self._reads = layer_reads(program)
-        self._last = last_reads(self._reads)
+        self._last = last_reader(self._reads)
         largest = max(layer.image_bytes for layer in self._layers)
         self._block = min(BLOCK, max(1, BLOCK_BYTES // largest))
 
@@ -176,5 +176,6 @@ class Portable:
             values = tensors[index] = layer(sources)
             if output is not None:
                 output[:] = values.reshape(len(q), -1)
-            for tensor in self._last[index]:
-                del tensors[tensor]
+            for tensor in self._reads[index]:
+                if self._last[tensor] == index:
+                    tensors.pop(tensor, None)

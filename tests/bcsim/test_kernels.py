@@ -27,7 +27,7 @@ from bcsim.compiler.program import (
 )
 from bcsim.errors import BcsimError
 from bcsim.execute import BACKENDS, execute
-from bcsim.kernels import lookup
+from bcsim.kernels import lanes
 from bcsim.kernels.requantise import accumulator_bound, reciprocal
 
 ROOT = Path(__file__).parents[2]
@@ -270,8 +270,8 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.Monke
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(lookup, "njit", refuse)
-    assert lookup._cached(len) is len
+    monkeypatch.setattr(lanes, "njit", refuse)
+    assert lanes.cached(len) is len
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
