@@ -114,7 +114,7 @@ class LoadedMemory(wiring.Component):
 
 
 class LoadedRegister(wiring.Component):
-    """A single word that the bitstream or the bus fills, always readable.
+    """A single word that the bitstream or the bus fills, always readable; like a memory, it survives a reset.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class LoadedRegister(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word = Signal(self.width, init=self.init)
+        word = Signal(self.width, init=self.init, reset_less=True)
         m.d.comb += self.data.eq(word)
         for index in range(slices(self.width)):
             part = word[index * SLICE_BITS : (index + 1) * SLICE_BITS]
