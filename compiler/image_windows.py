@@ -56,12 +56,13 @@ def correlate(
     """
     outputs, inputs = weights.shape[0], int(np.prod(weights.shape[1:]))
     matrices = weights.astype(np.float64).reshape(groups, outputs // groups, inputs)
-    every = windows(x, weights.shape[2:], stride, pads).transpose(0, 1, 4, 5, 2, 3)
-    n, rows, columns = len(every), *every.shape[4:]
-    result = np.empty((n, groups, outputs // groups, rows * columns))
+    every = windows(x, weights.shape[2:], stride, pads).transpose(1, 4, 5, 0, 2, 3)
+    n, rows, columns = every.shape[3:]
+    result = np.empty((n, outputs, rows, columns))
     step = max(1, _BLOCK // max(1, groups * inputs * rows * columns))
     for start in range(0, n, step):
-        block = every[start : start + step]
-        copied = block.reshape(len(block), groups, inputs, rows * columns)
-        np.matmul(matrices, copied, out=result[start : start + step])
-    return result.reshape(n, outputs, rows, columns)
+        block = every[:, :, :, start : start + step]
+        # One product for all images: many small ones cost more in waiting for BLAS's threads than in arithmetic.
+        product = matrices @ block.reshape(groups, inputs, block[0, 0, 0].size)
+        result[start : start + step] = product.reshape(outputs, -1, rows, columns).transpose(1, 0, 2, 3)
+    return result
