@@ -1,7 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The array's cost stays within that of the prototype, and nothing multiplies."""
 
-
 import pytest
 
 from bcsim.rtl.resources import FAMILIES, LaneCost, lane_cost, measured_machine
