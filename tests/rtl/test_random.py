@@ -14,17 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
-from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.bench.simulator import build, run
-from bcsim.rtl.program_image import load_writes
+from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.project import TOP
-from bcsim.rtl.vectors import bench_vectors, random_pauses
-from bcsim.rtl.verilog import to_verilog
-from bcsim.simulator import run_machine
-from tests.programs import random_images, random_program
+from tests.rtl.networks import build_machine, network
 
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
 NETWORKS = 12
@@ -45,31 +38,8 @@ MACHINES = (
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     """A machine's number and the folder of its simulator, built without a program."""
     folder = tmp_path_factory.mktemp(f"machine{request.param}")
-    verilog = to_verilog(Accelerator(MACHINES[request.param]), TOP)
-    (folder / f"{TOP}.v").write_text(verilog.text)
-    build(folder, [folder / f"{TOP}.v"], TOP, simulator=SIMULATOR)
+    build_machine(folder, MACHINES[request.param], SIMULATOR)
     return request.param, folder
-
-
-def fitting_program(generator: np.random.Generator, machine: Machine) -> Mapping:
-    """The first random program that the machine takes; some need shift planes."""
-    while True:
-        try:
-            return map_program(random_program(generator), machine)
-        except BcsimError:
-            continue
-
-
-def write_network(path: Path, machine: Machine, seed: int) -> None:
-    """A random network on the machine, with its images, pauses and what the simulator makes of them."""
-    generator = np.random.default_rng(seed)
-    mapping = fitting_program(generator, machine)
-    q = random_images(generator, mapping.program, int(generator.integers(1, 5)))
-    gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
-    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
-    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds)
-    load = np.array(list(load_writes(machine, mapping.image)), np.int64)
-    np.savez(path, load=load, **bench_vectors(expected, q, gaps=gaps, holds=holds))
 
 
 def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> None:
@@ -78,7 +48,7 @@ def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> N
     if wanted := os.environ.get("BCSIM_SEED"):
         seeds = [int(wanted)] if int(wanted) // SEEDS_PER_MACHINE == index else []
     for seed in seeds:
-        write_network(scratch / f"{seed:08}.npz", MACHINES[index], seed)
+        np.savez(scratch / f"{seed:08}.npz", **network(seed, MACHINES[index]))
     passed = run(folder, "bcsim.rtl.bench.program_bench", TOP, simulator=SIMULATOR, cwd=scratch)
     assert passed, (scratch / "simulation.log").read_text()
     results = json.loads((scratch / "results.json").read_text())

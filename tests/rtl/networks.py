@@ -1,0 +1,49 @@
+"""Random networks as the benches read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.errors import BcsimError
+from bcsim.machine import Machine
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.bench.simulator import build
+from bcsim.rtl.program_image import load_writes
+from bcsim.rtl.project import TOP
+from bcsim.rtl.vectors import bench_vectors, random_pauses
+from bcsim.rtl.verilog import to_verilog
+from bcsim.simulator import run_machine
+from tests.programs import random_images, random_program
+
+
+def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
+    """The machine without a program, built in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / f"{TOP}.v"
+    source.write_text(to_verilog(Accelerator(machine), TOP).text)
+    build(folder, [source], TOP, simulator=simulator)
+
+
+def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:
+    """The first random program that the machine takes; some need shift planes."""
+    while True:
+        try:
+            return map_program(random_program(generator, **limits), machine)
+        except BcsimError:
+            continue
+
+
+def network(seed: int, machine: Machine, **limits: int) -> dict[str, Any]:
+    """A random network on the machine: how to load it, images, pauses and what the simulator makes of them."""
+    generator = np.random.default_rng(seed)
+    mapping = fitting_program(generator, machine, **limits)
+    q = random_images(generator, mapping.program, int(generator.integers(2, 5)))
+    gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
+    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
+    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds)
+    load = np.array(list(load_writes(machine, mapping.image)), np.int64)
+    return {"load": load, **bench_vectors(expected, q, gaps=gaps, holds=holds)}
