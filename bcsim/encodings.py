@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.compiler.program import Encoding, Program
 from bcsim.data.dataset import Dataset
 from bcsim.errors import BcsimError
 
@@ -71,7 +71,7 @@ class InputReading:
         inner = program.input
         table = inner.encode_levels(self._bits()).astype(np.int64)
         metadata = {**program.metadata, BINARY_KEY: BINARY_VALUE}
-        return replace(program, input=InputCoding(self.pixel, inner.stream, table), metadata=metadata)
+        return replace(program, input=replace(inner, pixel=self.pixel, table=table), metadata=metadata)
 
 
 def _unit(bits: int, full: int) -> InputReading:
@@ -141,7 +141,9 @@ def program_reading(program: Program) -> InputReading:
 
 
 def arranged(program: Program, x: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Images (n, inputs) from the float network's order (channel, row, column) into the program's, channels last."""
+    """Images (n, inputs) from the float network's order, mostly (channel, row, column), into the program's."""
+    if program.input.order is not None:
+        return x[:, program.input.order]
     channels = program.layers[0].geometry.channels[0]
     return x.reshape(len(x), channels, -1).swapaxes(1, 2).reshape(len(x), -1)
 

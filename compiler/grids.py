@@ -14,7 +14,7 @@ from bcsim.compiler.pieces import Piece, Steps, forward, is_shared, to_pieces
 from bcsim.compiler.program import Encoding, InputCoding
 from bcsim.errors import BcsimError
 
-__all__ = ["grid_encoding", "input_coding", "quantiser_values"]
+__all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "stream_values"]
 
 Fractions = tuple[Fraction, ...]
 
@@ -36,15 +36,18 @@ def quantiser_values(pieces: Sequence[Piece]) -> Fractions | None:
 
 def grid_encoding(values: Fractions, most_bits: int) -> Encoding | None:
     """The encoding of the coarsest uniform grid that holds all `values`; None above `most_bits` bits."""
-    step = _common_step(value - values[0] for value in values) or Fraction(1)
+    step = common_step(value - values[0] for value in values) or Fraction(1)
     bits = max(1, int((values[-1] - values[0]) / step).bit_length())
     return Encoding(bits, step, values[0]) if bits <= most_bits else None
 
 
-def input_coding(nodes: Sequence[Node], pixel: Encoding, bits: int | None) -> InputCoding:
+def input_coding(
+    nodes: Sequence[Node], pixel: Encoding, bits: int | None, padded: bool = False
+) -> InputCoding:
     """How pixels become the first layer's source, through the elementwise nodes before it.
 
     bits : of the source, fewer than the pixel's where the user wants fewer levels; None for its own.
+    padded : whether a layer pads the source with zeros, so that it has a level for 0 where 8 bits allow one.
     Raises BcsimError where the nodes differ between pixels or leave values that are on no uniform grid, and
     where they already quantise the pixels to another number of bits.
     """
@@ -55,7 +58,8 @@ def input_coding(nodes: Sequence[Node], pixel: Encoding, bits: int | None) -> In
             "differently; accepted before the first linear layer are operations that are the same for all pixels"
         )
     levels = [_through(pieces, pixel.scale * level + pixel.offset) for level in range(pixel.levels)]
-    stream = grid_encoding(tuple(sorted(set(levels))), max(pixel.bits, 8))
+    most_bits = max(pixel.bits, 8)
+    stream = grid_encoding(tuple(sorted(set(levels))), most_bits)
     if stream is None:
         raise BcsimError(
             f"Tensor {nodes[-1].output!r} takes values on no uniform grid of up to 8 bits; accepted before the first "
@@ -63,7 +67,15 @@ def input_coding(nodes: Sequence[Node], pixel: Encoding, bits: int | None) -> In
         )
     if bits is not None and bits != stream.bits:
         stream = _fewer_levels(stream, bits, nodes)
+    elif padded:
+        stream = grid_encoding(tuple(sorted({Fraction(0), *levels})), most_bits) or stream
     return InputCoding(pixel, stream, _table(levels, stream))
+
+
+def stream_values(coding: InputCoding) -> Fractions:
+    """The values that the stream can take, ascending."""
+    levels = range(coding.pixel.levels) if coding.table is None else sorted(set(coding.table.tolist()))
+    return tuple(coding.stream.scale * level + coding.stream.offset for level in levels)
 
 
 def _fewer_levels(stream: Encoding, bits: int, nodes: Sequence[Node]) -> Encoding:
@@ -90,7 +102,7 @@ def _through(pieces: Iterable[Piece], value: Fraction) -> Fraction:
     return reduce(lambda x, piece: forward(piece, x), pieces, value)
 
 
-def _common_step(differences: Iterable[Fraction]) -> Fraction:
+def common_step(differences: Iterable[Fraction]) -> Fraction:
     """The greatest number of which every difference is a multiple; 0 where all are 0."""
     parts = [value for value in differences if value]
     numerator = gcd(*(value.numerator for value in parts))

@@ -5,21 +5,21 @@ Letters in shapes: I inputs, O outputs, K thresholds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.cuts import pull_back, uniform_cuts
-from bcsim.compiler.graph import Dense
 from bcsim.compiler.pieces import Line, Piece, at, compose
 from bcsim.compiler.planes import plane_weights
 from bcsim.compiler.program import Encoding
 from bcsim.compiler.thresholds import integer_thresholds
 
-__all__ = ["Linear", "to_linear"]
+__all__ = ["Linear", "falling", "to_linear"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -28,12 +28,12 @@ IntArray: TypeAlias = NDArray[np.int64]
 class Linear:
     """accumulator = weights @ q, and all that the float network makes of it.
 
-    weights : int64 (O, I), sums of weight planes.
+    weights : int16 or int32 (O, I), sums of weight planes.
     line : the float layer's value of an accumulator and the lines right after it.
     pieces : from that value to the tensor that feeds the next layer.
     """
 
-    weights: IntArray
+    weights: NDArray[np.signedinteger[Any]]
     source: Encoding
     line: Line
     pieces: tuple[Piece, ...]
@@ -41,7 +41,8 @@ class Linear:
     def bounds(self) -> tuple[IntArray, IntArray]:
         """The least and the greatest accumulator of each output, int64 (O,)."""
         most = self.source.levels - 1
-        return np.minimum(self.weights, 0).sum(axis=1) * most, np.maximum(self.weights, 0).sum(axis=1) * most
+        negative = np.minimum(self.weights, 0).sum(axis=1, dtype=np.int64)
+        return negative * most, (self.weights.sum(axis=1, dtype=np.int64) - negative) * most
 
     def thresholds(self, target: Encoding) -> tuple[IntArray, int, int]:
         """The accumulators at which rounding to `target` passes from each level to the next.
@@ -56,27 +57,40 @@ class Linear:
         return integer_thresholds(self.line, cuts, outputs, low, high), low, high
 
 
-def to_linear(dense: Dense, pieces: list[Piece], source: Encoding) -> Linear:
-    """The integer form of `dense`, which `pieces` follow, for a source of unsigned integers.
+def to_linear(
+    weights: NDArray[np.int16], scales: Sequence[Fraction], pieces: Sequence[Piece], source: Encoding
+) -> Linear:
+    """The integer form of y = scale * (weights @ x), which `pieces` follow, for a source of unsigned integers.
 
-    The weights of outputs that fall as their accumulator grows are negated, so that all rise or are constant.
+    scales : positive, one for each output or one for all.
+    The weights of outputs that fall as their accumulator grows are negated, so that all rise or are constant. An
+    output whose weights are all 0 is a constant, whatever its weights in the result.
     """
-    weights, factor = plane_weights(dense.weights)
-    scales = [Fraction(scale) * factor for scale in dense.scale.tolist()]
-    sums = weights.sum(axis=1).tolist()
+    dead = np.logical_not(weights.any(axis=1)).reshape(-1)
+    if dead.any():
+        weights = np.where(dead[:, None], np.int16(1), weights)
+    summed, factor = plane_weights(weights)
+    gains = [Fraction(0) if dead[o] else at(scales, o) * factor for o in range(len(summed))]
+    sums = summed.sum(axis=1, dtype=np.int64).tolist()
     line = Line(
-        tuple(scale * source.scale for scale in scales),
-        tuple(scale * source.offset * total for scale, total in zip(scales, sums, strict=True)),
+        tuple(gain * source.scale for gain in gains),
+        tuple(gain * source.offset * total for gain, total in zip(gains, sums, strict=True)),
     )
     if pieces and isinstance(pieces[0], Line):
         line, pieces = compose(line, pieces[0]), pieces[1:]
-    return _rising(Linear(weights, source, line, tuple(pieces)))
+    return _rising(Linear(summed, source, line, tuple(pieces)))
+
+
+def falling(pieces: Sequence[Piece], outputs: int) -> NDArray[np.bool_]:
+    """Which outputs fall as the input of the first piece grows, bool (O,)."""
+    lines = [piece for piece in pieces if isinstance(piece, Line)]
+    return np.array([sum(at(line.scale, o) < 0 for line in lines) % 2 == 1 for o in range(outputs)])
 
 
 def _rising(linear: Linear) -> Linear:
-    outputs = len(linear.weights)
-    lines = [linear.line, *(piece for piece in linear.pieces if isinstance(piece, Line))]
-    falls = [sum(at(line.scale, o) < 0 for line in lines) % 2 == 1 for o in range(outputs)]
-    scale = tuple(-at(linear.line.scale, o) if falls[o] else at(linear.line.scale, o) for o in range(outputs))
-    weights = np.where(np.array(falls)[:, None], -linear.weights, linear.weights)
-    return replace(linear, weights=weights, line=Line(scale, linear.line.shift))
+    falls = falling([linear.line, *linear.pieces], len(linear.weights))
+    scale = tuple(
+        -at(linear.line.scale, o) if falls[o] else at(linear.line.scale, o) for o in range(len(falls))
+    )
+    linear.weights[falls] *= -1
+    return replace(linear, line=Line(scale, linear.line.shift))

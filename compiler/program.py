@@ -75,11 +75,14 @@ class InputCoding:
     stream : the encoding of q, the first layer's source.
     table : int64 (pixel.levels,), or None for q = level. Elementwise operations before the first layer (the
         input quantisers of QONNX files) live here, evaluated for every level.
+    order : int64 (inputs,), which value of the flattened float image each value of the stream is. None where the
+        image is flat or (channel, row, column), and the stream is (row, column, channel) as every tensor.
     """
 
     pixel: Encoding
     stream: Encoding
     table: IntArray | None = None
+    order: IntArray | None = None
 
     def encode(self, x: NDArray[np.generic]) -> NDArray[np.uint16]:
         """q, uint16, the shape of x."""

@@ -57,7 +57,7 @@ def test_looser_bounds_pass() -> None:
         ),
         (
             lambda program: replace(program, layers=program.layers[::2]),
-            "Layer 'dense' takes 2 inputs of 2 bits, but what comes before it gives 10 of 3 bits, or means other "
+            "Layer 'dense#3' takes 2 inputs of 2 bits, but what comes before it gives 10 of 3 bits, or means other "
             "values",
         ),
         (_first(planes=()), "Layer 'dense' has planes of shifts []; they must fall to 0 in steps of 0 or 1"),

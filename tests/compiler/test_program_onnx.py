@@ -109,7 +109,7 @@ def test_layers_that_are_not_dense_are_refused(tmp_path: Path) -> None:
     program = make_program()
     last = program.layers[-1]
     other = Other(**{field.name: getattr(last, field.name) for field in fields(last)})
-    with pytest.raises(BcsimError, match=r"^Layer 'dense' is a Other; program files hold only DenseLayer$"):
+    with pytest.raises(BcsimError, match=r"^Layer 'dense#3' is a Other; program files hold only DenseLayer$"):
         save_program(replace(program, layers=(*program.layers[:-1], other)), tmp_path / "p.onnx")
     assert not os.listdir(tmp_path)
 
@@ -179,7 +179,7 @@ def _negative(array: np.ndarray) -> np.ndarray:
         (_opset, "it has the format version 7; this bcsim reads version 1"),
         (_foreign_node, "its nodes must be one Encode and then Dense ones, not Encode, Dense, .Dense, Dense"),
         (_no_layers, "The program has no layers; it needs at least one"),
-        (_rewired, "node 'dense' does not read the output of the node before it"),
+        (_rewired, "node 'dense#2' does not read the output of the node before it"),
         (_unnamed_tensor, "node 'dense' has no stored tensor as its input 1"),
         (_notes, "its metadata 'bcsim.notes' must be a list of strings in JSON"),
         (_drop(1, "low"), "node 'dense' needs the attribute 'low', an integer"),
@@ -262,11 +262,11 @@ def _negative(array: np.ndarray) -> np.ndarray:
         ),
         (
             _tensor("layer1.thresholds", lambda a: a[:, :2]),
-            "Layer 'dense' has the thresholds of shape (2, 2) and type int64; it needs (2, 3) and int64",
+            "Layer 'dense#2' has the thresholds of shape (2, 2) and type int64; it needs (2, 3) and int64",
         ),
         (
             _tensor("layer1.thresholds", lambda a: a[:, ::-1]),
-            "Layer 'dense' has thresholds that do not ascend",
+            "Layer 'dense#2' has thresholds that do not ascend",
         ),
     ],
 )

@@ -1,0 +1,170 @@
+"""Assembling: stages and encodings become a program's layers, with copies where a tensor is needed in two encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from bcsim.compiler.encodings import Encodings, holds
+from bcsim.compiler.geometry import Geometry
+from bcsim.compiler.graph import Add, FloatArray
+from bcsim.compiler.grids import grid_encoding, quantiser_values
+from bcsim.compiler.heads import identity_head, node_head
+from bcsim.compiler.layers import Target, make_layer, over_windows, reaches_middle
+from bcsim.compiler.linear import Linear, falling, to_linear
+from bcsim.compiler.pieces import Line, Piece, Steps, is_shared, to_pieces
+from bcsim.compiler.program import DenseLayer, Encoding
+from bcsim.compiler.scores import SCORE_BITS, score_encoding
+from bcsim.compiler.stages import Stage, Stages
+from bcsim.errors import BcsimError
+
+__all__ = ["Assembler"]
+
+
+@dataclass(slots=True)
+class Assembler:
+    """The layers so far.
+
+    known : the values that tensors can take, None where they are rounded after training.
+    scores : calibration values of the scores, if there are any.
+    layers, notes, checked : the result: layers in execution order, notes on them, how many thresholds were enumerated.
+    """
+
+    stages: Stages
+    encodings: Encodings
+    known: Mapping[str, tuple[Fraction, ...] | None]
+    scores: FloatArray | None
+    layers: list[DenseLayer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    checked: int = 0
+    _made: dict[tuple[str, Encoding], str] = field(default_factory=dict)
+    _own: dict[str, Encoding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tensor = self.stages.path.tensor
+        self._own[tensor] = self.encodings.own[tensor]
+        self._made[tensor, self._own[tensor]] = ""
+
+    def add(self, stage: Stage) -> None:
+        """Append the stage's layer, and before it the copies that it reads."""
+        _check_sources(stage, self.stages)
+        source = self._own[stage.sources[0]]
+        if len(stage.sources) > 1:
+            source = self.encodings.shared[stage.sources[0]]
+        names = tuple(self._reading(name, source) for name in stage.sources)
+        shapes = [self.stages.image(name) for name in stage.sources]
+        head = node_head(stage.head, shapes) if stage.head else identity_head(shapes[0])
+        pieces = to_pieces(stage.elementwise)
+        _check_channels(stage, len(head.weights))
+        linear = to_linear(head.weights, head.scale, pieces, source)
+        target = self._target(stage, linear)
+        geometry, exact = self._padded(stage, head.geometry, source)
+        target = replace(target, exact=target.exact and exact)
+        self._append(stage, linear, target, replace(geometry, pool=stage.pool), names)
+        self._own[stage.output] = target.encoding
+        self._made[stage.output, target.encoding] = stage.name
+
+    def _target(self, stage: Stage, linear: Linear) -> Target:
+        if stage is self.stages.stages[-1]:
+            return self._score_target(stage, linear)
+        encoding, values = self.encodings.own[stage.output], self.known[stage.output]
+        thresholds, low, high = linear.thresholds(encoding)
+        exact = holds(encoding, values) and (_quantises(linear.pieces) or self._reads_exactly(stage))
+        found = Target(encoding, exact, values is None, thresholds, low, high)
+        free = stage.output not in self.encodings.padded and stage.output not in self.encodings.shared
+        return _without_middle(linear, found, values) if free else found
+
+    def _score_target(self, stage: Stage, linear: Linear) -> Target:
+        values = quantiser_values([linear.line, *linear.pieces])
+        grid = values and grid_encoding(values, SCORE_BITS)
+        if values and grid:
+            return _without_middle(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
+        encoding, exact = score_encoding([linear.line, *linear.pieces], *linear.bounds(), self.scores)
+        return Target(encoding, exact, True, *linear.thresholds(encoding))
+
+    def _reads_exactly(self, stage: Stage) -> bool:
+        shared = self.encodings.shared if len(stage.sources) > 1 else self._own
+        return all(holds(shared[name], self.known[name]) for name in stage.sources)
+
+    def _reading(self, tensor: str, encoding: Encoding) -> str:
+        """The layer that gives the tensor in an encoding, appended where there is none yet."""
+        if (tensor, encoding) not in self._made:
+            stage = Stage(f"{tensor}/{encoding.bits}bit", None, (tensor,), (), tensor)
+            head = identity_head(self.stages.image(tensor))
+            linear = to_linear(head.weights, head.scale, [], self._own[tensor])
+            exact = holds(encoding, self.known[tensor])
+            target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
+            source = self._made[tensor, self._own[tensor]]
+            self._append(stage, linear, target, head.geometry, (source,))
+            self._made[tensor, encoding] = stage.name
+        return self._made[tensor, encoding]
+
+    def _padded(self, stage: Stage, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
+        """The geometry with the level nearest to 0, and whether that is 0."""
+        if not stage.pads:
+            return geometry, True
+        place = -source.offset / source.scale
+        level = min(max(round(place), 0), source.levels - 1)
+        if level != place:
+            self.notes.append(
+                f"Layer {stage.name!r}: 0 is not among the values of its source, so its padding reads as "
+                f"{float(source.scale * level + source.offset):.3g}"
+            )
+        return replace(geometry, pad_level=level), level == place
+
+    def _append(
+        self, stage: Stage, linear: Linear, target: Target, geometry: Geometry, names: tuple[str, ...]
+    ) -> None:
+        layer, notes = make_layer(stage.name, linear, target, stage.output)
+        self.notes += notes
+        self.checked += target.thresholds.size
+        before = self.layers[-1].name if self.layers else ""
+        if geometry.point and geometry.pool is None and names == (before,):
+            self.layers.append(layer)
+            return
+        least = falling(to_pieces(stage.behind_pool), layer.outputs)
+        minimum = least if geometry.pool and least.any() else None
+        self.layers.append(over_windows(layer, geometry, names, minimum))
+
+
+def _quantises(pieces: Sequence[Piece]) -> bool:
+    return any(isinstance(piece, Steps) for piece in pieces)
+
+
+def _without_middle(linear: Linear, target: Target, values: tuple[Fraction, ...] | None) -> Target:
+    """Of three values, the two outer ones alone where no accumulator yields the middle."""
+    if values is None or len(values) != 3 or target.encoding.bits != 2 or not target.exact:
+        return target
+    if reaches_middle(linear, target.thresholds):
+        return target
+    encoding = Encoding(1, values[2] - values[0], values[0])
+    return replace(target, encoding=encoding, thresholds=target.thresholds[:, :1])
+
+
+def _check_sources(stage: Stage, stages: Stages) -> None:
+    """Sources of one layer have the same rows and columns, and those that are added the same channels."""
+    shapes = [stages.image(name) for name in stage.sources]
+    first = 0 if isinstance(stage.head, Add) else 1
+    if len({shape[first:] for shape in shapes}) > 1 and stage.head is not None:
+        raise BcsimError(
+            f"Node {stage.head.name!r} ({stage.head.op}) reads {', '.join(map(repr, stage.sources))} of "
+            f"{', '.join('x'.join(map(str, shape)) for shape in shapes)} channels, rows and columns; accepted are "
+            f"tensors with the same rows and columns{' and channels' if first == 0 else ''}"
+        )
+
+
+def _check_channels(stage: Stage, outputs: int) -> None:
+    for node in stage.elementwise:
+        for piece in to_pieces([node]):
+            if not is_shared(piece) and _channels(piece) != outputs:
+                raise BcsimError(
+                    f"Node {node.name!r} ({node.op}) has parameters for {_channels(piece)} values of a flattened "
+                    f"image of {outputs} channels; accepted are parameters for each channel, or the same for all"
+                )
+
+
+def _channels(piece: Piece) -> int:
+    if isinstance(piece, Line):
+        return max(len(piece.scale), len(piece.shift))
+    return len(piece.bounds) if isinstance(piece, Steps) else 1

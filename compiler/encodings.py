@@ -1,0 +1,136 @@
+"""Encodings of a network's tensors: the network's own grids, ranges after training, and what several tensors share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+
+from bcsim.compiler.calibrate import Ranging, range_encoding
+from bcsim.compiler.graph import FloatArray
+from bcsim.compiler.grids import grid_encoding
+from bcsim.compiler.known_values import MOST_BITS
+from bcsim.compiler.program import Encoding
+from bcsim.compiler.stages import Stage
+
+__all__ = ["DEFAULT_BITS", "Encodings", "holds", "padded_tensors", "plan_encodings"]
+
+Fractions: TypeAlias = tuple[Fraction, ...]
+Known: TypeAlias = Mapping[str, Fractions | None]
+
+DEFAULT_BITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Encodings:
+    """How every tensor but the scores is encoded.
+
+    own : what a tensor's layer gives.
+    shared : what a layer of several sources reads them in, by the name of a source.
+    padded : the tensors that layers pad with zeros.
+    """
+
+    own: Mapping[str, Encoding]
+    shared: Mapping[str, Encoding]
+    padded: frozenset[str]
+
+
+def plan_encodings(
+    stages: Sequence[Stage],
+    stream: tuple[str, Encoding],
+    known: Known,
+    bits: Mapping[str, int],
+    samples: Mapping[str, FloatArray],
+    ranging: Ranging,
+) -> Encodings:
+    """The encodings of all tensors of the stages.
+
+    stream : the tensor that the host streams, and its encoding.
+    known : from `known_values`; tensors that are not known have samples.
+    Tensors that one layer reads together get one encoding: the coarsest grid that holds all their values, if 8 bits do,
+    else a range. A known tensor that needs fewer bits keeps its own grid for the layers that read it alone, and a
+    copy of it is encoded for the others.
+    """
+    padded = padded_tensors(stages)
+    planner = _Planner(known, bits, samples, ranging, padded)
+    shared = {
+        name: encoding
+        for group in _groups(stages)
+        for encoding in [planner.joint(sorted(group))]
+        for name in group
+    }
+    alone = {stage.sources[0] for stage in stages if len(stage.sources) == 1}
+    own = dict([stream])
+    for stage in stages[:-1]:
+        own[stage.output] = planner.own(stage.output, shared.get(stage.output), stage.output in alone)
+    return Encodings(own, shared, padded)
+
+
+def padded_tensors(stages: Sequence[Stage]) -> frozenset[str]:
+    """The tensors that some stage pads with zeros."""
+    return frozenset(name for stage in stages if stage.pads for name in stage.sources)
+
+
+def holds(encoding: Encoding, values: Fractions | None) -> bool:
+    """Whether values are known and the encoding has a level for each of them."""
+    if values is None:
+        return False
+    places = [(value - encoding.offset) / encoding.scale for value in values]
+    return all(place.denominator == 1 and 0 <= place < encoding.levels for place in places)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    known: Known
+    bits: Mapping[str, int]
+    samples: Mapping[str, FloatArray]
+    ranging: Ranging
+    padded: frozenset[str]
+
+    def own(self, name: str, shared: Encoding | None, alone: bool) -> Encoding:
+        """The encoding that a tensor is made in.
+
+        alone : whether some layer reads nothing else.
+        """
+        grid = self._grid([name])
+        if shared is not None and not (alone and grid is not None and grid.bits < shared.bits):
+            return shared
+        return grid or self._range([name])
+
+    def joint(self, names: Sequence[str]) -> Encoding:
+        return self._grid(names) or self._range(names)
+
+    def _grid(self, names: Sequence[str]) -> Encoding | None:
+        values: set[Fraction] = set()
+        for name in names:
+            found = self.known[name]
+            if found is None:
+                return None
+            values.update(found)
+        zeroed = tuple(sorted(values | {Fraction(0)}))
+        padded = self.padded.intersection(names) and grid_encoding(zeroed, MOST_BITS)
+        return padded or grid_encoding(tuple(sorted(values)), MOST_BITS)
+
+    def _range(self, names: Sequence[str]) -> Encoding:
+        given = [self.bits[name] for name in names if name in self.bits]
+        values = np.concatenate([self._sample(name) for name in names])
+        return range_encoding(values, max(given, default=DEFAULT_BITS), self.ranging)
+
+    def _sample(self, name: str) -> FloatArray:
+        if name in self.samples:
+            return self.samples[name].reshape(-1)
+        return np.array([float(value) for value in self.known[name] or ()])
+
+
+def _groups(stages: Sequence[Stage]) -> list[set[str]]:
+    """The tensors that layers read together, directly or through other tensors."""
+    groups: list[set[str]] = []
+    for stage in stages:
+        if len(stage.sources) > 1:
+            joined = set(stage.sources)
+            apart = [group for group in groups if not group & joined]
+            groups = [*apart, joined.union(*(group for group in groups if group & joined))]
+    return groups

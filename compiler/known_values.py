@@ -1,0 +1,96 @@
+"""Known values: the tensors whose possible values follow from the network and the pixels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import reduce
+from typing import TypeAlias
+
+from bcsim.compiler.graph import AveragePool, Concat
+from bcsim.compiler.grids import common_step, grid_encoding, quantiser_values
+from bcsim.compiler.pieces import Piece, Steps, forward, is_shared, to_pieces
+from bcsim.compiler.stages import Stage
+from bcsim.errors import BcsimError
+
+__all__ = ["MOST_BITS", "known_values", "stage_values"]
+
+Fractions: TypeAlias = tuple[Fraction, ...]
+
+MOST_BITS = 8
+# Sums of more levels than this do not become 8 bits by clipping, short of a clip to a sixteenth.
+MOST_SUMS = 1 << 12
+
+
+def known_values(
+    stages: Sequence[Stage], stream: Fractions, tensor: str, bits: Mapping[str, int]
+) -> dict[str, Fractions | None]:
+    """The values that each stage's output can take, ascending, by its name; None where they are not known.
+
+    stream : the values of the tensor `tensor`, which the host streams.
+    bits : of some tensors, given by the user. Tensors that the network leaves wider without quantising them are
+        not known, since they are rounded.
+    Known are tensors on a grid of at most 8 bits: behind quantisers, and sums, means and copies of known tensors.
+    Raises BcsimError where the network quantises a tensor to other bits than the user says.
+    """
+    known: dict[str, Fractions | None] = {tensor: stream}
+    for stage in stages:
+        values = stage_values(stage, known)
+        known[stage.output] = values if values is None else _with_bits(stage, values, bits.get(stage.output))
+    return known
+
+
+def _with_bits(stage: Stage, values: Fractions, bits: int | None) -> Fractions | None:
+    encoding = grid_encoding(values, MOST_BITS)
+    assert encoding is not None
+    if bits is None or bits == encoding.bits:
+        return values
+    if any(isinstance(piece, Steps) for piece in to_pieces(stage.elementwise)):
+        raise BcsimError(
+            f"Tensor {stage.output!r} is quantised to {encoding.bits} bits by the network; "
+            f"--bits must give {encoding.bits} for it, not {bits}"
+        )
+    return values if encoding.bits < bits else None
+
+
+def stage_values(
+    stage: Stage, known: Mapping[str, Fractions | None], most_bits: int = MOST_BITS
+) -> Fractions | None:
+    """The values of one stage's output from those of its sources."""
+    pieces = to_pieces(stage.elementwise)
+    values = quantiser_values(pieces)
+    if values is None and not stage.is_weighted:
+        values = _summed(stage, [known[name] for name in stage.sources], pieces)
+    return values if values and grid_encoding(values, most_bits) else None
+
+
+def _summed(stage: Stage, sources: Sequence[Fractions | None], pieces: Sequence[Piece]) -> Fractions | None:
+    known = [values for values in sources if values is not None]
+    if len(known) < len(sources) or not all(map(is_shared, pieces)):
+        return None
+    sums = _sums(stage, known)
+    if sums is None:
+        return None
+    return tuple(sorted({reduce(lambda x, piece: forward(piece, x), pieces, value) for value in sums}))
+
+
+def _sums(stage: Stage, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
+    """What the head makes of its sources."""
+    if stage.head is None or isinstance(stage.head, Concat):
+        return sorted({value for values in sources for value in values})
+    if not isinstance(stage.head, AveragePool):
+        return _lattice(sources)
+    rows, columns = stage.head.kernel
+    values = {Fraction(0), *sources[0]} if stage.pads else set(sources[0])
+    total = _lattice([tuple(sorted(values))] * (rows * columns))
+    return total and [value / (rows * columns) for value in total]
+
+
+def _lattice(terms: Sequence[Fractions]) -> Sequence[Fraction] | None:
+    """The sums of one value of each term, and what lies between them on their grid."""
+    step = common_step(value - values[0] for values in terms for value in values)
+    least, most = sum(values[0] for values in terms), sum(values[-1] for values in terms)
+    if not step:
+        return [Fraction(least)]
+    count = int((most - least) / step) + 1
+    return [least + step * index for index in range(count)] if count <= MOST_SUMS else None

@@ -1,0 +1,100 @@
+"""Layers: a linear layer and a target become integers, exact where the network rounds and measured elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.geometry import Geometry
+from bcsim.compiler.linear import Linear
+from bcsim.compiler.planes import split_planes
+from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Requantiser, Search
+from bcsim.compiler.requantise import count_wrong, fit_divide, largest_shift
+from bcsim.compiler.scores import SCORE_BITS
+
+__all__ = ["Target", "make_layer", "over_windows", "reaches_middle"]
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+# Tables of up to 15 thresholds are about as small as a divisor and an offset; larger ones are worth a note.
+TABLE_BITS = 4
+# Accumulator steps by which rounding that is not the network's own may be off nearest: a table costs more.
+LEAST_SHIFT = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The encoding of a layer's output and what crosses its levels.
+
+    exact : whether the levels hold the float network's own values.
+    rounded : whether the rounding to them is the compiler's, so that it need not be met to the last accumulator.
+    """
+
+    encoding: Encoding
+    exact: bool
+    rounded: bool
+    thresholds: IntArray
+    low: int
+    high: int
+
+
+def make_layer(
+    name: str, linear: Linear, target: Target, float_output: str
+) -> tuple[DenseLayer, tuple[str, ...]]:
+    """The layer of a matrix, as one that reads the layer before it, and notes on its rounding."""
+    requantiser, notes = _requantiser(name, target)
+    outputs, inputs = linear.weights.shape
+    layer = DenseLayer(
+        name=name,
+        inputs=inputs,
+        outputs=outputs,
+        source=linear.source,
+        target=target.encoding,
+        planes=split_planes(linear.weights),
+        requantiser=requantiser,
+        low=target.low,
+        high=target.high,
+        exact=target.exact,
+        float_output=float_output,
+    )
+    return layer, notes
+
+
+def over_windows(
+    layer: DenseLayer, windows: Geometry, sources: tuple[str, ...], minimum: NDArray[np.bool_] | None
+) -> ConvLayer:
+    """The layer at every window of named sources."""
+    values = {field.name: getattr(layer, field.name) for field in fields(DenseLayer)}
+    return ConvLayer(**values, windows=windows, sources=sources, minimum=minimum)
+
+
+def reaches_middle(linear: Linear, thresholds: IntArray) -> bool:
+    """Whether a multiple of any output's common divisor lies between its first two thresholds."""
+    stride = np.maximum(np.gcd.reduce(linear.weights, axis=1), 1)
+    first, second = thresholds[:, 0], thresholds[:, 1]
+    return bool((-(-first // stride) * stride < second).any())
+
+
+def _requantiser(name: str, target: Target) -> tuple[Requantiser, tuple[str, ...]]:
+    """A division where it is right, or as good as right where the network has no rounding of its own; else a table."""
+    thresholds, bits = target.thresholds, target.encoding.bits
+    divide = fit_divide(thresholds, bits, target.low, target.high)
+    wrong = count_wrong(divide, thresholds, target.low, target.high)
+    if wrong == 0:
+        return divide, ()
+    shift = largest_shift(divide, thresholds, target.low, target.high)
+    if target.rounded and (shift <= LEAST_SHIFT or bits == SCORE_BITS):
+        return divide, (
+            f"Layer {name!r}: {wrong} of {thresholds.size} levels of its float values begin up to {shift:.2g} "
+            f"accumulator steps beside nearest-level rounding, as {divide.fraction_bits} fraction bits allow",
+        )
+    table = Search(bits, thresholds)
+    if bits <= TABLE_BITS:
+        return table, ()
+    return table, (
+        f"Layer {name!r}: its {bits}-bit steps are uneven, so each output keeps a table of "
+        f"{thresholds.shape[1]} thresholds",
+    )

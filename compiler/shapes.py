@@ -1,0 +1,93 @@
+"""Shapes of a graph's tensors, without the batch axis."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import TypeAlias
+
+from bcsim.compiler.graph import (
+    AveragePool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Graph,
+    MaxPool,
+    Node,
+    Reshape,
+    Transpose,
+)
+
+__all__ = ["Shape", "image_shape", "node_shape", "tensor_shapes"]
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+def tensor_shapes(graph: Graph) -> dict[str, Shape]:
+    """The shape of every tensor of `graph`, by name."""
+    shapes = {graph.input: graph.input_shape}
+    for node in graph.nodes:
+        shapes[node.output] = node_shape(node, *(shapes[name] for name in node.inputs))
+    return shapes
+
+
+def image_shape(shape: Shape) -> tuple[int, int, int]:
+    """(C, H, W) of an image, and of a flat tensor (C,), which has one position."""
+    channels, rows, columns = shape if len(shape) == 3 else (*shape, 1, 1)
+    return channels, rows, columns
+
+
+@singledispatch
+def node_shape(node: Node, *inputs: Shape) -> Shape:
+    """The shape of the node's output from those of its inputs."""
+    return inputs[0]
+
+
+@node_shape.register
+def _(node: Dense, x: Shape) -> Shape:
+    return (len(node.weights),)
+
+
+@node_shape.register
+def _(node: Conv, x: Shape) -> Shape:
+    return len(node.weights), *_windows(x, node.kernel, node.stride, node.pads)
+
+
+@node_shape.register
+def _(node: MaxPool, x: Shape) -> Shape:
+    return x[0], *_windows(x, node.kernel, node.stride, (0, 0, 0, 0))
+
+
+@node_shape.register
+def _(node: AveragePool, x: Shape) -> Shape:
+    return x[0], *_windows(x, node.kernel, node.stride, node.pads)
+
+
+@node_shape.register
+def _(node: Concat, *inputs: Shape) -> Shape:
+    return sum(shape[0] for shape in inputs), *inputs[0][1:]
+
+
+@node_shape.register
+def _(node: Flatten, x: Shape) -> Shape:
+    return (math.prod(x),)
+
+
+@node_shape.register
+def _(node: Reshape, x: Shape) -> Shape:
+    return node.shape
+
+
+@node_shape.register
+def _(node: Transpose, x: Shape) -> Shape:
+    return tuple(x[axis] for axis in node.axes)
+
+
+def _windows(
+    x: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    top, left, bottom, right = pads
+    rows = (x[1] + top + bottom - kernel[0]) // stride[0] + 1
+    columns = (x[2] + left + right - kernel[1]) // stride[1] + 1
+    return rows, columns

@@ -1,0 +1,196 @@
+"""Stages: a graph cut into layers, each a linear head with the elementwise nodes and the pooling behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import count
+
+from bcsim.compiler.geometry import Pool
+from bcsim.compiler.graph import AveragePool, Concat, Conv, Dense, Flatten, Graph, MaxPool, Node, Reshape
+from bcsim.compiler.heads import is_head
+from bcsim.compiler.input_path import InputPath, follow_input
+from bcsim.compiler.pieces import is_elementwise
+from bcsim.compiler.shapes import Shape, image_shape, tensor_shapes
+from bcsim.errors import BcsimError
+
+__all__ = ["Stage", "Stages", "split_stages"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One layer to be.
+
+    head : the linear node, None for the identity.
+    sources : the tensors it reads, each another stage's output or the stream.
+    nodes : what follows, elementwise nodes and at one place among them one MaxPool or several in a row.
+    """
+
+    name: str
+    head: Node | None
+    sources: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    output: str
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the network has weights here, so that --bits counts it."""
+        return isinstance(self.head, Dense | Conv)
+
+    @property
+    def pads(self) -> bool:
+        """Whether its windows reach beyond its sources."""
+        return isinstance(self.head, Conv | AveragePool) and any(self.head.pads)
+
+    @property
+    def elementwise(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if not isinstance(node, MaxPool))
+
+    @property
+    def behind_pool(self) -> tuple[Node, ...]:
+        """The elementwise nodes behind the pooling; all of them without one."""
+        places = [index for index, node in enumerate(self.nodes) if isinstance(node, MaxPool)]
+        return self.nodes[places[-1] + 1 :] if places else self.elementwise
+
+    @property
+    def pool(self) -> Pool | None:
+        """The maximum over windows of maxima over windows is one over larger windows."""
+        pools = [Pool(node.kernel, node.stride) for node in self.nodes if isinstance(node, MaxPool)]
+        return reduce(_pool_of_pools, pools) if pools else None
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of a graph in execution order.
+
+    path : from the graph's input to the tensor that the machine is sent, `path.tensor`.
+    shapes : of every tensor.
+    """
+
+    path: InputPath
+    stages: tuple[Stage, ...]
+    shapes: dict[str, Shape]
+
+    def image(self, tensor: str) -> tuple[int, int, int]:
+        """(C, H, W) of a tensor."""
+        return image_shape(self.shapes[tensor])
+
+
+def _pool_of_pools(inner: Pool, outer: Pool) -> Pool:
+    kernel = [k + (more - 1) * s for k, more, s in zip(inner.kernel, outer.kernel, inner.stride, strict=True)]
+    stride = [s * more for s, more in zip(inner.stride, outer.stride, strict=True)]
+    return Pool((kernel[0], kernel[1]), (stride[0], stride[1]))
+
+
+def split_stages(graph: Graph) -> Stages:
+    """The stages of `graph`; nodes that its output does not need are left out.
+
+    Raises BcsimError for a network without a linear layer, and for operations and orders that no layer can have.
+    """
+    if not any(isinstance(node, Dense | Conv) for node in graph.nodes):
+        raise BcsimError(
+            f"Network {graph.name!r} has no linear layer (MatMul, Gemm or Conv), which bcsim needs"
+        )
+    shapes = tensor_shapes(graph)
+    nodes = _needed(graph)
+    path = follow_input(graph, nodes)
+    rest = [node for node in nodes if node not in path.members]
+    linked, output = _without_views(rest, graph.output, shapes)
+    return Stages(path, tuple(_Splitter(linked, output).split()), shapes)
+
+
+def _needed(graph: Graph) -> list[Node]:
+    needed, kept = {graph.output}, []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _without_views(nodes: Sequence[Node], output: str, shapes: dict[str, Shape]) -> tuple[list[Node], str]:
+    """The nodes that compute, each reading the tensors that views show under another name."""
+    seen: dict[str, str] = {}
+    linked = []
+    for node in nodes:
+        inputs = tuple(seen.get(name, name) for name in node.inputs)
+        if isinstance(node, Flatten) or (isinstance(node, Reshape) and _is_plain(node, shapes)):
+            seen[node.output] = inputs[0]
+        elif is_head(node) or is_elementwise(node) or isinstance(node, MaxPool):
+            linked.append(replace(node, inputs=inputs))
+        else:
+            raise BcsimError(
+                f"Node {node.name!r} ({node.op}) cannot be lowered; accepted are linear layers, pooling, additions, "
+                "concatenations and elementwise operations, and changes of shape at the network's input"
+            )
+    return linked, seen.get(output, output)
+
+
+def _is_plain(node: Reshape, shapes: dict[str, Shape]) -> bool:
+    """Whether only axes of size 1 come or go."""
+    before, after = shapes[node.inputs[0]], shapes[node.output]
+    return [size for size in before if size > 1] == [size for size in after if size > 1]
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """The name, with a number where it is in `names`, to which it is added."""
+    tried = (name if number == 1 else f"{name}#{number}" for number in count(1))
+    found = next(candidate for candidate in tried if candidate not in names)
+    names.add(found)
+    return found
+
+
+class _Splitter:
+    def __init__(self, nodes: Sequence[Node], output: str) -> None:
+        self.nodes, self.output = nodes, output
+        self.readers: dict[str, list[Node]] = {}
+        for node in nodes:
+            for name in dict.fromkeys(node.inputs):
+                self.readers.setdefault(name, []).append(node)
+        self.uses = Counter(name for node in nodes for name in node.inputs)
+        self.parts: dict[str, tuple[str, ...]] = {}
+
+    def split(self) -> Iterable[Stage]:
+        absorbed: set[str] = set()
+        names: set[str] = set()
+        for node in self.nodes:
+            if node.output in absorbed:
+                continue
+            if isinstance(node, Concat) and self._only_linear(node):
+                self.parts[node.output] = self._sources(node)
+                continue
+            stage = self._stage(node)
+            absorbed.update(member.output for member in stage.nodes)
+            yield replace(stage, name=_unused(stage.name, names))
+
+    def _stage(self, node: Node) -> Stage:
+        head = node if is_head(node) else None
+        nodes = [] if head else [node]
+        tensor = node.output
+        while (following := self._next(tensor, nodes)) is not None:
+            nodes.append(following)
+            tensor = following.output
+        return Stage(node.name, head, self._sources(node), tuple(nodes), tensor)
+
+    def _next(self, tensor: str, nodes: Sequence[Node]) -> Node | None:
+        """The node that goes on with the stage: the tensor's only reader, if a stage can hold it."""
+        readers = self.readers.get(tensor, [])
+        if tensor == self.output or self.uses[tensor] != 1 or is_head(readers[0]):
+            return None
+        pooled = any(isinstance(node, MaxPool) for node in nodes) and not isinstance(nodes[-1], MaxPool)
+        return None if pooled and isinstance(readers[0], MaxPool) else readers[0]
+
+    def _sources(self, node: Node) -> tuple[str, ...]:
+        return tuple(part for name in node.inputs for part in self.parts.get(name, (name,)))
+
+    def _only_linear(self, node: Concat) -> bool:
+        """Whether layers alone read the concatenation, which can as well read its inputs."""
+        readers = self.readers.get(node.output, [])
+        return node.output != self.output and all(
+            isinstance(reader, Dense)
+            or (isinstance(reader, Conv) and reader.groups == 1)
+            or (isinstance(reader, Concat) and self._only_linear(reader))
+            for reader in readers
+        )

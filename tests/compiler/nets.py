@@ -1,0 +1,155 @@
+"""Small float graphs with branches, built node by node, and the program of one held to the graph itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph import (
+    Add,
+    Affine,
+    AveragePool,
+    BatchNorm,
+    Bipolar,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Graph,
+    MaxPool,
+    Node,
+    Quant,
+    Relu,
+    Sign,
+)
+from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.shapes import image_shape, tensor_shapes
+from bcsim.encodings import arranged
+from tests.reference import run_reference
+
+PIXEL = Encoding(3, Fraction(1, 4), Fraction(-1, 2))
+
+
+class Net:
+    """A graph in the making; every method appends a node that reads tensors by name and returns its output's name."""
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> None:
+        self.rng, self.shape = rng, shape
+        self.nodes: list[Node] = []
+
+    def graph(self, output: str) -> Graph:
+        return Graph("net", "x", self.shape, tuple(self.nodes), output)
+
+    def channels(self, tensor: str) -> int:
+        return tensor_shapes(self.graph("x"))[tensor][0]
+
+    def append(self, kind: type[Node], inputs: Sequence[str], *fields: Any) -> str:
+        name = f"{kind.__name__.lower()}{len(self.nodes)}"
+        self.nodes.append(kind(name, kind.__name__, tuple(inputs), name, *fields))
+        return name
+
+    def conv(
+        self,
+        x: str,
+        outputs: int,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+        values: Sequence[int] = (-1, 1),
+    ) -> str:
+        shape = (outputs, self.channels(x) // groups, *kernel)
+        weights = self.rng.choice(values, shape).astype(np.int16)
+        return self.append(Conv, [x], weights, self.rng.integers(1, 5, outputs) / 4, stride, pads, groups)
+
+    def dense(self, x: str, outputs: int) -> str:
+        inputs = int(np.prod(tensor_shapes(self.graph("x"))[x]))
+        weights = self.rng.choice([-1, 1], (outputs, inputs)).astype(np.int16)
+        return self.append(Dense, [x], weights, np.ones(outputs))
+
+    def norm(self, x: str, *, falls: bool = True) -> str:
+        """Batch normalisation with gains of powers of two, so that float64 is exact."""
+        n = self.channels(x)
+        gamma = self.rng.choice([-0.5, 0.25, 1.0, 0.0] if falls else [0.5, 1.0], n)
+        beta, mean = self.rng.integers(-8, 9, n) / 8, self.rng.integers(-8, 9, n) / 4
+        return self.append(BatchNorm, [x], gamma, beta, mean, np.full(n, 0.25), 0.0)
+
+    def affine(self, x: str, scale: Any, shift: Any = 0.0) -> str:
+        return self.append(Affine, [x], np.asarray(scale, np.float64), np.asarray(shift, np.float64))
+
+    def quant(self, x: str, scale: float, low: int, high: int) -> str:
+        return self.append(Quant, [x], scale, 0.0, low, high, "ROUND")
+
+    def bipolar(self, x: str) -> str:
+        return self.append(Bipolar, [x], 1.0)
+
+    def sign(self, x: str) -> str:
+        return self.append(Sign, [x])
+
+    def relu(self, x: str) -> str:
+        return self.append(Relu, [x])
+
+    def max_pool(self, x: str, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2)) -> str:
+        return self.append(MaxPool, [x], kernel, stride)
+
+    def average(
+        self,
+        x: str,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> str:
+        return self.append(AveragePool, [x], kernel, stride, pads)
+
+    def add(self, a: str, b: str) -> str:
+        return self.append(Add, [a, b])
+
+    def concat(self, *parts: str) -> str:
+        return self.append(Concat, parts)
+
+    def flatten(self, x: str) -> str:
+        return self.append(Flatten, [x])
+
+    def end(self, x: str, outputs: int = 3) -> Graph:
+        """The graph with a dense layer behind tensor x."""
+        return self.graph(self.dense(self.flatten(x), outputs))
+
+
+def channels_last(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A tensor (n, C, H, W) or (n, C) as (n, H, W, C)."""
+    return values.reshape(len(values), *image_shape(values.shape[1:])).transpose(0, 2, 3, 1)
+
+
+def random_levels(graph: Graph, pixel: Encoding, count: int = 6, seed: int = 0) -> NDArray[np.int64]:
+    """Pixel levels (count, *shape), the first image all least, the second all greatest."""
+    levels = np.random.default_rng(seed).integers(0, pixel.levels, (count, *graph.input_shape))
+    levels[0], levels[1] = 0, pixel.levels - 1
+    return levels
+
+
+def run_levels(program: Program, levels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Every layer's q (n, H, W, C) by name, for pixel levels in the float network's order."""
+    q = arranged(program, program.input.encode_levels(levels).reshape(len(levels), -1))
+    return run_reference(program, np.asarray(q))
+
+
+def check_exact(
+    program: Program, graph: Graph, pixel: Encoding, levels: NDArray[np.int64] | None = None
+) -> None:
+    """Every layer says it is exact and its decoded values equal the graph's in float64."""
+    assert program.exact
+    levels = random_levels(graph, pixel) if levels is None else levels
+    expected, found = evaluate_graph(graph, pixel.decode(levels)), run_levels(program, levels)
+    for layer in program.layers:
+        np.testing.assert_allclose(
+            layer.target.decode(found[layer.name]),
+            channels_last(expected[layer.float_output]),
+            rtol=0,
+            atol=1e-9,
+            err_msg=layer.name,
+        )
