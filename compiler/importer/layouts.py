@@ -19,12 +19,10 @@ from bcsim.compiler.importer.values import Activation, Layout, Shape, squeezed
 from bcsim.errors import BcsimError
 
 __all__ = [
-    "Arranged",
     "channel_axis",
     "flattened",
     "from_image",
     "image",
-    "image_shape",
     "reshaped",
     "transposed",
     "viewed",

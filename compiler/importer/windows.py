@@ -11,7 +11,7 @@ from bcsim.compiler.importer.values import Activation, Shape
 from bcsim.compiler.onnx_file import MAX_ELEMENTS
 from bcsim.errors import BcsimError
 
-__all__ = ["Pads", "Pair", "Windows", "read_windows", "sizes"]
+__all__ = ["Pads", "Windows", "read_windows"]
 
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[int, int, int, int]
