@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import DenseLayer, Divide, InputCoding, Program, Search, WeightPlane
+from bcsim.compiler.check_flow import check_flow
+from bcsim.compiler.program import DenseLayer, Divide, Program, Search, WeightPlane
 from bcsim.errors import BcsimError
 
 __all__ = ["MAX_ACCUMULATOR", "MAX_FRACTION_BITS", "check_program"]
@@ -25,24 +26,21 @@ def check_program(program: Program) -> None:
     """Raise BcsimError naming the first layer and field that no compiler would have written."""
     if not program.layers:
         raise BcsimError("The program has no layers; it needs at least one")
-    _check_input(program.input)
+    _check_input(program)
     if prod(program.input_shape) != program.inputs:
         raise BcsimError(
             f"The program's input has the shape {program.input_shape}, which is not the {program.inputs} inputs "
             "of its first layer"
         )
-    source, inputs = program.input.stream, program.inputs
+    check_flow(program)
     for layer in program.layers:
-        if layer.source != source or layer.inputs != inputs:
-            raise BcsimError(
-                f"Layer {layer.name!r} takes {layer.inputs} inputs of {layer.source.bits} bits, "
-                f"but what comes before it gives {inputs} of {source.bits} bits, or means other values"
-            )
         _check_layer(layer)
-        source, inputs = layer.target, layer.outputs
 
 
-def _check_input(coding: InputCoding) -> None:
+def _check_input(program: Program) -> None:
+    coding, inputs = program.input, program.inputs
+    if coding.order is not None and not np.array_equal(np.sort(coding.order), np.arange(inputs)):
+        raise BcsimError(f"The program's input order must hold every integer from 0 to {inputs - 1} once")
     if coding.table is None:
         if coding.pixel.bits != coding.stream.bits:
             raise BcsimError(

@@ -58,6 +58,26 @@ class NodeFields:
             self._check_range(name, value, low, high)
         return values
 
+    def pair(self, name: str, low: int, high: int) -> tuple[int, int]:
+        """An attribute that is a list of two integers from low to high."""
+        first, second = self._several(name, 2, low, high)
+        return first, second
+
+    def four(self, name: str, low: int, high: int) -> tuple[int, int, int, int]:
+        """An attribute that is a list of four integers from low to high."""
+        first, second, third, fourth = self._several(name, 4, low, high)
+        return first, second, third, fourth
+
+    def has(self, name: str) -> bool:
+        """Whether the node has the attribute."""
+        return name in self.attributes
+
+    def _several(self, name: str, count: int, low: int, high: int) -> tuple[int, ...]:
+        values = self.integers(name, low, high)
+        if len(values) != count:
+            raise BcsimError(f"node {self.name!r} has {len(values)} integers in {name!r}; it needs {count}")
+        return values
+
     def text(self, name: str) -> str:
         """An attribute that is a string of UTF-8."""
         value = self._attribute(name, AttributeProto.STRING, "a string").s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program
+from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
 
 __all__ = ["print_program"]
 
@@ -31,6 +31,8 @@ def _lines(program: Program) -> Iterator[str]:
 
 def _input(coding: InputCoding) -> str:
     how = "as it is" if coding.table is None else f"by table {_digest(coding.table.tobytes())}"
+    if coding.order is not None:
+        how += f" in order {_digest(coding.order.tobytes())}"
     return f"{_encoding(coding.pixel)} {how} -> {_encoding(coding.stream)}"
 
 
@@ -42,11 +44,45 @@ def _layer(layer: DenseLayer) -> str:
     else:
         how, parameters = "search", [requantiser.thresholds]
     digest = _digest(*(plane.packed.tobytes() for plane in layer.planes), *(p.tobytes() for p in parameters))
-    source, target = _encoding(layer.source), _encoding(layer.target)
+    if isinstance(layer, ConvLayer) and layer.minimum is not None:
+        digest = _digest(digest.encode(), layer.minimum.tobytes())
     return (
-        f"dense {layer.name}: {layer.inputs} x {source} -> {layer.outputs} x {target}, planes {shifts}, "
-        f"accumulator {layer.low}..{layer.high}, {how}, {'exact' if layer.exact else 'rounded'}, {digest}"
+        f"{_shape(layer)}, planes {shifts}, accumulator {layer.low}..{layer.high}, {how}, "
+        f"{'exact' if layer.exact else 'rounded'}, {digest}"
     )
+
+
+def _shape(layer: DenseLayer) -> str:
+    """What the layer reads and gives, and its windows where it has any."""
+    source, target = _encoding(layer.source), _encoding(layer.target)
+    if not isinstance(layer, ConvLayer):
+        return f"dense {layer.name}: {layer.inputs} x {source} -> {layer.outputs} x {target}"
+    geometry = layer.windows
+    reads = ", ".join(name or "input" for name in layer.sources)
+    size = _by(geometry.height, geometry.width, "+".join(map(str, geometry.channels)))
+    given = _by(*geometry.output, layer.outputs)
+    return f"conv {layer.name} of {reads}: {size} x {source} -> {given} x {target}{_windows(layer)}"
+
+
+def _windows(layer: ConvLayer) -> str:
+    """All that differs from one window of one position for each output."""
+    geometry, parts = layer.windows, [""]
+    parts.append(f"kernel {_by(*geometry.kernel)}")
+    if geometry.stride != (1, 1):
+        parts.append(f"stride {_by(*geometry.stride)}")
+    if any(geometry.pads):
+        parts.append(f"pads {','.join(map(str, geometry.pads))} of {geometry.pad_level}")
+    if geometry.groups > 1:
+        parts.append(f"groups {geometry.groups}")
+    if geometry.pool:
+        least = 0 if layer.minimum is None else int(layer.minimum.sum())
+        least_part = f" ({least} by the least)" if least else ""
+        parts.append(f"pool {_by(*geometry.pool.kernel)} stride {_by(*geometry.pool.stride)}{least_part}")
+    return ", ".join(parts)
+
+
+def _by(*sizes: object) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _encoding(encoding: Encoding) -> str:

@@ -1,40 +1,38 @@
 """Programs stored as ONNX files in the domain `bcsim`, one node per layer, so that Netron opens them.
 
-The node Encode holds the input's encodings; each Dense node reads the layer before it, its packed weights, uint8
-(planes, outputs, ceil(inputs / 8)), and its requantiser's int64 parameters. Fractions are strings "n/d".
+The node Encode holds the input's encodings. Each Dense node reads the layer before it and each Conv node the layers
+it names, its packed weights, uint8 (planes, outputs, ceil(inputs / 8)), its requantiser's int64 parameters and, where
+some channels pool by the least value, uint8 marks of these. Fractions are strings "n/d".
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from bcsim.compiler.check_program import MAX_ACCUMULATOR, MAX_FRACTION_BITS, check_program
+from bcsim.compiler.check_program import check_program
+from bcsim.compiler.layer_onnx import (
+    DOMAIN,
+    encoding_attributes,
+    layer_arrays,
+    layer_node,
+    make_node,
+    read_layer,
+)
 from bcsim.compiler.node_fields import NodeFields
 from bcsim.compiler.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
-from bcsim.compiler.program import (
-    DenseLayer,
-    Divide,
-    Encoding,
-    InputCoding,
-    Program,
-    Requantiser,
-    Search,
-    WeightPlane,
-)
+from bcsim.compiler.program import ConvLayer, DenseLayer, InputCoding, Program
 from bcsim.errors import BcsimError
 from bcsim.files import write_bytes
 
 __all__ = ["is_program", "load_program", "save_program"]
 
-DOMAIN = "bcsim"
 VERSION = 1
 # Modest enough for readers of 2022; onnx's own defaults are refused by older ones.
 IR_VERSION, OPSET = 8, 13
@@ -42,15 +40,7 @@ NOTES = "bcsim.notes"
 
 
 def save_program(program: Program, path: str | Path) -> None:
-    """Write `program` to the file `path`, whole or not at all; raises BcsimError where that fails.
-
-    Only dense layers are stored: BcsimError names the first other one.
-    """
-    for layer in program.layers:
-        if type(layer) is not DenseLayer:
-            raise BcsimError(
-                f"Layer {layer.name!r} is a {type(layer).__name__}; program files hold only DenseLayer"
-            )
+    """Write `program` to the file `path`, whole or not at all; raises BcsimError where that fails."""
     write_bytes(path, _to_model(program).SerializeToString(deterministic=True))
 
 
@@ -79,20 +69,18 @@ def _has_domain(model: ModelProto) -> bool:
 
 
 def _to_model(program: Program) -> ModelProto:
-    nodes, tensors = [_encode_node(program)], []
-    if program.input.table is not None:
-        tensors.append(numpy_helper.from_array(program.input.table, "input.table"))
+    nodes = [_encode_node(program)]
+    tensors = [numpy_helper.from_array(array, name) for name, array in _input_arrays(program).items()]
+    outputs = {"": "q0"} | {layer.name: f"q{index}" for index, layer in enumerate(program.layers, 1)}
     for index, layer in enumerate(program.layers):
-        arrays = _layer_arrays(layer)
-        names = [f"layer{index}.{name}" for name in arrays]
-        tensors += [
-            numpy_helper.from_array(array, name) for array, name in zip(arrays.values(), names, strict=True)
-        ]
-        nodes.append(_layer_node(layer, index, names))
+        arrays = {f"layer{index}.{name}": array for name, array in layer_arrays(layer).items()}
+        tensors += [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        reads = [outputs[name] for name in layer.sources] if isinstance(layer, ConvLayer) else [f"q{index}"]
+        nodes.append(layer_node(layer, reads, list(arrays), f"q{index + 1}"))
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["images", *program.input_shape])
-    scores = helper.make_tensor_value_info(
-        nodes[-1].output[0], TensorProto.UINT16, ["images", program.classes]
-    )
+    rows, columns = program.layers[-1].geometry.output
+    shape = ["images", *((rows, columns) if (rows, columns) != (1, 1) else ()), program.classes]
+    scores = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.UINT16, shape)
     graph = helper.make_graph(nodes, program.name, [image], [scores], tensors)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
     model = helper.make_model(graph, producer_name="bcsim", ir_version=IR_VERSION, opset_imports=opsets)
@@ -101,52 +89,19 @@ def _to_model(program: Program) -> ModelProto:
 
 
 def _encode_node(program: Program) -> NodeProto:
-    inputs = ["image"] if program.input.table is None else ["image", "input.table"]
     attributes = {
         "input_shape": list(program.input_shape),
-        **_encoding_attributes("pixel", program.input.pixel),
-        **_encoding_attributes("stream", program.input.stream),
+        **encoding_attributes("pixel", program.input.pixel),
+        **encoding_attributes("stream", program.input.stream),
     }
-    return _node("Encode", "input", inputs, "q0", attributes)
+    inputs = {name.partition(".")[2]: name for name in _input_arrays(program)}
+    stored = [inputs.get("table", ""), *([inputs["order"]] if "order" in inputs else [])]
+    return make_node("Encode", "input", ["image", *(stored if any(stored) else [])], "q0", attributes)
 
 
-def _layer_node(layer: DenseLayer, index: int, tensors: list[str]) -> NodeProto:
-    divide = layer.requantiser if isinstance(layer.requantiser, Divide) else None
-    attributes = {
-        "inputs": layer.inputs,
-        "outputs": layer.outputs,
-        "shifts": [plane.shift for plane in layer.planes],
-        "requantiser": "divide" if divide else "search",
-        "fraction_bits": divide.fraction_bits if divide else 0,
-        "low": layer.low,
-        "high": layer.high,
-        "exact": int(layer.exact),
-        "float_output": layer.float_output,
-        **_encoding_attributes("source", layer.source),
-        **_encoding_attributes("target", layer.target),
-    }
-    return _node("Dense", layer.name, [f"q{index}", *tensors], f"q{index + 1}", attributes)
-
-
-def _node(kind: str, name: str, inputs: list[str], output: str, attributes: Mapping[str, Any]) -> NodeProto:
-    node = helper.make_node(kind, inputs, [output], name=name, domain=DOMAIN)
-    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    return node
-
-
-def _layer_arrays(layer: DenseLayer) -> dict[str, NDArray[Any]]:
-    weights = {"weights": np.stack([plane.packed for plane in layer.planes])}
-    if isinstance(layer.requantiser, Divide):
-        return {**weights, "offset": layer.requantiser.offset, "divisor": layer.requantiser.divisor}
-    return {**weights, "thresholds": layer.requantiser.thresholds}
-
-
-def _encoding_attributes(name: str, encoding: Encoding) -> dict[str, int | str]:
-    return {
-        f"{name}_bits": encoding.bits,
-        f"{name}_scale": str(encoding.scale),
-        f"{name}_offset": str(encoding.offset),
-    }
+def _input_arrays(program: Program) -> dict[str, NDArray[np.int64]]:
+    arrays = {"input.table": program.input.table, "input.order": program.input.order}
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _from_model(file: OnnxFile) -> Program:
@@ -157,21 +112,32 @@ def _from_model(file: OnnxFile) -> Program:
     kinds = [
         node.op_type if node.domain == DOMAIN else f"{node.domain}.{node.op_type}" for node in graph.node
     ]
-    if kinds[:1] != ["Encode"] or any(kind != "Dense" for kind in kinds[1:]):
-        raise BcsimError(f"its nodes must be one Encode and then Dense ones, not {', '.join(kinds[:8])}")
-    for before, after in pairwise(graph.node):
-        if list(before.output) != list(after.input[:1]):
-            raise BcsimError(f"node {after.name!r} does not read the output of the node before it")
-    encode, *layers = (NodeFields.of(node, file) for node in graph.node)
+    if kinds[:1] != ["Encode"] or not set(kinds[1:]) <= {"Dense", "Conv"}:
+        raise BcsimError(
+            f"its nodes must be one Encode and then Dense and Conv ones, not {', '.join(kinds[:8])}"
+        )
+    encode = NodeFields.of(graph.node[0], file)
     metadata = {entry.key: entry.value for entry in file.model.metadata_props}
     return Program(
         graph.name,
         _input_coding(encode),
         encode.integers("input_shape", 1, MAX_ELEMENTS),
-        tuple(_layer(fields) for fields in layers),
+        tuple(_layers(file)),
         _notes(metadata.pop(NOTES, "[]")),
         metadata,
     )
+
+
+def _layers(file: OnnxFile) -> Iterator[DenseLayer]:
+    """The layers; what each reads is known by the names of its node's inputs."""
+    nodes = file.model.graph.node
+    names = dict.fromkeys(nodes[0].output, "")
+    for before, node in pairwise(nodes):
+        if node.op_type == "Dense" and list(before.output) != list(node.input[:1]):
+            raise BcsimError(f"node {node.name!r} does not read the output of the node before it")
+        sources = tuple(names[name] for name in takewhile(names.__contains__, node.input))
+        yield read_layer(NodeFields.of(node, file), node.op_type, sources)
+        names |= dict.fromkeys(node.output, node.name)
 
 
 def _notes(text: str) -> tuple[str, ...]:
@@ -185,36 +151,6 @@ def _notes(text: str) -> tuple[str, ...]:
 
 
 def _input_coding(fields: NodeFields) -> InputCoding:
-    table = fields.tensor(1, "int64", 1) if fields.tensors > 1 else None
-    return InputCoding(fields.encoding("pixel"), fields.encoding("stream"), table)
-
-
-def _layer(fields: NodeFields) -> DenseLayer:
-    shifts = fields.integers("shifts", 0, 15)
-    packed = fields.tensor(1, "uint8", 3)
-    if len(packed) != len(shifts):
-        raise BcsimError(f"node {fields.name!r} has {len(packed)} weight planes and {len(shifts)} shifts")
-    return DenseLayer(
-        name=fields.name,
-        inputs=fields.integer("inputs", 1, MAX_ELEMENTS),
-        outputs=fields.integer("outputs", 1, MAX_ELEMENTS),
-        source=fields.encoding("source"),
-        target=fields.encoding("target"),
-        planes=tuple(WeightPlane(shift, plane) for shift, plane in zip(shifts, packed, strict=True)),
-        requantiser=_requantiser(fields),
-        low=fields.integer("low", -MAX_ACCUMULATOR, MAX_ACCUMULATOR),
-        high=fields.integer("high", -MAX_ACCUMULATOR, MAX_ACCUMULATOR),
-        exact=bool(fields.integer("exact", 0, 1)),
-        float_output=fields.text("float_output"),
-    )
-
-
-def _requantiser(fields: NodeFields) -> Requantiser:
-    bits = fields.encoding("target").bits
-    kind = fields.text("requantiser")
-    if kind == "divide":
-        fraction_bits = fields.integer("fraction_bits", 0, MAX_FRACTION_BITS)
-        return Divide(bits, fraction_bits, fields.tensor(2, "int64", 1), fields.tensor(3, "int64", 1))
-    if kind == "search":
-        return Search(bits, fields.tensor(2, "int64", 2))
-    raise BcsimError(f"node {fields.name!r} has the requantiser {kind!r}; accepted are 'divide' and 'search'")
+    table = fields.tensor(1, "int64", 1) if fields.inputs[1:2] not in ((), ("",)) else None
+    order = fields.tensor(2, "int64", 1) if fields.tensors > 2 else None
+    return InputCoding(fields.encoding("pixel"), fields.encoding("stream"), table, order)

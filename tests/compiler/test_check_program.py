@@ -21,6 +21,13 @@ def _first(**changes: object) -> Callable[[Program], Program]:
     return change
 
 
+def _last(**changes: object) -> Callable[[Program], Program]:
+    def change(program: Program) -> Program:
+        return replace(program, layers=(*program.layers[:-1], replace(program.layers[-1], **changes)))  # type: ignore[arg-type]
+
+    return change
+
+
 def _divide(**changes: object) -> Callable[[Program], Program]:
     def change(program: Program) -> Program:
         divide = program.layers[0].requantiser
@@ -70,8 +77,8 @@ def test_looser_bounds_pass() -> None:
             f"Layer 'dense' states accumulators from -1 to {2**40}; its weights and source give -1 to 2",
         ),
         (
-            _first(target=Encoding(2, Fraction(1), Fraction(0))),
-            "Layer 'dense' has a requantiser of 3 bits for a target of 2 bits",
+            _last(target=Encoding(2, Fraction(1), Fraction(0))),
+            "Layer 'dense#3' has a requantiser of 16 bits for a target of 2 bits",
         ),
         (_divide(fraction_bits=25), "Layer 'dense' has 25 fraction bits; accepted are 0 to 24"),
         (

@@ -10,8 +10,8 @@ TEXT = """\
 program net: 3 -> 2 classes
 input u3 (0.142857, -0.333333) by table 668a95a42590 -> u1 (2, -1)
 0 dense dense: 3 x u1 (2, -1) -> 10 x u3 (0.25, 0), planes 0, accumulator -1..2, divide F=2, exact, 1ca78dcca9c1
-1 dense dense: 10 x u3 (0.25, 0) -> 2 x u2 (0.5, 0), planes 0,0, accumulator -70..70, search, exact, f13ca9cdb4f7
-2 dense dense: 2 x u2 (0.5, 0) -> 2 x u16 (0.5, -1.5), planes 0, accumulator -3..6, divide F=0, exact, ab655c88c2d0
+1 dense dense#2: 10 x u3 (0.25, 0) -> 2 x u2 (0.5, 0), planes 0,0, accumulator -70..70, search, exact, f13ca9cdb4f7
+2 dense dense#3: 2 x u2 (0.5, 0) -> 2 x u16 (0.5, -1.5), planes 0, accumulator -3..6, divide F=0, exact, ab655c88c2d0
 note a note
 note ünother
 """
