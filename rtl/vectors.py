@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.machine import Machine
-from bcsim.simulator import MachineRun, Writes
+from bcsim.simulator import MachineRun, Writes, stream_values
 
-__all__ = ["bench_vectors", "random_pauses"]
+__all__ = ["bench_vectors", "random_pauses", "stream_words"]
 
 
 def bench_vectors(
     run: MachineRun, q: NDArray[np.uint8], *, gaps: Sequence[int] | None, holds: Sequence[int] | None
 ) -> dict[str, NDArray[Any]]:
     """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded."""
-    tdata, tkeep, tlast = _stream(q, run.mapping.machine.input_bytes)
+    mapping = run.mapping
+    tdata, tkeep, tlast = stream_words(stream_values(mapping, q), mapping.machine.input_bytes)
     outputs, writes = run.outputs, run.writes
     return {
         "tdata": tdata,
@@ -29,11 +30,11 @@ def bench_vectors(
         "write_cycle": writes.cycle,
         "write_address": writes.address,
         "write_mask": writes.mask,
-        "write_data": _pack_words(writes, run.mapping.machine),
+        "write_data": _pack_words(writes, mapping.machine),
         "output_cycle": outputs.cycle,
         "output_data": outputs.data,
         "output_last": outputs.last,
-        "group_bits": np.array(run.mapping.machine.requantisers * run.mapping.machine.digit),
+        "group_bits": np.array(mapping.machine.requantisers * mapping.machine.digit),
     }
 
 
@@ -43,17 +44,20 @@ def random_pauses(generator: np.random.Generator, count: int) -> NDArray[np.int6
     return generator.integers(0, longest, endpoint=True)
 
 
-def _stream(
-    q: NDArray[np.uint8], width: int
+def stream_words(
+    values: NDArray[np.integer], width: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Input words (data, bytes that count, last) of images."""
-    images, inputs = q.shape
-    beats = -(-inputs // width)
-    padded = np.zeros((images, beats * width), np.uint8)
-    padded[:, :inputs] = q
-    kept = np.full((images, beats), width, np.uint8)
-    kept[:, -1] = inputs - (beats - 1) * width
-    last = np.zeros((images, beats), bool)
+    """Input words of images (n, positions, channels): data uint8 (W, width), bytes that count (W,), last (W,).
+
+    Every position begins with a new word; the last word of an image is marked.
+    """
+    images, positions, channels = values.shape
+    beats = -(-channels // width)
+    padded = np.zeros((images, positions, beats * width), np.uint8)
+    padded[:, :, :channels] = values
+    kept = np.full((images, positions, beats), width, np.uint8)
+    kept[:, :, -1] = channels - (beats - 1) * width
+    last = np.zeros((images, positions * beats), bool)
     last[:, -1] = True
     return padded.reshape(-1, width), kept.ravel(), last.ravel()
 

@@ -17,7 +17,7 @@ import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, get_runner
 
-__all__ = ["SIMULATORS", "SimulatorError", "build", "lint", "run"]
+__all__ = ["SIMULATORS", "SimulatorError", "build", "build_executable", "lint", "run"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -60,6 +60,19 @@ def build(
         _build_verilator(folder, sources, top, waves)
     else:
         _build_icarus(folder, sources, top, waves)
+
+
+def build_executable(folder: Path, source: Path, top: str, harness: Path) -> Path:
+    """A program of Verilator's model and a C++ `harness`, both optimised. Raises SimulatorError."""
+    command, environment, tools = _verilator()
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        *("--cc", "--exe", "--build", "-O3", "--top-module", top, "-o", top, "-Mdir", str(folder)),
+        *("-Wno-fatal", "-j", str(os.cpu_count() or 1), "-CFLAGS", "-std=c++17"),
+        *("-MAKEFLAGS", f"OPT_SLOW=-O0 OPT_FAST=-O3 OPT_GLOBAL=-O2 {tools}"),
+    ]
+    _execute([*command, *arguments, str(source), str(harness)], folder / "build.log", environment)
+    return folder / top
 
 
 def run(
