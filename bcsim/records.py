@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from bcsim.machine import Machine
+
 __all__ = [
     "DRAIN_FIELDS",
     "ISSUE_FIELDS",
@@ -17,8 +19,11 @@ __all__ = [
     "STREAM_FIELDS",
     "WALK_FIELDS",
     "Fields",
+    "drain_fields",
+    "issue_fields",
     "pack",
     "record_bits",
+    "stream_fields",
     "unpack",
 ]
 
@@ -101,6 +106,21 @@ STREAM_FIELDS: Fields = (
     ("fingerprint", 32),
 )
 """What the loader and the output know of the program; one word."""
+
+
+def issue_fields(machine: Machine) -> Fields:
+    """The issue record's on this machine."""
+    return ISSUE_FIELDS + WALK_FIELDS if machine.spatial else ISSUE_FIELDS
+
+
+def drain_fields(machine: Machine) -> Fields:
+    """The drain record's on this machine."""
+    return DRAIN_FIELDS + POSITION_FIELDS if machine.spatial else DRAIN_FIELDS
+
+
+def stream_fields(machine: Machine) -> Fields:
+    """The stream record's on this machine."""
+    return STREAM_FIELDS + LOAD_FIELDS if machine.spatial else STREAM_FIELDS
 
 
 def record_bits(fields: Fields) -> int:

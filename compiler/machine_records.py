@@ -27,9 +27,8 @@ def issue_record(nest: LayerMapping, machine: Machine, *, first: bool) -> int:
         "last": int(nest.scores),
         "read_base_odd": nest.read_bases[-1],
     }
-    if not machine.spatial:
-        return records.pack(records.ISSUE_FIELDS, **dense)
-    return records.pack(records.ISSUE_FIELDS + records.WALK_FIELDS, **dense, **_walk_fields(nest))
+    walk = _walk_fields(nest) if machine.spatial else {}
+    return records.pack(records.issue_fields(machine), **dense, **walk)
 
 
 def _wrap(value: int, bits: int) -> int:
@@ -88,10 +87,8 @@ def drain_record(nest: LayerMapping, machine: Machine) -> int:
         "scores": int(nest.scores),
         "last": int(nest.scores),
     }
-    if not machine.spatial:
-        return records.pack(records.DRAIN_FIELDS, **dense)
-    positions = {"positions": nest.positions - 1, "window": nest.window - 1}
-    return records.pack(records.DRAIN_FIELDS + records.POSITION_FIELDS, **dense, **positions)
+    positions = {"positions": nest.positions - 1, "window": nest.window - 1} if machine.spatial else {}
+    return records.pack(records.drain_fields(machine), **dense, **positions)
 
 
 def stream_record(
@@ -106,8 +103,5 @@ def stream_record(
         "classes": classes - 1,
         "fingerprint": machine.fingerprint,
     }
-    if not machine.spatial:
-        return records.pack(records.STREAM_FIELDS, **fields)
-    return records.pack(
-        records.STREAM_FIELDS + records.LOAD_FIELDS, **fields, position_beats=position_beats - 1
-    )
+    load = {"position_beats": position_beats - 1} if machine.spatial else {}
+    return records.pack(records.stream_fields(machine), **fields, **load)

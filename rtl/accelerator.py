@@ -8,7 +8,6 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.compiler.mapping import Image
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.axi import LiteSignature, StreamSignature
@@ -25,8 +24,9 @@ from bcsim.rtl.memory import (
     WriteSignature,
 )
 from bcsim.rtl.output import Output
+from bcsim.rtl.padding import Padding
 from bcsim.rtl.program_image import program_memories
-from bcsim.rtl.records import STREAM_LAYOUT
+from bcsim.rtl.records import stream_layout
 from bcsim.rtl.register_map import ADDRESS_BITS
 from bcsim.rtl.registers import Registers
 from bcsim.rtl.requantiser import Requantiser
@@ -63,8 +63,6 @@ class Accelerator(wiring.Component):
     autostart : bool or None
         Run without being told to; None means where there is an image.
 
-    Raises BcsimError for a spatial machine.
-
     Members
     -------
     s_axis : In(StreamSignature(machine.input_bytes, keep))
@@ -82,8 +80,6 @@ class Accelerator(wiring.Component):
         self, machine: Machine, image: Image | None = None, *, autostart: bool | None = None
     ) -> None:
         require_machine(machine)
-        if machine.spatial:
-            raise BcsimError("The hardware runs dense layers only: its machine must have spatial=false")
         self.machine = machine
         self.image = image
         self.autostart = image is not None if autostart is None else autostart
@@ -142,7 +138,7 @@ class Accelerator(wiring.Component):
                 load.data.eq(program.data),
             ]
         m.d.comb += [
-            self._registers.fingerprint.eq(View(STREAM_LAYOUT, record.data).fingerprint),
+            self._registers.fingerprint.eq(View(stream_layout(self.machine), record.data).fingerprint),
             self._loader.record.eq(record.data),
             self._output.record.eq(record.data),
             issue.address.eq(self._issue.record_address),
@@ -176,6 +172,15 @@ class Accelerator(wiring.Component):
             activations.read_address.eq(self._issue.activation_address),
             self._array.activation.eq(activations.read_data),
         ]
+        if self.machine.spatial:
+            m.submodules.padding = padding = Padding(self.machine)
+            m.d.comb += [
+                activations.read_enable.eq(self._issue.step.valid & ~self._issue.pad),
+                padding.pad.eq(self._issue.pad),
+                padding.digit.eq(self._issue.pad_digit),
+                padding.words.eq(activations.read_data),
+                self._array.activation.eq(padding.padded),
+            ]
         for name in ("write_enable", "write_address", "write_data"):
             write = getattr(arbiter, name)
             m.d.comb += [getattr(activations, name).eq(write), getattr(self.monitor, name).eq(write)]
@@ -192,7 +197,7 @@ class Accelerator(wiring.Component):
             array.step.eq(Mux(self._registers.flush, FLUSH, fetched)),
             array.shift.eq(drain.shift),
             drain.tile.eq(array.tile),
-            writer.done.eq(drain.done),
+            writer.done.eq(drain.write),
             writer.place.eq(drain.place),
         ]
         for index, requantiser in enumerate(self._requantisers):
@@ -206,6 +211,8 @@ class Accelerator(wiring.Component):
                 writer.values[index].eq(requantiser.q),
                 self._output.values[index].eq(requantiser.q),
             ]
+            if self.machine.spatial:
+                m.d.comb += requantiser.pool.eq(drain.pool)
 
     def _connect_streams(self, m: Module, stopped: Signal) -> None:
         """Input and output, and the images and scores that they and the issue walker agree on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -12,15 +13,20 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
-from bcsim.rtl.loop import Loop
+from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
+from bcsim.rtl.program_address import ProgramAddress
 from bcsim.rtl.record_reader import RecordReader
-from bcsim.rtl.records import DRAIN_LAYOUT
-from bcsim.rtl.requantiser import QUOTIENT_BITS
+from bcsim.rtl.records import drain_layout
+from bcsim.rtl.requantiser import QUOTIENT_BITS, PoolLayout, tile_rounds
 from bcsim.rtl.round_phases import PlaceLayout, RoundLayout, RoundPhases
 from bcsim.timing import round_cycles, write_cycles
 
 __all__ = ["DrainWalker", "Round", "rounds"]
+
+DENSE_LOOPS = ("tiles",)
+SPATIAL_LOOPS = ("window", "tiles", "positions")
+"""Around the rounds of a pass, from the innermost out, named as in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Round:
 
     cycles : V. write : from its first cycle to its first write.
     parameter : its first word in the parameter memories.
+    first, silent : it belongs to its window's first pass; not to its last one.
+    last : of the layer.
     """
 
     cycles: int
@@ -36,6 +44,8 @@ class Round:
     bits: int
     search: bool
     parameter: int
+    first: bool
+    silent: bool
     digits: int
     scores: bool
     last: bool
@@ -44,34 +54,44 @@ class Round:
 
 
 def rounds(records: Sequence[Mapping[str, int]], *, groups: int) -> Iterator[list[Round]]:
-    """The rounds of every tile of one image after another."""
+    """The rounds of every pass of one image after another."""
     while True:
         parameter = 0
         for record in records:
-            count, bits, search = 0, record["bits"] + 1, bool(record["search"])
-            for tile in range(record["tiles"] + 1):
-                walk = []
-                last_tile = tile == record["tiles"]
-                of_tile = record["rounds_last" if last_tile else "rounds_full"] + 1
-                for index in range(of_tile):
-                    word, group = divmod(count, groups)
-                    walk.append(
-                        Round(
-                            cycles=round_cycles(bits, search),
-                            write=write_cycles(bits, search),
-                            bits=bits,
-                            search=search,
-                            parameter=parameter,
-                            digits=record["digits"] + 1,
-                            scores=bool(record["scores"]),
-                            last=last_tile and index == of_tile - 1,
-                            group=group,
-                            address=record["write_base"] + word * (record["digits"] + 1),
-                        )
-                    )
-                    count += 1
-                    parameter += 1 << bits if search else 1
-                yield walk
+            yield from _layer_rounds(record, groups, parameter)
+            parameter += _layer_words(record)
+
+
+def _layer_words(record: Mapping[str, int]) -> int:
+    rounds_of_position = record["tiles"] * (record["rounds_full"] + 1) + record["rounds_last"] + 1
+    return rounds_of_position << (record["bits"] + 1) * record["search"]
+
+
+def _layer_rounds(record: Mapping[str, int], groups: int, parameter: int) -> Iterator[list[Round]]:
+    bits, search, full = record["bits"] + 1, bool(record["search"]), record["rounds_full"] + 1
+    positions, window = record.get("positions", 0), record.get("window", 0)
+    of_position = record["tiles"] * full + record["rounds_last"] + 1
+    for position, tile, place in product(range(positions + 1), range(record["tiles"] + 1), range(window + 1)):
+        indices = range(tile * full, min((tile + 1) * full, of_position))
+        words = [divmod(position * of_position + index, groups) for index in indices]
+        ends = (position, tile, place) == (positions, record["tiles"], window)
+        yield [
+            Round(
+                cycles=round_cycles(bits, search),
+                write=write_cycles(bits, search),
+                bits=bits,
+                search=search,
+                parameter=parameter + (index << bits * search),
+                first=place == 0,
+                silent=place != window,
+                digits=record["digits"] + 1,
+                scores=bool(record["scores"]),
+                last=ends and index == of_position - 1,
+                group=group,
+                address=record["write_base"] + word * (record["digits"] + 1),
+            )
+            for index, (word, group) in zip(indices, words, strict=True)
+        ]
 
 
 class DrainWalker(wiring.Component):
@@ -87,7 +107,7 @@ class DrainWalker(wiring.Component):
     Members
     -------
     record_address : Out(address_bits(machine.layers))
-    record : In(DRAIN_LAYOUT)
+    record : In(drain_layout(machine))
         Of the address two cycles ago.
     tile : In(1)
         Two cycles before a tile's first round; not before another tile's rounds have begun and lasted.
@@ -100,7 +120,11 @@ class DrainWalker(wiring.Component):
     parameter_address : Out(address_bits(machine.parameter_words))
         The round's first word in the cycle of `shift`; the word `select` counts from.
     place : Out(PlaceLayout(machine))
-        In the cycle of `done`.
+        In the cycle of `write`.
+    write : Out(1)
+        As `done`, of the rounds whose values are written.
+    pool : Out(PoolLayout(machine))
+        On a spatial machine, as in Requantiser.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -109,7 +133,7 @@ class DrainWalker(wiring.Component):
         super().__init__(
             {
                 "record_address": Out(address_bits(machine.layers)),
-                "record": In(DRAIN_LAYOUT),
+                "record": In(drain_layout(machine)),
                 "tile": In(1),
                 "shift": Out(1),
                 "load": Out(1),
@@ -120,43 +144,57 @@ class DrainWalker(wiring.Component):
                 "select": Out(1),
                 "parameter_address": Out(address_bits(machine.parameter_words)),
                 "place": Out(PlaceLayout(machine)),
+                "write": Out(1),
+                **({"pool": Out(PoolLayout(machine))} if machine.spatial else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        layout = drain_layout(self.machine)
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
-        m.submodules.tiles = tiles = Loop(width=DRAIN_LAYOUT["tiles"].width)
-        layer, round_ = Signal(DRAIN_LAYOUT), Signal(RoundLayout(self.machine))
-        take, end, last_round, awake = Signal(), Signal(), Signal(), Signal()
+        loops = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
+        m.submodules.loops = nest = LoopNest(widths={name: layout[name].width for name in loops})
+        layer, round_ = Signal(layout), Signal(RoundLayout(self.machine))
+        take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
+        last_pass = nest.ends[loops[-1]]
         m.d.comb += [
             self.record_address.eq(reader.address),
             reader.take.eq(take),
             reader.last.eq(self.record.last),
-            tiles.start.eq(take),
-            tiles.count.eq(self.record.tiles),
-            tiles.advance.eq(end & last_round),
-            take.eq(Mux(awake, end & round_.place.last, reader.ready)),
+            nest.start.eq(take),
+            *(nest.counts[name].eq(self.record[name]) for name in loops),
+            nest.advance.eq(pass_end),
+            take.eq(Mux(awake, pass_end & last_pass, reader.ready)),
             round_.bits.eq(layer.bits),
             round_.search.eq(layer.search),
-            round_.place.last.eq(tiles.last & last_round),
             round_.place.scores.eq(layer.scores),
             round_.place.digits.eq(layer.digits),
         ]
         with m.If(take):
             m.d.sync += [layer.eq(self.record), awake.eq(1)]
-        self._count_rounds(m, end, last_round, Mux(tiles.last, layer.rounds_last, layer.rounds_full))
+        count, last_round = self._count_rounds(
+            m, end, Mux(nest.lasts.tiles, layer.rounds_last, layer.rounds_full)
+        )
+        m.d.comb += [pass_end.eq(end & last_round), round_.place.last.eq(last_round & last_pass)]
         self._time_rounds(m, take, end, last_round)
-        self._address_parameters(m, take, end, layer.last & round_.place.last)
-        self._place_values(m, take, end, round_.place)
+        words = self._address_parameters(m, take, end, layer.last)
+        m.d.comb += words.turn.layer.eq(round_.place.last)
+        self._place_values(m, take, end & nest.lasts.window if self.machine.spatial else end, round_.place)
+        if self.machine.spatial:
+            self._pool(m, take, pass_end, nest, round_, count)
+            self._replay(m, last_round, nest, words)
         self._connect_phases(m, round_)
         return m
 
-    def _count_rounds(self, m: Module, end: Signal, last_round: Signal, last: Value) -> None:
-        round_ = Signal(range(self.machine.pes // self.machine.requantisers))
-        m.d.comb += last_round.eq(round_ == last[: max(1, len(round_))])
+    def _count_rounds(self, m: Module, end: Signal, last: Value) -> tuple[Signal, Value]:
+        """The round of the tile, and whether it is its last."""
+        count = Signal(range(tile_rounds(self.machine)))
+        last_round = Signal()
+        m.d.comb += last_round.eq(count == last[: max(1, len(count))])
         with m.If(end):
-            m.d.sync += round_.eq(Mux(last_round, 0, round_ + 1))
+            m.d.sync += count.eq(Mux(last_round, 0, count + 1))
+        return count, last_round
 
     def _time_rounds(self, m: Module, take: Signal, end: Signal, last_round: Signal) -> None:
         """When rounds begin and end: V cycles each, the next one of a tile right behind."""
@@ -177,20 +215,51 @@ class DrainWalker(wiring.Component):
         with m.Elif(active):
             m.d.sync += left.eq(Mux(end, whole, left - 1))
 
-    def _address_parameters(self, m: Module, take: Signal, end: Signal, first: Value) -> None:
+    def _address_parameters(self, m: Module, take: Signal, end: Signal, restart: Value) -> ProgramAddress:
         """The next round's first word, from the cycle on in which it can begin."""
-        stride = Signal.like(self.parameter_address)
+        m.submodules.parameters = words = ProgramAddress(
+            width=len(self.parameter_address), replays=self.machine.spatial
+        )
+        m.d.comb += [
+            words.advance.eq(end),
+            words.restart.eq(restart),
+            self.parameter_address.eq(words.address),
+        ]
+        stride = Signal.like(words.stride)
+        m.d.comb += words.stride.eq(stride)
         with m.If(take):
             m.d.sync += stride.eq(Mux(self.record.search, 2 << self.record.bits, 1))
-        with m.If(end):
-            m.d.sync += self.parameter_address.eq(Mux(first, 0, self.parameter_address + stride))
+        return words
 
-    def _place_values(self, m: Module, take: Signal, end: Signal, place: View) -> None:
+    def _replay(self, m: Module, last_round: Value, nest: LoopNest, words: ProgramAddress) -> None:
+        """A pass of the same window takes its tile's parameters again, a position its layer's."""
+        m.d.comb += [
+            words.turn.window.eq(last_round & nest.turns.window),
+            words.turn.tile.eq(last_round & nest.turns.tiles),
+            words.turn.position.eq(last_round & nest.turns.positions),
+        ]
+
+    def _pool(
+        self, m: Module, take: Signal, pass_end: Signal, nest: LoopNest, round_: View, count: Signal
+    ) -> None:
+        """A window's passes: which one is first, and that only the last one's values are written."""
+        first = Signal()
+        with m.If(take):
+            m.d.sync += first.eq(1)
+        with m.Elif(pass_end):
+            m.d.sync += first.eq(~nest.turns.window)
+        m.d.comb += [
+            round_.pool.first.eq(first),
+            round_.pool.round.eq(count),
+            round_.silent.eq(~nest.lasts.window),
+        ]
+
+    def _place_values(self, m: Module, take: Signal, written: Value, place: View) -> None:
         group, address = Signal.like(place.group), Signal.like(place.address)
         m.d.comb += [place.group.eq(group), place.address.eq(address)]
         with m.If(take):
             m.d.sync += [group.eq(0), address.eq(self.record.write_base)]
-        with m.Elif(end):
+        with m.Elif(written):
             m.d.sync += group.eq(group + 1)
             with m.If(group == self.machine.groups - 1):
                 m.d.sync += [group.eq(0), address.eq(address + place.digits + 1)]
@@ -198,5 +267,6 @@ class DrainWalker(wiring.Component):
     def _connect_phases(self, m: Module, round_: View) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)
         m.d.comb += [phases.begin.eq(self.shift), phases.round.eq(round_)]
-        for name in ("load", "step", "done", "search", "probe", "select", "place"):
+        pooling = ("pool",) if self.machine.spatial else ()
+        for name in ("load", "step", "done", "search", "probe", "select", "place", "write", *pooling):
             m.d.comb += getattr(self, name).eq(getattr(phases, name))

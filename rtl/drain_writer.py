@@ -39,7 +39,7 @@ class DrainWriter(wiring.Component):
     Members
     -------
     done : In(1)
-        A round's last step.
+        The last step of a round whose values are written.
     place : In(PlaceLayout(machine))
         Read in the cycle of `done`.
     values : In(ArrayLayout(16, machine.requantisers))

@@ -14,14 +14,17 @@ from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
+from bcsim.rtl.program_address import ProgramAddress
 from bcsim.rtl.record_reader import RecordReader
-from bcsim.rtl.records import ISSUE_LAYOUT
+from bcsim.rtl.records import issue_layout
 from bcsim.rtl.step import StepLayout
+from bcsim.rtl.window_walk import LOOPS as SPATIAL_LOOPS
+from bcsim.rtl.window_walk import WindowWalk
 from bcsim.timing import LAYER_GAP
 
 __all__ = ["IssueWalker", "IssuedStep", "issue_steps"]
 
-LOOPS = ("digits", "chunks", "planes", "tiles")
+DENSE_LOOPS = ("digits", "chunks", "planes", "tiles")
 """From the innermost out, named as in the record."""
 
 
@@ -106,7 +109,7 @@ class IssueWalker(wiring.Component):
     Members
     -------
     record_address : Out(address_bits(machine.layers))
-    record : In(ISSUE_LAYOUT)
+    record : In(issue_layout(machine))
         Of the address two cycles ago.
     loaded : In(1)
         An image is complete in the activation memory.
@@ -119,6 +122,10 @@ class IssueWalker(wiring.Component):
     step : Out(StepLayout())
         The step that the addresses belong to.
     activation_address : Out(address_bits(machine.activation_words))
+    pad : Out(1)
+        On a spatial machine: the step lies outside of its tensor and reads nothing,
+    pad_digit : Out(machine.digit)
+        and every lane sees this.
     weight_address : Out(address_bits(machine.weight_words))
     weight_enable : Out(1)
         The step needs a new weight word.
@@ -132,7 +139,7 @@ class IssueWalker(wiring.Component):
         super().__init__(
             {
                 "record_address": Out(address_bits(machine.layers)),
-                "record": In(ISSUE_LAYOUT),
+                "record": In(issue_layout(machine)),
                 "loaded": In(1),
                 "release": Out(1),
                 "output_free": In(1),
@@ -144,39 +151,50 @@ class IssueWalker(wiring.Component):
                 "waits_input": Out(1),
                 "waits_output": Out(1),
                 "waits_drain": Out(1),
+                **({"pad": Out(1), "pad_digit": Out(machine.digit)} if machine.spatial else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.loops = loops = LoopNest(widths={name: ISSUE_LAYOUT[name].width for name in LOOPS})
+        layout = issue_layout(self.machine)
+        names = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
+        m.submodules.loops = loops = LoopNest(widths={name: layout[name].width for name in names})
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
-        layer = Signal(ISSUE_LAYOUT)
-        go, held = Signal(), Signal()
+        layer = Signal(layout)
+        go, held, layer_end = Signal(), Signal(), Signal()
         m.d.comb += [
             self.record_address.eq(reader.address),
             reader.take.eq(go),
             reader.last.eq(record.last),
             loops.start.eq(go),
             loops.advance.eq(step.valid),
-            *(loops.counts[name].eq(record[name]) for name in LOOPS),
+            *(loops.counts[name].eq(record[name]) for name in names),
+            layer_end.eq(ends[names[-1]]),
             step.last_digit.eq(ends.digits),
             step.last.eq(ends.planes),
             self.reserve.eq(go & record.scores),
-            self.release.eq(step.valid & ends.tiles & layer.first),
+            self.release.eq(step.valid & layer_end & layer.first),
         ]
         with m.If(go):
             m.d.sync += layer.eq(record)
-        self._sequence(m, go, held, ends, reader.ready)
-        self._hold(m, held, Mux(ends.tiles, layer.drain_last, layer.drain_full), ends.tiles)
-        self._address_activations(m, go, ends)
-        self._address_weights(m, go, ends, layer.last)
+        self._sequence(m, go, held, ends.planes, layer_end, reader.ready)
+        self._hold(m, held, Mux(loops.lasts.tiles, layer.drain_last, layer.drain_full), layer_end)
+        base = self._input_base(m)
+        if self.machine.spatial:
+            self._walk_windows(m, go, base, layer, loops)
+        else:
+            self._walk_words(m, go, base, ends)
+        self._address_weights(m, go, loops, layer_end, layer.last)
         if self.machine.shift_planes:
-            self._double(m, go, ends, layer.doubles)
+            plane_end = ends[names[names.index("planes") - 1]]
+            self._double(m, go, ends, plane_end, layer.doubles)
         return m
 
-    def _sequence(self, m: Module, go: Signal, held: Signal, ends: View, ready: Signal) -> None:
+    def _sequence(
+        self, m: Module, go: Signal, held: Signal, pass_end: Value, layer_end: Signal, ready: Signal
+    ) -> None:
         """When a layer's first step and a tile's last one may be issued."""
         record = self.record
         elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
@@ -199,10 +217,10 @@ class IssueWalker(wiring.Component):
             with m.State("Walk"):
                 m.d.sync += elapsed.eq(LAYER_GAP)
                 m.d.comb += [
-                    self.waits_drain.eq(ends.planes & held),
+                    self.waits_drain.eq(pass_end & held),
                     self.step.valid.eq(~self.waits_drain),
                 ]
-                with m.If(self.step.valid & ends.tiles):
+                with m.If(self.step.valid & layer_end):
                     m.next = "Wait"
 
     def _hold(self, m: Module, held: Signal, drain: Value, last: Value) -> None:
@@ -211,37 +229,72 @@ class IssueWalker(wiring.Component):
         Two of the drain's cycles go by from the last step to the next that this holds back; behind a layer's last
         tile only one, which gives the drain walker a cycle to change records.
         """
-        left = Signal(signed(ISSUE_LAYOUT["drain_full"].width + 1), init=-1)
+        left = Signal(signed(len(drain) + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
         with m.If(self.step.valid & self.step.last):
             m.d.sync += left.eq(drain + Cat(last, 1).as_signed())
         with m.Elif(held):
             m.d.sync += left.eq(left - 1)
 
-    def _address_activations(self, m: Module, go: Signal, ends: View) -> None:
-        """The input tensor's words in order, again for every plane and tile."""
-        base, again = Signal.like(self.activation_address), Signal.like(self.activation_address)
+    def _input_base(self, m: Module) -> Value:
+        """Where the layer to come reads."""
         odd = Signal()
         if self.machine.input_buffers == 2:
             m.d.sync += odd.eq(odd ^ self.release)
-        m.d.comb += base.eq(Mux(self.record.first & odd, self.record.read_base_odd, self.record.read_base))
+        return Mux(self.record.first & odd, self.record.read_base_odd, self.record.read_base)
+
+    def _walk_words(self, m: Module, go: Signal, base: Value, ends: View) -> None:
+        """The input tensor's words in order, again for every plane and tile."""
+        again = Signal.like(self.activation_address)
         with m.If(go):
             m.d.sync += [self.activation_address.eq(base), again.eq(base)]
         with m.Elif(self.step.valid):
             m.d.sync += self.activation_address.eq(Mux(ends.chunks, again, self.activation_address + 1))
 
-    def _address_weights(self, m: Module, go: Signal, ends: View, last: Value) -> None:
+    def _walk_windows(self, m: Module, go: Signal, base: Value, layer: Signal, loops: LoopNest) -> None:
+        """The words of every window."""
+        m.submodules.windows = windows = WindowWalk(self.machine)
+        m.d.comb += [
+            windows.start.eq(go),
+            windows.record.eq(self.record),
+            windows.base.eq(base),
+            windows.layer.eq(layer),
+            windows.advance.eq(self.step.valid),
+            windows.turns.eq(loops.turns),
+            windows.ends.eq(loops.ends),
+            self.activation_address.eq(windows.address),
+            self.pad.eq(windows.pad),
+            self.pad_digit.eq(windows.pad_digit),
+        ]
+
+    def _address_weights(
+        self, m: Module, go: Signal, loops: LoopNest, layer_end: Signal, restart: Value
+    ) -> None:
         """The next weight word with every chunk, through all layers."""
-        first_digit = Signal()
-        m.d.comb += self.weight_enable.eq(self.step.valid & first_digit)
+        m.submodules.weights = words = ProgramAddress(
+            width=len(self.weight_address), replays=self.machine.spatial
+        )
+        first_digit, turns = Signal(), loops.turns
+        m.d.comb += [
+            self.weight_enable.eq(self.step.valid & first_digit),
+            self.weight_address.eq(words.address),
+            words.advance.eq(self.step.valid & loops.ends.digits),
+            words.stride.eq(1),
+            words.restart.eq(restart),
+            words.turn.layer.eq(layer_end),
+        ]
+        if self.machine.spatial:
+            m.d.comb += [
+                words.turn.window.eq(turns.window_columns | turns.window_rows),
+                words.turn.tile.eq(turns.tiles),
+                words.turn.position.eq(turns.columns | turns.rows),
+            ]
         with m.If(go):
             m.d.sync += first_digit.eq(1)
         with m.Elif(self.step.valid):
-            m.d.sync += first_digit.eq(ends.digits)
-        with m.If(self.step.valid & ends.digits):
-            m.d.sync += self.weight_address.eq(Mux(ends.tiles & last, 0, self.weight_address + 1))
+            m.d.sync += first_digit.eq(loops.ends.digits)
 
-    def _double(self, m: Module, go: Signal, ends: View, whole: Value) -> None:
+    def _double(self, m: Module, go: Signal, ends: View, plane_end: Value, whole: Value) -> None:
         """Bit b of `doubles` in the first chunk of plane b."""
         doubles = Signal.like(whole)
         first_chunk = Signal()
@@ -249,6 +302,6 @@ class IssueWalker(wiring.Component):
         with m.If(go):
             m.d.sync += [doubles.eq(self.record.doubles), first_chunk.eq(1)]
         with m.Elif(self.step.valid & ends.digits):
-            m.d.sync += first_chunk.eq(ends.chunks)
-            with m.If(ends.chunks):
+            m.d.sync += first_chunk.eq(plane_end)
+            with m.If(plane_end):
                 m.d.sync += doubles.eq(Mux(ends.planes, whole, doubles >> 1))

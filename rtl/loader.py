@@ -14,7 +14,7 @@ from bcsim.rtl.axi import StreamSignature
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.drain_writer import digit_words
 from bcsim.rtl.memory import WriteSignature
-from bcsim.rtl.records import STREAM_LAYOUT
+from bcsim.rtl.records import stream_layout
 
 __all__ = ["Loader", "image_words"]
 
@@ -40,7 +40,7 @@ class Loader(wiring.Component):
     Members
     -------
     stream : In(StreamSignature(machine.input_bytes, keep))
-    record : In(STREAM_LAYOUT)
+    record : In(stream_layout(machine))
     write : Out(WriteSignature(machine))
     write_ready : In(1)
         The write happens.
@@ -58,7 +58,7 @@ class Loader(wiring.Component):
         super().__init__(
             {
                 "stream": In(StreamSignature(size=machine.input_bytes, keep=True)),
-                "record": In(STREAM_LAYOUT),
+                "record": In(stream_layout(machine)),
                 "write": Out(WriteSignature(machine)),
                 "write_ready": In(1),
                 "release": In(1),
@@ -75,6 +75,8 @@ class Loader(wiring.Component):
         accepted, full, odd, complete, clear = Signal(), Signal(), Signal(), Signal(), Signal()
         beats, due = Signal.like(left), Signal()
         chunk_end = self._collect(m, accepted, clear, digit)
+        if self.machine.spatial:
+            chunk_end |= self._count_position(m, accepted, stream.tlast | due)
         m.d.comb += [
             accepted.eq(stream.tvalid & stream.tready),
             beats.eq(Mux(first, record.beats, left)),
@@ -130,6 +132,15 @@ class Loader(wiring.Component):
         with m.If(clear):
             m.d.sync += [values.eq(0), position.eq(0)]
         m.d.comb += self.write.data.eq(Cat(value.word_select(digit, machine.digit) for value in values))
+        return last
+
+    def _count_position(self, m: Module, accepted: Signal, image_end: Value) -> Value:
+        """Whether the word to come is its position's last."""
+        left, whole = Signal.like(self.record.position_beats), self.record.position_beats
+        first, last = Signal(init=1), Signal()
+        m.d.comb += last.eq(Mux(first, whole, left) == 0)
+        with m.If(accepted):
+            m.d.sync += [first.eq(last | image_end), left.eq(Mux(first, whole, left) - 1)]
         return last
 
     def _count(self, m: Module, complete: Signal, full: Signal, odd: Signal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -71,8 +71,13 @@ class LoopNest(wiring.Component):
         Trips minus one.
     advance : In(1)
         This trip of the innermost loop ends.
+    lasts : Out(StructLayout)
+        For each loop: this is its last trip.
     ends : Out(StructLayout)
         For each loop: this is the last trip of it and of all loops within.
+    turns : Out(StructLayout)
+        The loop that goes on with its next trip when the innermost one's ends, and lets all within start over;
+        none at the end of all.
     """
 
     def __init__(self, *, widths: Mapping[str, int]) -> None:
@@ -84,21 +89,22 @@ class LoopNest(wiring.Component):
                 "start": In(1),
                 "counts": In(StructLayout(self.widths)),
                 "advance": In(1),
-                "ends": Out(StructLayout(dict.fromkeys(self.widths, 1))),
+                **dict.fromkeys(("lasts", "ends", "turns"), Out(StructLayout(dict.fromkeys(self.widths, 1)))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        advance, inner = self.advance, None
+        inner: Value = Const(1)
         for name, width in self.widths.items():
             m.submodules[name] = loop = Loop(width=width)
-            end = self.ends[name]
             m.d.comb += [
                 loop.start.eq(self.start),
                 loop.count.eq(self.counts[name]),
-                loop.advance.eq(advance),
-                end.eq(loop.last if inner is None else loop.last & inner),
+                loop.advance.eq(self.advance & inner),
+                self.lasts[name].eq(loop.last),
+                self.ends[name].eq(inner & loop.last),
+                self.turns[name].eq(inner & ~loop.last),
             ]
-            advance, inner = self.advance & end, end
+            inner = self.ends[name]
         return m

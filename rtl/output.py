@@ -13,7 +13,7 @@ from bcsim.machine import Machine
 from bcsim.rtl.axi import StreamSignature
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import address_bits
-from bcsim.rtl.records import STREAM_LAYOUT
+from bcsim.rtl.records import stream_layout
 from bcsim.rtl.requantiser import QUOTIENT_BITS
 
 __all__ = ["Output", "packet"]
@@ -35,7 +35,7 @@ class Output(wiring.Component):
 
     Members
     -------
-    record : In(STREAM_LAYOUT)
+    record : In(stream_layout(machine))
     write : In(1)
         `values` are the next scores in class order.
     last : In(1)
@@ -55,7 +55,7 @@ class Output(wiring.Component):
         self.machine = machine
         super().__init__(
             {
-                "record": In(STREAM_LAYOUT),
+                "record": In(stream_layout(machine)),
                 "write": In(1),
                 "last": In(1),
                 "values": In(ArrayLayout(QUOTIENT_BITS, machine.requantisers)),

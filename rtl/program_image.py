@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping import Image
 from bcsim.machine import Machine
-from bcsim.records import DRAIN_FIELDS, ISSUE_FIELDS, STREAM_FIELDS, record_bits
+from bcsim.records import drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import SLICE_BITS, slices
 from bcsim.rtl.register_map import Register
+from bcsim.rtl.requantiser import ParameterLayout
 
 __all__ = ["MemoryWords", "load_writes", "program_memories"]
 
@@ -28,13 +29,13 @@ def program_memories(machine: Machine, image: Image | None = None) -> tuple[Memo
     """The program memories in the order of ProgramMemory; without an image they are empty."""
     require_machine(machine)
     return (
-        MemoryWords(record_bits(STREAM_FIELDS), 1, (image.stream,) if image else ()),
-        MemoryWords(record_bits(ISSUE_FIELDS), machine.layers, image.issue if image else ()),
-        MemoryWords(record_bits(DRAIN_FIELDS), machine.layers, image.drain if image else ()),
+        MemoryWords(record_bits(stream_fields(machine)), 1, (image.stream,) if image else ()),
+        MemoryWords(record_bits(issue_fields(machine)), machine.layers, image.issue if image else ()),
+        MemoryWords(record_bits(drain_fields(machine)), machine.layers, image.drain if image else ()),
         MemoryWords(machine.lanes * machine.pes, machine.weight_words, _weights(image)),
         *(
             MemoryWords(
-                machine.remainder_bits + machine.divisor_bits,
+                ParameterLayout(machine).size,
                 machine.parameter_words,
                 _parameters(machine, image, r),
             )
@@ -50,9 +51,14 @@ def _weights(image: Image | None) -> tuple[int, ...]:
 def _parameters(machine: Machine, image: Image | None, requantiser: int) -> tuple[int, ...]:
     if image is None:
         return ()
-    pairs = zip(image.offsets[requantiser].tolist(), image.divisors[requantiser].tolist(), strict=True)
-    mask = (1 << machine.remainder_bits) - 1
-    return tuple(offset & mask | divisor << machine.remainder_bits for offset, divisor in pairs)
+    layout = ParameterLayout(machine)
+    fields = [image.offsets[requantiser].tolist(), image.divisors[requantiser].tolist()]
+    if machine.spatial:
+        fields.append(image.minimum[requantiser].tolist())
+    names = layout.members
+    return tuple(
+        layout.const(dict(zip(names, word, strict=True))).as_bits() for word in zip(*fields, strict=True)
+    )
 
 
 def load_writes(machine: Machine, image: Image) -> Iterator[tuple[int, int]]:

@@ -103,6 +103,7 @@ PARAMETERS = (
     "input_bytes",
     "outputs",
     "shift_planes",
+    "spatial",
 )
 """The machine's parameters, readable at 0x80 and up."""
 

@@ -11,8 +11,17 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
+from bcsim.rtl.pool import Pool
 
-__all__ = ["QUOTIENT_BITS", "ParameterLayout", "Requantiser", "divide", "search"]
+__all__ = [
+    "QUOTIENT_BITS",
+    "ParameterLayout",
+    "PoolLayout",
+    "Requantiser",
+    "divide",
+    "search",
+    "tile_rounds",
+]
 
 QUOTIENT_BITS = 16
 """The widest target: a score."""
@@ -27,12 +36,33 @@ class ParameterLayout(StructLayout):
         What the first cycle of a round takes from the accumulator; a threshold in a searched layer.
     divisor : unsigned(machine.divisor_bits)
         Already shifted left by the target's bits - 1.
+    minimum : unsigned(1)
+        The channel is pooled by the least value; on a spatial machine.
     """
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(
-            {"offset": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
-        )
+        fields = {"offset": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
+        super().__init__(fields | ({"minimum": unsigned(1)} if machine.spatial else {}))
+
+
+def tile_rounds(machine: Machine) -> int:
+    """Rounds of a full tile, the most that there are."""
+    return machine.pes // machine.requantisers
+
+
+class PoolLayout(StructLayout):
+    """What a round is to its pooling window.
+
+    Members
+    -------
+    first : unsigned(1)
+        It belongs to the window's first pass.
+    round : range(tile_rounds(machine))
+        Of the tile.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__({"first": 1, "round": range(tile_rounds(machine))})
 
 
 def divide(accumulator: int, offset: int, divisor: int, *, bits: int, fraction_bits: int) -> int:
@@ -71,7 +101,7 @@ class Requantiser(wiring.Component):
     Parameters
     ----------
     machine : Machine
-        Its accumulator_bits and fraction_bits count here.
+        Its accumulator_bits, fraction_bits and, where it is spatial, pes and requantisers count here.
 
     Members
     -------
@@ -84,10 +114,12 @@ class Requantiser(wiring.Component):
         Whether `step` is one of a searched layer.
     probe : In(16)
         One-hot: the bit of the target that `step` decides.
+    pool : In(PoolLayout(machine))
+        On a spatial machine; steady from the first `step` to `done`.
     candidate : Out(16)
         Index of the threshold to compare with next, 1 to 2**P - 1.
     q : Out(16)
-        The target value, 0 to 2**P - 1.
+        The target value, 0 to 2**P - 1; with pooling the greatest or least of its window so far.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -104,6 +136,7 @@ class Requantiser(wiring.Component):
                 "probe": In(QUOTIENT_BITS),
                 "candidate": Out(QUOTIENT_BITS),
                 "q": Out(QUOTIENT_BITS),
+                **({"pool": In(PoolLayout(machine))} if machine.spatial else {}),
             }
         )
 
@@ -137,5 +170,22 @@ class Requantiser(wiring.Component):
             m.d.sync += trial.eq(0)
         with m.Elif(self.step):
             m.d.sync += trial.eq(decided)
+        complete = self._pool(m, fits, decided) if self.machine.spatial else decided
         with m.If(self.done):
-            m.d.sync += held.eq(decided)
+            m.d.sync += held.eq(complete)
+
+    def _pool(self, m: Module, fits: Value, decided: Value) -> Value:
+        m.submodules.pool = pool = Pool(rounds=tile_rounds(self.machine), width=QUOTIENT_BITS)
+        with m.If(self.load):
+            m.d.sync += pool.minimum.eq(self.parameter.minimum)
+        m.d.comb += [
+            pool.load.eq(self.load),
+            pool.step.eq(self.step),
+            pool.done.eq(self.done),
+            pool.probe.eq(self.probe),
+            pool.bit.eq(fits),
+            pool.value.eq(decided),
+            pool.first.eq(self.pool.first),
+            pool.round.eq(self.pool.round),
+        ]
+        return pool.result

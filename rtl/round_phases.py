@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import address_bits
-from bcsim.rtl.records import DRAIN_LAYOUT
-from bcsim.rtl.requantiser import QUOTIENT_BITS
+from bcsim.rtl.records import drain_layout
+from bcsim.rtl.requantiser import QUOTIENT_BITS, PoolLayout
 
 __all__ = ["PlaceLayout", "RoundLayout", "RoundPhases"]
 
@@ -36,7 +36,7 @@ class PlaceLayout(StructLayout):
     def __init__(self, machine: Machine) -> None:
         super().__init__(
             {
-                "digits": DRAIN_LAYOUT["digits"].shape,
+                "digits": drain_layout(machine)["digits"].shape,
                 "scores": 1,
                 "last": 1,
                 "group": address_bits(machine.groups),
@@ -54,14 +54,20 @@ class RoundLayout(StructLayout):
         Of a value, minus one.
     search : unsigned(1)
     place : PlaceLayout(machine)
+    pool : PoolLayout(machine)
+        On a spatial machine, as is `silent`.
+    silent : unsigned(1)
+        Passes of the window are yet to come: nothing is written.
     """
 
     def __init__(self, machine: Machine) -> None:
+        pooling = {"pool": PoolLayout(machine), "silent": 1} if machine.spatial else {}
         super().__init__(
             {
-                "bits": DRAIN_LAYOUT["bits"].shape,
+                "bits": drain_layout(machine)["bits"].shape,
                 "search": 1,
                 "place": PlaceLayout(machine),
+                **pooling,
             }
         )
 
@@ -87,7 +93,11 @@ class RoundPhases(wiring.Component):
     select : Out(1)
         The parameter address is that of the candidate, counted from the round's first word.
     place : Out(PlaceLayout(machine))
-        In the cycle of `done`.
+        In the cycle of `write`.
+    write : Out(1)
+        As `done`, of the rounds whose values are written.
+    pool : Out(PoolLayout(machine))
+        On a spatial machine, as in Requantiser.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -104,6 +114,8 @@ class RoundPhases(wiring.Component):
                 "probe": Out(QUOTIENT_BITS),
                 "select": Out(1),
                 "place": Out(PlaceLayout(machine)),
+                "write": Out(1),
+                **({"pool": Out(PoolLayout(machine))} if machine.spatial else {}),
             }
         )
 
@@ -122,7 +134,10 @@ class RoundPhases(wiring.Component):
             self.done.eq(self.step & self.probe[0]),
             self.search.eq(current.search),
             self.place.eq(current.place),
+            self.write.eq(self.done & ~current.silent if self.machine.spatial else self.done),
         ]
+        if self.machine.spatial:
+            m.d.comb += self.pool.eq(current.pool)
         with m.If(self.load):
             m.d.sync += [current.eq(next_), self.probe.eq(1 << next_.bits), probing.eq(1), phase.eq(0b001)]
         with m.Else():

@@ -1,8 +1,20 @@
 import re
+from dataclasses import replace
 
 import pytest
 
-from bcsim.records import DRAIN_FIELDS, ISSUE_FIELDS, STREAM_FIELDS, pack, record_bits, unpack
+from bcsim.machine import MEDIUM
+from bcsim.records import (
+    DRAIN_FIELDS,
+    ISSUE_FIELDS,
+    STREAM_FIELDS,
+    drain_fields,
+    issue_fields,
+    pack,
+    record_bits,
+    stream_fields,
+    unpack,
+)
 
 SMALL = (("low", 3), ("flag", 1), ("high", 20))
 
@@ -40,3 +52,16 @@ def test_missing_and_unknown_fields_are_named():
 def test_a_word_wider_than_the_record_is_refused():
     with pytest.raises(ValueError, match=r"^Record must be an unsigned integer of 24 bits, not 16777216$"):
         unpack(SMALL, 1 << 24)
+
+
+def test_a_spatial_machine_has_more_fields_behind_the_others() -> None:
+    records = (
+        (issue_fields, ISSUE_FIELDS, 304),
+        (drain_fields, DRAIN_FIELDS, 32),
+        (stream_fields, STREAM_FIELDS, 20),
+    )
+    for fields, dense, more in records:
+        assert fields(MEDIUM) == dense
+        spatial = fields(replace(MEDIUM, spatial=True))
+        assert spatial[: len(dense)] == dense
+        assert record_bits(spatial) == record_bits(dense) + more

@@ -108,18 +108,15 @@ class Bench:
         return recording
 
     def words(self, images: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
-        """(tdata, tkeep, tlast) of the images' stream words."""
+        """(tdata, tkeep, tlast) of the images' stream words; an image is a list of values or of positions."""
         size, words = self.machine.input_bytes, []
         for image in images:
-            for start in range(0, len(image), size):
-                part = [int(value) for value in image[start : start + size]]
-                words.append(
-                    (
-                        int.from_bytes(part, "little"),
-                        (1 << len(part)) - 1,
-                        int(start + size >= len(image)),
-                    )
-                )
+            positions = image if isinstance(image[0], list) else [image]
+            parts = [row[start : start + size] for row in positions for start in range(0, len(row), size)]
+            words += [
+                (int.from_bytes(part, "little"), (1 << len(part)) - 1, int(index == len(parts) - 1))
+                for index, part in enumerate(parts)
+            ]
         return words
 
     def observe(self, ctx, cycle: int, recording: Recording) -> None:

@@ -17,7 +17,7 @@ from bcsim.rtl.project import TOP
 from bcsim.rtl.vectors import bench_vectors, random_pauses
 from bcsim.rtl.verilog import to_verilog
 from bcsim.simulator import run_machine
-from tests.programs import random_images, random_program
+from tests.programs import random_conv_program, random_images, random_program
 
 
 def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
@@ -29,10 +29,11 @@ def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
 
 
 def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:
-    """The first random program that the machine takes; some need shift planes."""
+    """The first random program that the machine takes; some need shift planes. Convolutions on spatial machines."""
+    draw = random_conv_program if machine.spatial else random_program
     while True:
         try:
-            return map_program(random_program(generator, **limits), machine)
+            return map_program(draw(generator, **limits), machine)
         except BcsimError:
             continue
 

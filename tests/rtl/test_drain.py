@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from bcsim.machine import Machine
-from bcsim.records import DRAIN_FIELDS, pack
+from bcsim.records import drain_fields, pack
 from bcsim.rtl.drain import DrainWalker, rounds
 from bcsim.rtl.drain_writer import DrainWriter, digit_words
 
@@ -33,9 +33,14 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
                 "write_base": rng.randrange(100),
                 "scores": int(scores),
                 "last": int(scores),
+                **random_positions(rng, machine),
             }
         )
     return records
+
+
+def random_positions(rng: random.Random, machine: Machine) -> dict[str, int]:
+    return {"positions": rng.choice([0, 1, 2]), "window": rng.choice([0, 0, 3])} if machine.spatial else {}
 
 
 class Trace:
@@ -46,6 +51,7 @@ class Trace:
         self.loads: list[int] = []
         self.steps: dict[int, tuple[int, int]] = {}
         self.done: list[int] = []
+        self.firsts: dict[int, int] = {}
         self.selects: dict[int, int] = {}
         self.addresses: list[int] = []
         self.values: list[list[int]] = []
@@ -60,13 +66,13 @@ def simulate(machine: Machine, records: list[dict[str, int]], starts: list[int],
     m = Module()
     m.submodules.walker = walker = DrainWalker(machine)
     m.submodules.writer = writer = DrainWriter(machine)
-    m.d.comb += [writer.done.eq(walker.done), writer.place.eq(walker.place)]
-    words = [pack(DRAIN_FIELDS, **record) for record in records]
+    m.d.comb += [writer.done.eq(walker.write), writer.place.eq(walker.place)]
+    words = [pack(drain_fields(machine), **record) for record in records]
     trace = Trace()
 
     async def bench(ctx):
         pipeline = [0, 0]
-        for cycle in range(-3, starts[-1] + 60):
+        for cycle in range(-3, starts[-1] + 100):
             ctx.set(walker.record, walker.record.shape().from_bits(pipeline[0]))
             ctx.set(walker.tile, int(cycle + 2 in starts))
             values = [rng.randrange(1 << 16) for _ in range(machine.requantisers)]
@@ -95,6 +101,8 @@ def record_cycle(ctx, walker: DrainWalker, writer: DrainWriter, trace: Trace, cy
             times.append(cycle)
     if ctx.get(walker.step):
         trace.steps[cycle] = (ctx.get(walker.search), ctx.get(walker.probe))
+    if walker.machine.spatial and ctx.get(walker.done):
+        trace.firsts[cycle] = ctx.get(walker.pool.first)
     if ctx.get(walker.select):
         trace.selects[cycle] = ctx.get(walker.probe)
     if enable := ctx.get(writer.write.enable):
@@ -118,7 +126,11 @@ def expected(machine: Machine, tiles, starts: list[int], seen: Trace) -> Trace:
                 trace.steps[first + (3 + 3 * index if item.search else 1 + index)] = (int(item.search), probe)
             write = first + item.write
             trace.done.append(write - 2)
-            if item.scores:
+            if machine.spatial:
+                trace.firsts[write - 2] = int(item.first)
+            if item.silent:
+                pass
+            elif item.scores:
                 trace.score_writes.append(write - 1)
                 trace.score_lasts += [write] * item.last
             else:
@@ -171,6 +183,7 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         digit=rng.choice([1, 2, 4, 8]),
         input_bytes=1,
         layers=4,
+        spatial=seed % 2 == 1,
     )
     records = random_records(rng, 1 + seed % 4, machine)
     model = rounds(records, groups=machine.groups)
@@ -179,7 +192,17 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
     seen = simulate(machine, records, starts, seed)
     wanted = expected(machine, tiles, starts, seen)
     assert len(seen.loads) >= TILES
-    for what in ("shifts", "loads", "steps", "done", "selects", "writes", "score_writes", "score_lasts"):
+    for what in (
+        "shifts",
+        "loads",
+        "steps",
+        "done",
+        "firsts",
+        "selects",
+        "writes",
+        "score_writes",
+        "score_lasts",
+    ):
         assert getattr(seen, what) == getattr(wanted, what), what
     check_parameters(tiles, starts, seen)
 

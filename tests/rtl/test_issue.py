@@ -8,11 +8,15 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine import TINY, Machine
-from bcsim.records import ISSUE_FIELDS, pack
+from bcsim.records import ISSUE_FIELDS, WALK_FIELDS, issue_fields, pack
 from bcsim.rtl.issue import IssueWalker, issue_steps
 
 CYCLES = 600
 WARM_UP = 2
+
+
+DENSE_WALK = dict.fromkeys(dict(WALK_FIELDS), 0) | {"height": 1, "width": 1}
+"""One position without a kernel around it."""
 
 
 def random_records(rng: random.Random, layers: int, machine: Machine) -> list[dict[str, int]]:
@@ -35,6 +39,7 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
                 "first": int(index == 0),
                 "scores": int(last),
                 "last": int(last),
+                **(DENSE_WALK if machine.spatial else {}),
             }
         )
     return records
@@ -43,7 +48,7 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
 def simulate(machine: Machine, records: list[dict[str, int]], loaded: list[int], free: list[int]):
     """(steps, cycles of release, cycles of reserve, cycles without a step by cause), cycles from WARM_UP on."""
     dut = IssueWalker(machine)
-    words = [pack(ISSUE_FIELDS, **record) for record in records]
+    words = [pack(issue_fields(machine), **record) for record in records]
     steps, releases, reserves, waits = [], [], [], dict.fromkeys(("input", "output", "drain"), 0)
 
     async def bench(ctx):
@@ -84,7 +89,13 @@ def simulate(machine: Machine, records: list[dict[str, int]], loaded: list[int],
 def test_steps_are_the_models(seed):
     rng = random.Random(seed)
     machine = Machine(
-        lanes=8, pes=8, requantisers=2, input_buffers=1 + seed % 2, shift_planes=seed % 3 == 0, layers=4
+        lanes=8,
+        pes=8,
+        requantisers=2,
+        input_buffers=1 + seed % 2,
+        shift_planes=seed % 3 == 0,
+        layers=4,
+        spatial=seed % 4 >= 2,
     )
     records = random_records(rng, 1 + seed % 4, machine)
     odds = rng.choice([0.3, 0.6, 1])

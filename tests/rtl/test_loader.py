@@ -7,19 +7,23 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine import Machine
-from bcsim.records import STREAM_FIELDS, pack
+from bcsim.records import LOAD_FIELDS, STREAM_FIELDS, pack
 from bcsim.rtl.loader import Loader, image_words
 
 
-def record(beats: int, digits: int, base: int = 3, base_odd: int = 40) -> int:
+def record(
+    beats: int, digits: int, base: int = 3, base_odd: int = 40, position_beats: int | None = None
+) -> int:
+    spatial = {} if position_beats is None else {"position_beats": position_beats - 1}
     return pack(
-        STREAM_FIELDS,
+        STREAM_FIELDS + (LOAD_FIELDS if spatial else ()),
         beats=beats - 1,
         digits=digits - 1,
         base=base,
         base_odd=base_odd,
         classes=0,
         fingerprint=0,
+        **spatial,
     )
 
 
@@ -122,13 +126,45 @@ def test_images_become_words_in_their_regions_and_cycles(seed):
     check_cycles(run, machine, len(beats) // 4, digits)
 
 
-def check_cycles(run: Run, machine: Machine, per_image: int, digits: int) -> None:
+@pytest.mark.parametrize("seed", range(12))
+def test_every_position_begins_with_a_new_word(seed):
+    rng = random.Random(seed)
+    lanes, size = rng.choice([(2, 1), (2, 2), (6, 2), (8, 8), (12, 4)])
+    machine = Machine(
+        lanes=lanes, pes=2, requantisers=2, digit=4, activation_bits=8, input_bytes=size, spatial=True
+    )  # fmt: skip
+    channels, positions = rng.randrange(1, 2 * lanes + 2), rng.randrange(1, 5)
+    images = [[[rng.randrange(256) for _ in range(channels)] for _ in range(positions)] for _ in range(3)]
+    beats = []
+    for image in images:
+        parts = [values for position in image for values, _ in beats_of(position, size)]
+        beats += [(values, index == len(parts) - 1) for index, values in enumerate(parts)]
+    short = beats[: len(beats) // 3 - 1]
+    if short:
+        beats[:0] = [*short[:-1], (short[-1][0], True)]
+    per_image, per_position = len(parts), len(parts) // positions
+    word = record(per_image, 2, position_beats=per_position)
+    run = Run(machine, word, beats, offers=rng.choice([0.4, 1]), busy=rng.choice([0, 0.4]), seed=seed)
+    expected = []
+    for index, image in enumerate(images):
+        words = [w for position in image for w in image_words(position, lanes=lanes, digits=2, digit=4)]
+        expected += [((3, 40)[index % 2] + n, word) for n, word in enumerate(words)]
+    assert [write[1:] for write in run.writes][-len(expected) :] == expected
+    assert len(run.errors) == bool(short)
+    if not short:
+        check_cycles(run, machine, per_image, 2, per_position)
+
+
+def check_cycles(
+    run: Run, machine: Machine, per_image: int, digits: int, per_position: int | None = None
+) -> None:
     """Ready and the writes' cycles, by the rules of docs/machine.md."""
     per_chunk = machine.lanes // machine.input_bytes
     writes, ready = iter(run.writes), [True] * run.cycles
     for index, cycle in enumerate(run.accepted):
         image, beat = divmod(index, per_image)
-        if (beat + 1) % per_chunk and beat + 1 < per_image:
+        in_position = beat % (per_position or per_image) + 1
+        if in_position % per_chunk and in_position < (per_position or per_image):
             continue
         at = cycle
         for _ in range(digits):

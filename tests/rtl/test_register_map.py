@@ -15,6 +15,6 @@ def test_the_documented_registers_are_the_hardwares():
 
 
 def test_every_shape_parameter_can_be_read():
-    shaping = {name for name in Machine.__dataclass_fields__ if name not in ("name", "clock_mhz", "spatial")}
+    shaping = {name for name in Machine.__dataclass_fields__ if name not in ("name", "clock_mhz")}
     assert set(PARAMETERS) == shaping
     assert len(PARAMETERS) == len(shaping)

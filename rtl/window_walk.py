@@ -1,0 +1,171 @@
+"""Where the steps of a convolution read: addresses, and the padding around the tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Out
+
+from bcsim.machine import Machine
+from bcsim.rtl.checks import require_machine
+from bcsim.rtl.memory import address_bits
+from bcsim.rtl.nested_sum import NestedSum
+from bcsim.rtl.records import issue_layout
+
+__all__ = ["LOOPS", "WindowWalk", "window_reads"]
+
+LOOPS = (
+    "digits",
+    "chunks",
+    "kernel_columns",
+    "kernel_rows",
+    "sources",
+    "planes",
+    "window_columns",
+    "window_rows",
+    "tiles",
+    "columns",
+    "rows",
+)
+"""A spatial machine's loops from the innermost out, named as in the record."""
+
+ADDRESS_BITS = 20
+"""Addresses wrap around at 2**20, so that strides and origins can be negative."""
+
+STRIDES = {
+    "kernel_columns": "kernel_column_stride",
+    "kernel_rows": "kernel_row_stride",
+    "sources": "source_stride",
+    "window_columns": "window_column_stride",
+    "window_rows": "window_row_stride",
+    "tiles": "tile_stride",
+    "columns": "column_stride",
+    "rows": "row_stride",
+}
+"""Each loop's stride in the record, in words."""
+
+DOWN = {"window_rows": "down", "rows": "pool_down"}
+RIGHT = {"window_columns": "right", "columns": "pool_right"}
+"""The loops' strides in rows and columns."""
+
+
+def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, int]]:
+    """(address, outside, digit of the padding's level, counted from the least significant) of a layer's steps."""
+    reads = []
+    for trip in product(*(range(record[name] + 1) for name in reversed(LOOPS))):
+        counts = dict(zip(reversed(LOOPS), trip, strict=True))
+        address = base + record["origin"] + counts["chunks"] * (record["digits"] + 1) + counts["digits"]
+        address += sum(counts[name] * record[stride] for name, stride in STRIDES.items())
+        row = record["top"] + counts["kernel_rows"] + sum(counts[n] * record[s] for n, s in DOWN.items())
+        column = (
+            record["left"] + counts["kernel_columns"] + sum(counts[n] * record[s] for n, s in RIGHT.items())
+        )
+        outside = row % 2**12 >= record["height"] or column % 2**12 >= record["width"]
+        reads.append((address % 2**ADDRESS_BITS, outside, record["digits"] - counts["digits"]))
+    return reads
+
+
+class WindowWalk(wiring.Component):
+    """The activation address of every step of a layer, and which steps lie outside of the tensor.
+
+    Latency: 1 cycle from `start` or `advance` to the outputs.
+
+    Parameters
+    ----------
+    machine : Machine
+        A spatial one.
+
+    Members
+    -------
+    start : In(1)
+        The layer's first step comes in the next cycle.
+    record : In(issue_layout(machine))
+        The layer, in the cycle of `start`.
+    base : In(20)
+        The first source's first word, in the cycle of `start`.
+    layer : In(issue_layout(machine))
+        The layer, behind `start`.
+    advance : In(1)
+        A step is issued.
+    turns, ends : In(StructLayout)
+        As in LoopNest, of LOOPS.
+    address : Out(address_bits(machine.activation_words))
+    pad : Out(1)
+        The step reads the padding.
+    pad_digit : Out(machine.digit)
+        What every lane of the padding holds.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        require_machine(machine)
+        self.machine = machine
+        flags = In(StructLayout(dict.fromkeys(LOOPS, 1)))
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(issue_layout(machine)),
+                "base": In(ADDRESS_BITS),
+                "layer": In(issue_layout(machine)),
+                "advance": In(1),
+                "turns": flags,
+                "ends": flags,
+                "address": Out(address_bits(machine.activation_words)),
+                "pad": Out(1),
+                "pad_digit": Out(machine.digit),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layer, record = self.layer, self.record
+        m.submodules.words = words = NestedSum(
+            width=ADDRESS_BITS, strides={"words": 1} | self._strides("kernel_columns", STRIDES)
+        )
+        m.submodules.row = row = self._position("kernel_rows", DOWN)
+        m.submodules.column = column = self._position("kernel_columns", RIGHT)
+        self._connect(m, words, STRIDES)
+        self._connect(m, row, DOWN)
+        self._connect(m, column, RIGHT)
+        m.d.comb += [
+            words.turns.words.eq(self.turns.digits | self.turns.chunks),
+            words.strides.words.eq(1),
+            words.initial.eq(self.base + record.origin),
+            row.strides.kernel_rows.eq(1),
+            row.initial.eq(record.top),
+            column.strides.kernel_columns.eq(1),
+            column.initial.eq(record.left),
+            self.address.eq(words.value),
+            # As unsigned numbers negative positions are beyond the tensor's end, too.
+            self.pad.eq((row.value >= layer.height) | (column.value >= layer.width)),
+        ]
+        self._select_digit(m)
+        return m
+
+    def _strides(self, innermost: str, fields: dict[str, str]) -> dict[str, int]:
+        """Stride widths of the loops from `innermost` out."""
+        layout = issue_layout(self.machine)
+        names = LOOPS[LOOPS.index(innermost) :]
+        return {name: layout[fields[name]].width if name in fields else 0 for name in names}
+
+    def _position(self, innermost: str, fields: dict[str, str]) -> NestedSum:
+        return NestedSum(
+            width=len(self.record.top), strides=self._strides(innermost, fields) | {innermost: 1}
+        )
+
+    def _connect(self, m: Module, total: NestedSum, fields: dict[str, str]) -> None:
+        m.d.comb += [total.start.eq(self.start), total.advance.eq(self.advance)]
+        m.d.comb += [total.turns[name].eq(self.turns[name]) for name in total.loops if name in LOOPS]
+        m.d.comb += [total.strides[name].eq(self.layer[field]) for name, field in fields.items()]
+
+    def _select_digit(self, m: Module) -> None:
+        """The digit of the padding's level that the step would read."""
+        digit = Signal.like(self.layer.digits)
+        with m.If(self.start):
+            m.d.sync += digit.eq(self.record.digits)
+        with m.Elif(self.advance):
+            m.d.sync += digit.eq(Mux(self.ends.digits, self.layer.digits, digit - 1))
+        m.d.comb += self.pad_digit.eq(self.layer.pad_level.word_select(digit, self.machine.digit))
