@@ -24,8 +24,11 @@ class Verification:
     """What came of a comparison.
 
     writes, outputs : how many writes to the activation memory and output words the simulator expects.
-    simulator_cycles, hardware_cycles : from the first input word to the last class, both included.
-    difference : the first one, with its kind ("write", "output"), index, what was expected and what came; or None.
+    simulator_cycles, hardware_cycles : from the first input word to the last class, both included; the hardware's
+        is its own counter's.
+    steps : cycles in which the array took a step, by the hardware's counter.
+    difference : the first one, with its kind ("write", "output", "cycle count"), index, what was expected and what
+        came; or None.
     """
 
     simulator: str
@@ -34,6 +37,7 @@ class Verification:
     outputs: int
     simulator_cycles: int
     hardware_cycles: int
+    steps: int
     difference: MappingType[str, Any] | None
 
     @property
@@ -75,6 +79,7 @@ def compare(folder: Path, expected: MachineRun, *, simulator: str, waves: Path |
         outputs=len(expected.outputs.cycle),
         simulator_cycles=expected.cycles,
         hardware_cycles=result["cycles"],
+        steps=result["steps"],
         difference=result["difference"],
     )
 

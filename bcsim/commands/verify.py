@@ -80,7 +80,10 @@ def _lines(result: Verification) -> list[str]:
             f"{result.images} images in {result.simulator}: all {result.outputs:,} outputs equal",
             f"{result.writes:,} writes equal cycle for cycle",
             f"{cycles} (difference {result.hardware_cycles - result.simulator_cycles})",
+            f"the array took a step in {result.steps / result.hardware_cycles:.1%} of them",
         ]
+    if result.difference["kind"] == "cycle count":
+        return [f"DIFFERENT: {cycles}"]
     kind, index = result.difference["kind"], result.difference["index"]
     return [
         f"DIFFERENT: {kind} {index:,} of {result.writes if kind == 'write' else result.outputs:,}",

@@ -42,6 +42,10 @@ Write = tuple[int, int, int, int]  # cycle, address, mask of groups, data
 Output = tuple[int, int, bool]  # cycle, data, last
 
 
+CYCLES, CYCLES_HIGH, STEPS = 0x20, 0x24, 0x28  # registers
+ANSWER = 100  # cycles that the bus has for an answer
+
+
 @dataclass
 class Recording:
     """What the accelerator did, in cycles since it accepted the first input word."""
@@ -100,6 +104,51 @@ class Sink:
         self.index += 1
         self.wait = self.holds[self.index] if self.index < len(self.holds) else 0
         return int(self.dut.m_axis_tdata.value), bool(self.dut.m_axis_tlast.value)
+
+
+class Bus:
+    """AXI4-Lite, one access at a time."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.rising, self.falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
+
+    async def write(self, address: int, data: int) -> None:
+        """Write a register and wait for the answer, which must be OKAY."""
+        dut = self.dut
+        await self.rising
+        dut.s_axil_awaddr.value, dut.s_axil_wdata.value, dut.s_axil_wstrb.value = address, data, 0b1111
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = dut.s_axil_bready.value = 1
+        await self._until(dut.s_axil_awready)
+        await self.rising
+        dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
+        await self._until(dut.s_axil_bvalid)
+        assert not int(dut.s_axil_bresp.value), f"write of {data:#x} to {address:#x} refused"
+
+    async def read(self, address: int) -> int:
+        """Read a register; the answer must be OKAY."""
+        dut = self.dut
+        await self.rising
+        dut.s_axil_araddr.value = address
+        dut.s_axil_arvalid.value = dut.s_axil_rready.value = 1
+        await self._until(dut.s_axil_arready)
+        await self.rising
+        dut.s_axil_arvalid.value = 0
+        await self._until(dut.s_axil_rvalid)
+        assert not int(dut.s_axil_rresp.value), f"read of {address:#x} refused"
+        return int(dut.s_axil_rdata.value)
+
+    async def _until(self, signal: Any) -> None:
+        for _ in range(ANSWER):
+            await self.falling
+            if signal.value:
+                return
+        raise AssertionError(f"{signal._name} stays low")
+
+
+async def read_counters(bus: Bus) -> tuple[int, int]:
+    """What the accelerator counted: cycles, from the first input word to the last class, and steps of its array."""
+    return await bus.read(CYCLES) | await bus.read(CYCLES_HIGH) << 32, await bus.read(STEPS)
 
 
 async def start(dut: Any) -> None:
@@ -202,12 +251,13 @@ async def equals_the_simulator(dut: Any) -> None:
     words, gaps, holds = input_words(vectors), vectors["gaps"].tolist(), vectors["holds"].tolist()
     cycles = expected.outputs[-1][0] + 1
     got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles)
-    difference = compare(expected, got)
+    counted, steps = await read_counters(Bus(dut))
     result = {
         "writes": len(got.writes),
         "outputs": len(got.outputs),
-        "cycles": got.outputs[-1][0] + 1 if got.outputs else 0,
-        "difference": difference,
+        "cycles": counted,
+        "steps": steps,
+        "difference": compare(expected, got) or first_difference("cycle count", [cycles], [counted]),
     }
     Path("result.json").write_text(json.dumps(result))
-    assert difference is None, f"differs from the simulator: {difference}"
+    assert result["difference"] is None, f"differs from the simulator: {result['difference']}"
