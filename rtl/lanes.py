@@ -62,8 +62,9 @@ def is_late(pair: int, digit: int) -> bool:
     """Whether a pair's sums come a cycle after the others'.
 
     The odd pairs of wide digits do: a processing element then selects their terms in the cycle that adds them,
-    which saves their registers, and LUTs where six inputs take selection and addition together. For narrow digits four-input LUTs would grow: Yosys builds such adders without carry
-    chains, and makes the selection and the sum one function of ten inputs.
+    which saves their registers, and LUTs where six inputs take selection and addition together. For narrow
+    digits four-input LUTs would grow: Yosys builds such adders without carry chains, and makes the selection and
+    the sum one function of ten inputs.
     """
     return digit >= 4 and pair % 2 == 1
 
