@@ -78,6 +78,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     _check_program(program, machine)
     packed = _packs(program, machine)
     sources = _sources(program.layers)
+    _check_sources(program, sources)
     nests = [
         make_nest(layer, machine, scores=layer is program.layers[-1], packed=packed and index == 0)
         for index, layer in enumerate(program.layers)
@@ -126,6 +127,15 @@ def _check_program(program: Program, machine: Machine) -> None:
         if not layer.geometry.point and not machine.spatial:
             raise BcsimError(
                 f"Layer {layer.name!r} is a convolution or has several sources: it needs a machine with spatial=true"
+            )
+
+
+def _check_sources(program: Program, sources: Sequence[Sequence[int]]) -> None:
+    """The input's buffer is free for the next image once the first layer has read it."""
+    for layer, reads in zip(program.layers[1:], sources[1:], strict=True):
+        if INPUT in reads:
+            raise BcsimError(
+                f"Layer {layer.name!r} reads the network's input; the machine takes that in the first layer only"
             )
 
 

@@ -66,6 +66,19 @@ def test_padding_that_the_loader_cannot_fill_is_refused() -> None:
         map_program(program, machine)
 
 
+@pytest.mark.parametrize("reads", [("", "head"), ("head", "")])
+def test_an_addition_of_the_input_is_refused(reads: tuple[str, str]) -> None:
+    rng = np.random.default_rng(1)
+    source = Encoding(4, Fraction(1), Fraction(0))
+    head = conv_layer(rng, Geometry(3, 3, (4,)), 4, source, 4, "head", ("",))
+    added = conv_layer(rng, Geometry(3, 3, (4, 4), groups=4), 4, source, 4, "sum", reads)
+    scores = conv_layer(rng, Geometry(3, 3, (4,), kernel=(3, 3)), 3, source, 16, "scores", ("sum",))
+    program = Program("input", InputCoding(source, source), (4, 3, 3), (head, added, scores))
+    whole = "^Layer 'sum' reads the network's input; the machine takes that in the first layer only$"
+    with pytest.raises(BcsimError, match=whole):
+        map_program(program, replace(MEDIUM, spatial=True))
+
+
 def test_a_machine_for_dense_networks_refuses_convolutions() -> None:
     rng = np.random.default_rng(0)
     program, machine = random_conv_program(rng), random_machine(rng)
