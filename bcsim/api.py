@@ -33,7 +33,7 @@ def compile(
     bits: int | Sequence[int] | None = None,
     calibration: str | Dataset | None = None,
     input: str | None = None,
-    range_method: RangeMethod = "percentile",
+    range_method: RangeMethod = "mse",
     percentile: float = 99.9,
 ) -> Program:
     """The integer program of a float network.
@@ -42,7 +42,7 @@ def compile(
         default 8, and what the network's own quantisers say.
     calibration : images that give float activations their ranges: a data set, or what `load_dataset` takes (its
         training split, the first 1,000). By default the training split of the data set the file names.
-    input : how raw levels become the float input: unit, centred, sign, raw or SCALE,OFFSET; by default what the
+    input : how raw levels become the float input: unit, centred, sign, fixed, raw or SCALE,OFFSET; by default what the
         file's metadata say, else unit.
     range_method, percentile : see bcsim.compiler.calibrate.Ranging.
 

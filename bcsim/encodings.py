@@ -22,40 +22,47 @@ __all__ = [
     "reading_from_text",
 ]
 
-BINARY_KEY, BINARY_VALUE = "bcsim.input", "sign"
-"""Metadata of a program whose network sees the sign of its pixels."""
+KIND_KEY = "bcsim.input"
+"""Metadata of a program whose network sees rounded pixels: the name of the rounding."""
 
 BIPOLAR = Encoding(1, Fraction(2), Fraction(-1))
+FIXED = Encoding(8, Fraction(1), Fraction(-128))
+ROUNDED: Mapping[str, Encoding] = {"sign": BIPOLAR, "fixed": FIXED}
+"""What a network sees by the name of the rounding: the level of this encoding nearest to a pixel's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputReading:
-    """The float input of a raw level: pixel.decode(level), or its sign about the middle level.
+    """The float input of a raw level: pixel.decode(level), or what it is rounded to.
 
     pixel : encoding of the raw levels.
-    binary : whether the network sees only +1 (where pixel.decode(level) >= 0) and -1.
+    rounded : a name of ROUNDED, "" for none. "sign" is +1 where pixel.decode(level) >= 0 and else -1; "fixed" is the
+        nearest integer from -128 to 127, the 8-bit fixed point of FINN's networks (whose 128 becomes 127).
     """
 
     pixel: Encoding
-    binary: bool = False
+    rounded: str = ""
 
     @property
     def lowered(self) -> Encoding:
         """The input encoding to lower a network with."""
-        return BIPOLAR if self.binary else self.pixel
+        return ROUNDED.get(self.rounded, self.pixel)
 
     def _values(self) -> NDArray[np.float64]:
         """The float nearest to what each level means; scale * level + offset in floats is rounded twice."""
         scale, offset = self.pixel.scale, self.pixel.offset
         return np.array([float(scale * level + offset) for level in range(self.pixel.levels)])
 
-    def _bits(self) -> NDArray[np.int64]:
-        return (self._values() >= 0).astype(np.int64)
+    def _levels(self) -> NDArray[np.int64]:
+        """The level of `lowered` nearest to each raw level, halves up."""
+        encoding = self.lowered
+        place = (self._values() - float(encoding.offset)) / float(encoding.scale)
+        return np.clip(np.floor(place + 0.5), 0, encoding.levels - 1).astype(np.int64)
 
     def floats(self, levels: NDArray[np.generic]) -> NDArray[np.float64]:
         """The network's float input of raw levels, float64, the shape of levels."""
-        if self.binary:
-            return BIPOLAR.decode(self._bits()[levels])
+        if self.rounded:
+            return self.lowered.decode(self._levels()[levels])
         values: NDArray[np.float64] = self._values()[levels]
         return values
 
@@ -66,11 +73,11 @@ class InputReading:
 
     def attach(self, program: Program) -> Program:
         """The program lowered with `lowered`, made to take raw levels."""
-        if not self.binary:
+        if not self.rounded:
             return program
         inner = program.input
-        table = inner.encode_levels(self._bits()).astype(np.int64)
-        metadata = {**program.metadata, BINARY_KEY: BINARY_VALUE}
+        table = inner.encode_levels(self._levels()).astype(np.int64)
+        metadata = {**program.metadata, KIND_KEY: self.rounded}
         return replace(program, input=replace(inner, pixel=self.pixel, table=table), metadata=metadata)
 
 
@@ -83,7 +90,11 @@ def _centred(bits: int, full: int) -> InputReading:
 
 
 def _sign(bits: int, full: int) -> InputReading:
-    return replace(_centred(bits, full), binary=True)
+    return replace(_centred(bits, full), rounded="sign")
+
+
+def _fixed(bits: int, full: int) -> InputReading:
+    return InputReading(Encoding(bits, Fraction(256, full), Fraction(-128)), "fixed")
 
 
 def _raw(bits: int, full: int) -> InputReading:
@@ -94,6 +105,7 @@ NAMED: Mapping[str, Callable[[int, int], InputReading]] = {
     "unit": _unit,
     "centred": _centred,
     "sign": _sign,
+    "fixed": _fixed,
     "raw": _raw,
 }
 
@@ -115,10 +127,11 @@ def _affine(what: str, scale: str, offset: str, bits: int) -> InputReading:
 
 
 def reading_from_text(text: str, bits: int, full: int) -> InputReading:
-    """The reading that `--input` names: unit, centred, sign, raw or SCALE,OFFSET.
+    """The reading that `--input` names: unit, centred, sign, fixed, raw or SCALE,OFFSET.
 
     bits, full : width and greatest value of the raw levels (8 and 255 for pixels; 5 and 16 for digits).
-    unit is level / full, centred 2 * level / full - 1, sign is +1 where centred >= 0 and else -1.
+    unit is level / full, centred 2 * level / full - 1, sign is +1 where centred >= 0 and else -1,
+    fixed the nearest integer to 128 * centred from -128 to 127.
     Raises BcsimError for anything else.
     """
     if text in NAMED:
@@ -137,7 +150,8 @@ def reading_from_metadata(metadata: Mapping[str, str], bits: int) -> InputReadin
 
 def program_reading(program: Program) -> InputReading:
     """The reading that a program was compiled with."""
-    return InputReading(program.input.pixel, program.metadata.get(BINARY_KEY) == BINARY_VALUE)
+    rounded = program.metadata.get(KIND_KEY, "")
+    return InputReading(program.input.pixel, rounded if rounded in ROUNDED else "")
 
 
 def arranged(program: Program, x: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -29,7 +29,7 @@ def compile(
     bits: Bits = None,
     calibrate: Calibrate = None,
     input: Input = None,
-    range: Range = RangeMethod.percentile,
+    range: Range = RangeMethod.mse,
     percentile: Percentile = 99.9,
 ) -> None:
     """Compile MODEL to an integer program, stored as ONNX in bcsim's own domain; `bcsim run` takes it."""

@@ -59,8 +59,8 @@ Input: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|SCALE,OFFSET",
-        help="What the network sees of a pixel: unit (0 to 1), centred (-1 to 1), sign, raw. Default: what the "
-        "model says, else unit.",
+        help="What the network sees of a pixel: unit (0 to 1), centred (-1 to 1), sign, fixed (8-bit "
+        "integers), raw. Default: what the model says, else unit.",
     ),
 ]
 Range: TypeAlias = Annotated[

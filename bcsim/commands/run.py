@@ -60,7 +60,7 @@ def run(
         int | None, typer.Option(metavar="N", help="How many images. Default: all; 16 at level machine.")
     ] = None,
     calibrate: Calibrate = None,
-    range: Range = RangeMethod.percentile,
+    range: Range = RangeMethod.mse,
     percentile: Percentile = 99.9,
     input: Input = None,
     energy_table: Annotated[

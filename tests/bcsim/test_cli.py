@@ -159,7 +159,7 @@ def test_version_and_help() -> None:
         ),
         (
             "run digits --input best",
-            "Input must be one of unit, centred, sign, raw or SCALE,OFFSET, not 'best'",
+            "Input must be one of unit, centred, sign, fixed, raw or SCALE,OFFSET, not 'best'",
         ),
         (
             "run digits --energy-table best",

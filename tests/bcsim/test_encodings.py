@@ -27,6 +27,7 @@ LEVELS = np.arange(256)
         ("unit", LEVELS / 255),
         ("centred", (2 * LEVELS - 255) / 255),
         ("sign", np.where(LEVELS >= 128, 1.0, -1.0)),
+        ("fixed", np.minimum(np.rint(128 * (2 * LEVELS / 255 - 1)), 127)),
         ("raw", LEVELS),
         ("1/255,0", LEVELS / 255),
         ("0.5, -1/4", LEVELS * 0.5 - 0.25),
@@ -45,7 +46,7 @@ def test_sign_of_digits_turns_at_half_of_sixteen() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("units", "Input must be one of unit, centred, sign, raw or SCALE,OFFSET, not 'units'"),
+        ("units", "Input must be one of unit, centred, sign, fixed, raw or SCALE,OFFSET, not 'units'"),
         ("x,0", "Input scale must be a decimal number or a fraction such as 1/255, not 'x'"),
         ("1/0,0", "Input scale must be a decimal number or a fraction such as 1/255, not '1/0'"),
         ("1,", "Input offset must be a decimal number or a fraction such as 1/255, not ''"),
@@ -76,6 +77,17 @@ def test_sign_takes_raw_pixels_to_the_bits_the_network_was_lowered_with() -> Non
     attached = reading.attach(type(program)("p", lowered, program.input_shape, program.layers))
     np.testing.assert_array_equal(attached.input.encode_levels(np.array([0, 127, 128, 255])), [2, 2, 5, 5])
     np.testing.assert_array_equal(attached.input.encode(np.array([-1.0, 1.0])), [2, 5])
+    assert program_reading(attached) == reading
+
+
+def test_fixed_takes_raw_pixels_and_integers_alike() -> None:
+    reading = reading_from_text("fixed", 8, 255)
+    program = random_program(np.random.default_rng(1))
+    lowered = InputCoding(reading.lowered, reading.lowered)
+    attached = reading.attach(type(program)("p", lowered, program.input_shape, program.layers))
+    levels = attached.input.encode_levels(LEVELS)
+    assert levels.tolist() == [*range(128), *range(129, 256), 255]
+    np.testing.assert_array_equal(attached.input.encode(reading.floats(LEVELS)), levels)
     assert program_reading(attached) == reading
 
 
