@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ import numpy as np
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import FloatArray, Graph
 from bcsim.compiler.program import Encoding
+from bcsim.compiler.shapes import tensor_shapes
 from bcsim.errors import BcsimError
 
 __all__ = ["RangeMethod", "Ranging", "calibration_values", "range_encoding"]
@@ -19,6 +21,9 @@ __all__ = ["RangeMethod", "Ranging", "calibration_values", "range_encoding"]
 RangeMethod: TypeAlias = Literal["percentile", "mse", "max"]
 
 _BATCH = 512
+# Values of the largest tensor that are computed together, 64 MiB, and of any tensor that are kept.
+_BLOCK_VALUES = 1 << 23
+_KEPT_VALUES = 1 << 22
 # The mean squared error is searched on this many values, evenly spaced through the tensor, for this many ranges.
 _MSE_VALUES = 1 << 14
 _MSE_RANGES = 100
@@ -46,13 +51,34 @@ class Ranging:
 
 
 def calibration_values(graph: Graph, images: FloatArray, tensors: Iterable[str]) -> dict[str, FloatArray]:
-    """The values of some tensors of `graph` for calibration images, float64 (n, ...)."""
+    """Values of some tensors of `graph` for calibration images, float64, flat.
+
+    Of tensors of more than _KEPT_VALUES values about as many are kept, spaced evenly, and every block's extremes, so
+    that the memory does not grow with the images.
+    """
+    shapes = tensor_shapes(graph)
+    block = min(_BATCH, max(1, _BLOCK_VALUES // max(map(math.prod, shapes.values()))))
     kept: dict[str, list[FloatArray]] = {name: [] for name in tensors}
-    for start in range(0, len(images), _BATCH):
-        values = evaluate_graph(graph, images[start : start + _BATCH])
+    for start in range(0, len(images), block):
+        values = evaluate_graph(graph, images[start : start + block], keep=kept)
         for name, parts in kept.items():
-            parts.append(values[name])
+            count = _KEPT_VALUES * len(values[name]) // len(images)
+            parts.append(_sample(values[name].reshape(-1), count))
     return {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def _sample(values: FloatArray, count: int) -> FloatArray:
+    if len(values) <= count:
+        return values
+    return np.concatenate([_spaced(values, max(1, count)), [values.min(), values.max()]])
+
+
+def _spaced(values: FloatArray, count: int) -> FloatArray:
+    """About `count` of the values; the step divides no axis of the tensor, so that all rows and columns are met."""
+    step = -(-len(values) // count)
+    while step > 1 and math.gcd(step, len(values)) > 1:
+        step += 1
+    return values[::step]
 
 
 def range_encoding(values: FloatArray, bits: int, ranging: Ranging) -> Encoding:
@@ -84,7 +110,7 @@ def _percentile_range(values: FloatArray, bits: int, percentile: float) -> tuple
 
 def _mse_range(values: FloatArray, bits: int, percentile: float) -> tuple[float, float]:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    sample = values[:: -(-len(values) // _MSE_VALUES)]
+    sample = _spaced(values, _MSE_VALUES)
     ranges = [(low * part / _MSE_RANGES, high * part / _MSE_RANGES) for part in range(1, _MSE_RANGES + 1)]
     return min(ranges, key=lambda ends: _squared_error(sample, _encoding(ends[0], ends[1], bits)))
 

@@ -12,6 +12,7 @@ and a threshold that no accumulator of the range can miss, or reach, needs only 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -107,12 +108,17 @@ class _Band:
 
 
 def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
-    """Bisection, as a division exact at F is exact at F + 1, with 2 * T and 2 * D."""
+    """Bisection, as a division exact at F is exact at F + 1, with 2 * T and 2 * D.
+
+    The greatest F is tried first, since one wrong output settles it: scores have 65,535 levels for every class.
+    """
     least, greatest = 0, FRACTION_BITS
+    if not all(right.all() for right in _right_rows(thresholds, low, high, greatest)):
+        return greatest
     open_rows = np.arange(len(thresholds))
     while least < greatest:
         middle = (least + greatest) // 2
-        right = _right_rows(thresholds[open_rows], low, high, middle)
+        right = np.concatenate(list(_right_rows(thresholds[open_rows], low, high, middle)))
         if right.all():
             greatest = middle
         else:
@@ -120,9 +126,12 @@ def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
     return least
 
 
-def _right_rows(thresholds: IntArray, low: int, high: int, fraction_bits: int) -> NDArray[np.bool_]:
-    bands = (_Band.of(thresholds[rows], low, high, fraction_bits) for rows in _row_chunks(thresholds))
-    return np.concatenate([_least_divisors(band)[1] for band in bands])
+def _right_rows(
+    thresholds: IntArray, low: int, high: int, fraction_bits: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Whether each row has an exact division, a chunk of rows at a time."""
+    for rows in _row_chunks(thresholds):
+        yield _least_divisors(_Band.of(thresholds[rows], low, high, fraction_bits))[1]
 
 
 def _row_chunks(thresholds: IntArray) -> list[slice]:

@@ -33,7 +33,7 @@ def score_encoding(
 
     pieces : from the accumulators to the scores.
     lowest, highest : each class's least and greatest accumulator, int64 (O,).
-    values : scores of calibration images, float64 (n, O), if there are any.
+    values : scores of calibration images, float64, if there are any.
     Exact means that no score of any input clips and that accumulators of one class with different real
     scores get different integers; classes then compare as their real scores do, but for differences below
     one step, half a step of rounding each. Where all classes have the same gain and biases that differ by multiples of
@@ -63,11 +63,11 @@ def _extremes(pieces: Sequence[Piece], lowest: IntArray, highest: IntArray) -> t
 
 
 def _smallest_gain(pieces: Sequence[Piece]) -> Fraction:
-    """The least change of a score with its accumulator; 0 where some class has none or it isn't constant."""
+    """The least change of a score with its accumulator, constant classes aside; 0 where it isn't constant."""
     line = pieces[0]
     if len(pieces) > 1 or not isinstance(line, Line):
         return Fraction(0)
-    return min(abs(scale) for scale in line.scale)
+    return min((abs(scale) for scale in line.scale if scale), default=Fraction(0))
 
 
 def _on_one_lattice(pieces: Sequence[Piece], step: Fraction) -> bool:

@@ -9,6 +9,7 @@ from bcsim.compiler.calibrate import Ranging, calibration_values, range_encoding
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.program import Encoding
 from tests.compiler.exact import affine, chain_graph, dense, relu
+from tests.compiler.nets import Net
 
 
 def _top(encoding: Encoding) -> float:
@@ -69,4 +70,25 @@ def test_calibration_values_of_more_images_than_a_batch() -> None:
     values = calibration_values(graph, images, ["t0", "t2"])
     expected = evaluate_graph(graph, images)
     assert set(values) == {"t0", "t2"}
-    assert all((values[name] == expected[name]).all() for name in values)
+    assert all((values[name] == expected[name].reshape(-1)).all() for name in values)
+
+
+def test_a_large_tensor_is_sampled_with_its_extremes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bcsim.compiler.calibrate._KEPT_VALUES", 300)
+    monkeypatch.setattr("bcsim.compiler.calibrate._BLOCK_VALUES", 640)
+    net = Net(np.random.default_rng(3), (1, 8, 8))
+    graph = net.end(net.relu(net.conv("x", 1, (1, 1))))
+    images = np.random.default_rng(2).normal(size=(60, 1, 8, 8))
+    images[17, 0, 3, 4] = 50 * graph.nodes[0].weights[0, 0, 0, 0]  # type: ignore[attr-defined]
+    (values,) = calibration_values(graph, images, ["relu1"]).values()
+    expected = evaluate_graph(graph, images)["relu1"]
+    assert 250 < len(values) < 350
+    assert values.max() == expected.max()
+    assert values.min() == expected.min()
+    assert np.isin(values, expected).all()
+    assert np.median(values) == pytest.approx(np.median(expected), abs=0.2)
+
+
+def test_a_sample_meets_every_column() -> None:
+    columns = np.tile(np.where(np.arange(32) % 2, 100.0, 1.0), 4096)
+    assert _top(range_encoding(columns, 8, Ranging("mse"))) == pytest.approx(100, abs=1)
