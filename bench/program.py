@@ -1,10 +1,12 @@
-"""The program level against onnxruntime: MNIST images a second through the shipped 784-1024-1024-1024-10 network.
+"""The program level against onnxruntime: images a second through a network on both.
 
-    python -m bench.program [--bits 8 4 1] [--images 10000] [--threads N] [--rounds 9] [--json]
+    python -m bench.program [--network mnist|cifar10] [--bits 8 4 1] [--images N] [--threads N] [--rounds 9] [--json]
 
-onnxruntime gets the float network with plain float32 weights (its DequantizeLinear nodes folded), all its
-optimisations, the same threads, and the better of one batch and batches of 1,000. MNIST is found as `bcsim run`
-finds it.
+mnist : the shipped 784-1024-1024-1024-10 network on test images, found as `bcsim run` finds them.
+cifar10 : 2x128C3-MP2-2x256C3-MP2-2x512C3-MP2-1024-1024-10 with random weights, on random images.
+
+onnxruntime gets the float network with plain float32 weights (DequantizeLinear nodes and batch normalisation
+folded), all its optimisations, the same threads, and the better of one batch and smaller ones.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import resource
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,15 +31,47 @@ from rich.table import Table
 
 from bcsim.api import compile, load
 from bcsim.compiler.program import Program
-from bcsim.data import load_dataset
+from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input
 from bcsim.execute import BACKENDS, prepare
 from bench.common import interleaved_medians
+from bench.networks import cifar_program, float_twin
 
 MODEL = Path(__file__).parents[1] / "models" / "mnist-mlp.onnx"
-FLOAT_BATCHES = {"onnxruntime, one batch": None, "onnxruntime, batches of 1,000": 1000}
 
 Contender: TypeAlias = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One network at one activation width, on both sides.
+
+    q, x : the same images, as the program and as the float network take them.
+    batch : images that onnxruntime gets at once, beside all.
+    """
+
+    program: Program
+    model: onnx.ModelProto
+    q: NDArray[np.uint8]
+    x: NDArray[np.float32]
+    batch: int
+
+
+def _mnist(bits: int, images: int | None) -> Case:
+    program = compile(load(MODEL), bits=bits, calibration="mnist")
+    q = program_input(program, load_dataset("mnist", "test", images)).astype(np.uint8)
+    x = program.input.stream.decode(q).astype(np.float32)
+    return Case(program, _folded(onnx.load(MODEL)), q, x, batch=1000)
+
+
+def _cifar10(bits: int, images: int | None) -> Case:
+    program = cifar_program(bits)
+    levels = np.random.default_rng(1).integers(0, 256, (images or 256, *program.input_shape), dtype=np.uint8)
+    q = program_input(program, Dataset("random", levels, None, 8, 255)).astype(np.uint8)
+    return Case(program, float_twin(program), q, levels.astype(np.float32), batch=32)
+
+
+CASES: dict[str, Callable[[int, int | None], Case]] = {"mnist": _mnist, "cifar10": _cifar10}
 
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -51,16 +86,15 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _float_run(threads: int, x: NDArray[np.float32], batch: int | None) -> Contender:
+def _float_run(case: Case, threads: int, batch: int) -> Contender:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    model = _folded(onnx.load(MODEL)).SerializeToString()
+    model = case.model.SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    size = batch or len(x)
-    return lambda: [session.run(None, {name: x[start : start + size]}) for start in range(0, len(x), size)]
+    name, x = session.get_inputs()[0].name, case.x
+    return lambda: [session.run(None, {name: x[start : start + batch]}) for start in range(0, len(x), batch)]
 
 
 def _program_run(program: Program, q: NDArray[np.uint8], backend: str, threads: int) -> Contender:
@@ -73,21 +107,22 @@ def _equal(program: Program, q: NDArray[np.uint8]) -> bool:
     return all(np.array_equal(*pair) for other in kept[1:] for pair in zip(kept[0], other, strict=True))
 
 
-def measure(bits: int, images: int, threads: int, rounds: int) -> dict[str, Any]:
+def measure(network: str, bits: int, images: int | None, threads: int, rounds: int) -> dict[str, Any]:
     """Median seconds of every contender, and ratios to the faster onnxruntime run, at one activation width."""
-    data = load_dataset("mnist", "test", images)
-    program = compile(load(MODEL), bits=bits, calibration="mnist")
-    q = program_input(program, data).astype(np.uint8)
-    x = program.input.stream.decode(q).astype(np.float32)
-    contenders = {name: _float_run(threads, x, batch) for name, batch in FLOAT_BATCHES.items()}
-    contenders |= {f"bcsim, {name}": _program_run(program, q, name, threads) for name in BACKENDS}
-    seconds = interleaved_medians(contenders, rounds)
-    reference = min(seconds[name] for name in FLOAT_BATCHES)
+    case = CASES[network](bits, images)
+    floats = {
+        f"onnxruntime, {title}": _float_run(case, threads, batch)
+        for title, batch in (("one batch", len(case.q)), (f"batches of {case.batch:,}", case.batch))
+    }
+    programs = {f"bcsim, {name}": _program_run(case.program, case.q, name, threads) for name in BACKENDS}
+    seconds = interleaved_medians(floats | programs, rounds)
+    reference = min(seconds[name] for name in floats)
     return {
+        "network": network,
         "bits": bits,
-        "images": len(q),
+        "images": len(case.q),
         "threads": threads,
-        "backends_equal": _equal(program, q),
+        "backends_equal": _equal(case.program, case.q),
         "seconds": seconds,
         "ratio": {name: reference / time for name, time in seconds.items()},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -95,7 +130,8 @@ def measure(bits: int, images: int, threads: int, rounds: int) -> dict[str, Any]
 
 
 def _table(result: dict[str, Any]) -> Table:
-    title = f"{result['images']:,} images, {result['bits']}-bit activations, {result['threads']} threads"
+    images = f"{result['network']}, {result['images']:,} images"
+    title = f"{images}, {result['bits']}-bit activations, {result['threads']} threads"
     table = Table("", "seconds", "images/s", "× onnxruntime", title=title)
     for name, seconds in result["seconds"].items():
         speed = result["images"] / seconds
@@ -105,13 +141,17 @@ def _table(result: dict[str, Any]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--network", choices=CASES, default="mnist")
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 4, 1], help="of every hidden activation")
-    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--images", type=int, help="by default 10,000 for mnist and 256 for cifar10")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
-    results = [measure(bits, options.images, options.threads, options.rounds) for bits in options.bits]
+    results = [
+        measure(options.network, bits, options.images, options.threads, options.rounds)
+        for bits in options.bits
+    ]
     if options.json:
         print(json.dumps(results, indent=2))
         return

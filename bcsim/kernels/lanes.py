@@ -158,8 +158,8 @@ def _splat(vector: Vector, scalar: Any) -> Any:
 
 
 def _greatest(builder: Any, x: ir.Value) -> ir.Value:
-    kind = ir.FunctionType(ir.IntType(32), [WIDE.llvm])
-    reduce = builder.module.declare_intrinsic(f"llvm.vector.reduce.smax.v{LANES}i32", fnty=kind)
+    kind = ir.FunctionType(ir.IntType(16), [U16.llvm])
+    reduce = builder.module.declare_intrinsic(f"llvm.vector.reduce.umax.v{LANES}i16", fnty=kind)
     return builder.call(reduce, [x])
 
 
@@ -233,7 +233,7 @@ widen = _unary(WIDE, lambda builder, x: builder.zext(x, WIDE.llvm))
 narrow = _unary(U16, lambda builder, x: builder.trunc(x, U16.llvm))
 real = _unary(REAL, lambda builder, x: builder.sitofp(x, REAL.llvm))
 truncate = _unary(WIDE, lambda builder, x: builder.fptosi(x, WIDE.llvm))
-greatest = _unary(types.int32, _greatest)
+greatest = _unary(types.uint16, _greatest)
 clamp = _binary(_clamp)
 larger = _binary(_extreme(">"))
 lesser = _binary(_extreme("<"))

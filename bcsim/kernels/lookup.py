@@ -5,7 +5,7 @@ all. Inputs are taken five at a time (a group): the 32 sums that five weights ca
 vector of 32 images, and every output adds the one that its five weight bits select. This is the method of the four
 Russians (Arlazarov, Dinic, Kronrod and Faradzhev, 1970) with images in the lanes: 0.2 additions per weight.
 
-Letters in shapes: B planes, O outputs, P passes of 16 groups, I inputs padded to whole passes (80 * P), R rows of a
+Letters in shapes: B planes, O outputs, P passes of 8 groups, I inputs padded to whole passes (40 * P), R rows of a
 block, one value of 32 images each.
 
 Numba's cache watches the cached functions' own file alone: after a change here, touch windows.py and
@@ -32,8 +32,9 @@ from bcsim.kernels.lanes import (
 
 __all__ = ["GROUP", "GROUPS", "PASS", "ROW", "TABLE", "accumulate", "accumulate_pair", "selection"]
 
-# 16 tables of 32 entries of 64 bytes are 32 KiB: they stay in a first-level cache of 48 KiB while sums stream by.
-GROUP, GROUPS = 5, 16
+# 8 tables of 32 entries of 64 bytes are 16 KiB: they stay in a first-level cache of 32 or 48 KiB, even if two threads
+# share it, while sums stream by. With 16 tables filling one took twice as long.
+GROUP, GROUPS = 5, 8
 PASS = GROUP * GROUPS
 ROW = 2 * LANES
 ENTRIES = 1 << GROUP
@@ -44,7 +45,7 @@ FULL = (1 << 16) - 1
 
 @compiled
 def _build(q: Any, second: Any, rows: Any, digit: Any, table: Any) -> Any:
-    """Fill the tables of the pass whose inputs are at byte offsets `rows`, int64 (80,); the sum of all its inputs.
+    """Fill the tables of the pass whose inputs are at byte offsets `rows`, int64 (40,); the sum of all its inputs.
 
     q, second : uint16 (R, 32), the images in the low and, unless `second` is None, the high byte of each lane.
     """
@@ -75,10 +76,9 @@ def _four(table: Any, offsets: Any) -> Any:
 
 
 @compiled
-def _sixteen(table: Any, offsets: Any) -> Any:
+def _eight(table: Any, offsets: Any) -> Any:
     """The sum of one entry of every table; offsets uint64 (GROUPS / 4,)."""
-    first = _four(table, offsets[0]) + _four(table, offsets[1])
-    return first + (_four(table, offsets[2]) + _four(table, offsets[3]))
+    return _four(table, offsets[0]) + _four(table, offsets[1])
 
 
 @compiled
@@ -90,7 +90,7 @@ def _add(sums: Any, byte: Any, fresh: Any, value: Any) -> None:
 def _lookup(table: Any, offsets: Any, sums: Any, fresh: Any) -> None:
     """Add a pass to every sum, or start them; offsets uint64 (B * O, GROUPS / 4), sums uint16 (B * O, 32)."""
     for output in range(len(offsets)):
-        _add(sums, output * ROW, fresh, _sixteen(table, offsets[output]))
+        _add(sums, output * ROW, fresh, _eight(table, offsets[output]))
 
 
 @compiled
@@ -98,7 +98,7 @@ def _lookup_pair(table: Any, offsets: Any, sums: Any, fresh: Any) -> None:
     """The same for two images in a lane, whose sums (2, B * O, 32) are parted at once."""
     low, byte = splat_u16(0xFF), splat_u16(8)
     for output in range(len(offsets)):
-        both = _sixteen(table, offsets[output])
+        both = _eight(table, offsets[output])
         _add(sums[0], output * ROW, fresh, both & low)
         _add(sums[1], output * ROW, fresh, both >> byte)
 
@@ -126,27 +126,28 @@ def accumulate(
 ) -> Any:
     """Add up a block's selected inputs; (the sum S of all, whether some sums are in `wide`).
 
-    A 16-bit sum of selected inputs is at most the sum of all inputs so far, so it is flushed only where that, in some
-    image, would pass 65535. The sums since the last flush stay in `sums`. A pass of zeros (the blank border of a
-    block of images) adds nothing and is left out.
+    A 16-bit sum of selected inputs is at most the sum of all inputs so far, and that at most the sum of each pass's
+    greatest over the images: before this would pass 65535, sums are flushed. Those since stay in `sums`. A pass of
+    zeros (the blank border of a block of images) adds nothing and is left out.
     """
     flushed = False
     everything = splat_wide(0)
     for digit in range(digits - 1, -1, -1):
-        running = splat_wide(0)
+        bound = 0
         fresh = True
         for step in range(len(offsets)):
-            added = widen(_build(q, None, rows[step * PASS : (step + 1) * PASS], digit, table))
-            if greatest(added) == 0:
+            added = _build(q, None, rows[step * PASS : (step + 1) * PASS], digit, table)
+            most = greatest(added)
+            if most == 0:
                 continue
-            if greatest(running + added) > FULL:
+            bound += most
+            if bound > FULL:
                 _flush(sums, shifts, digit, wide, flushed)
                 flushed = fresh = True
-                running = splat_wide(0)
+                bound = int(most)
             _lookup(table, offsets[step], sums, fresh)
             fresh = False
-            running = running + added
-            everything = everything + (added << splat_wide(DIGIT_BITS * digit))
+            everything = everything + (widen(added) << splat_wide(DIGIT_BITS * digit))
         if fresh:
             sums[:] = 0
         if digit:

@@ -21,9 +21,9 @@ from bcsim.kernels.requantise import accumulator_bound, reciprocal
 
 __all__ = ["Addresses", "Step", "layer_step", "overlaps", "pool_step"]
 
-Addresses: TypeAlias = tuple[NDArray[Any], ...]
+Addresses: TypeAlias = tuple[NDArray[np.int32], ...]
 
-BUILD_COST, LOOKUP_COST, DIRECT_COST = 500, 8, 4
+BUILD_COST, LOOKUP_COST, DIRECT_COST = 250, 5, 4
 """Cycles of filling a pass's tables, of a pass for one output, and of one weight for one output without tables."""
 
 
@@ -194,5 +194,6 @@ def _addresses(geometry: Geometry, bases: Sequence[int], fixed: Mapping[int, int
     pad = 0, inputs - len(row)
     patterns = np.full((len(kinds), inputs), ~fixed[0], dtype=np.int32)
     patterns[:, : len(row)] = np.where(kinds[:, place], row, ~fixed[geometry.pad_level])
-    position = (y * geometry.width + x).reshape(-1)
-    return patterns, np.pad(scale, pad), np.pad(stride, pad), pattern.reshape(-1).astype(np.int64), position
+    position = y * geometry.width + x
+    columns = np.pad(scale, pad), np.pad(stride, pad), pattern.reshape(-1), position.reshape(-1)
+    return patterns, *(column.astype(np.int32) for column in columns)

@@ -109,7 +109,7 @@ class _Layer:
         weights = layer.weights().reshape(groups, layer.outputs // groups, layer.inputs)
         return cls(
             layer.geometry,
-            np.ascontiguousarray(weights.transpose(0, 2, 1)).astype(_sum_type(bound)),
+            weights.transpose(0, 2, 1).astype(_sum_type(bound), order="C"),
             _requantise(layer, bound),
             layer.minimum if isinstance(layer, ConvLayer) else None,
         )

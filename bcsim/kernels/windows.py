@@ -3,12 +3,14 @@
 An output is one such sum, or the greatest or least over several windows (pooling), requantised.
 
 Letters in shapes: B planes, G groups of channels, O outputs in one of them, W windows, P passes, I inputs of a window
-(padded to 80 * P where tables are used), N blocks of 32 images, R rows of a block, one value of 32 images each.
+(padded to 40 * P where tables are used), N blocks of 32 images, R rows of a block, one value of 32 images each.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from bcsim.kernels.lanes import (
     LANES,
@@ -97,11 +99,11 @@ def _requantise(best: Any, start: Any, constants: Any, q: Any, row: Any) -> None
 def _locate(addresses: Any, window: Any, group: Any, rows: Any) -> None:
     """Byte offsets of a window's inputs, int64 (I,)."""
     patterns, scale, stride, pattern, position = addresses
-    relative = patterns[pattern[window]]
+    relative, here = patterns[pattern[window]], position[window]
     for i in range(len(rows)):
         row = relative[i]
-        moved = row + position[window] * scale[i] + group * stride[i]
-        rows[i] = (moved if row >= 0 else ~row) * ROW
+        moved = row + here * scale[i] + np.int32(group) * stride[i]
+        rows[i] = np.int64(moved if row >= 0 else ~row) * ROW
 
 
 @compiled
@@ -133,7 +135,7 @@ def windows(
     q : uint16 (N, R, 32).
     target : the row of the first output; each position has G * O.
     places : windows pooled into one position.
-    addresses : (patterns int32 (., I), scale int64 (I,), stride int64 (I,), pattern int64 (W,), position int64 (W,)).
+    addresses : (patterns int32 (., I), scale int32 (I,), stride int32 (I,), pattern int32 (W,), position int32 (W,)).
         Input i of window w of group g is at row patterns[pattern[w], i] + position[w] * scale[i] + g * stride[i],
         or, where the pattern is negative, at its complement.
     weights : (offsets, shifts, digits, paired, direct, few).
