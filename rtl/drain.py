@@ -17,7 +17,7 @@ from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
 from bcsim.rtl.program_address import ProgramAddress
 from bcsim.rtl.record_reader import RecordReader
-from bcsim.rtl.records import drain_layout
+from bcsim.rtl.records import drain_layout, trip_widths
 from bcsim.rtl.requantiser import QUOTIENT_BITS, PoolLayout, tile_rounds
 from bcsim.rtl.round_phases import PlaceLayout, RoundLayout, RoundPhases
 from bcsim.timing import round_cycles, write_cycles
@@ -154,7 +154,7 @@ class DrainWalker(wiring.Component):
         layout = drain_layout(self.machine)
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         loops = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = nest = LoopNest(widths={name: layout[name].width for name in loops})
+        m.submodules.loops = nest = LoopNest(widths=trip_widths(self.machine, layout, loops))
         layer, round_ = Signal(layout), Signal(RoundLayout(self.machine))
         take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
         last_pass = nest.ends[loops[-1]]

@@ -16,11 +16,12 @@ from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
 from bcsim.rtl.program_address import ProgramAddress
 from bcsim.rtl.record_reader import RecordReader
-from bcsim.rtl.records import issue_layout
+from bcsim.rtl.records import issue_layout, trip_widths
+from bcsim.rtl.requantiser import QUOTIENT_BITS, tile_rounds
 from bcsim.rtl.step import StepLayout
 from bcsim.rtl.window_walk import LOOPS as SPATIAL_LOOPS
 from bcsim.rtl.window_walk import WindowWalk
-from bcsim.timing import LAYER_GAP
+from bcsim.timing import LAYER_GAP, round_cycles
 
 __all__ = ["IssueWalker", "IssuedStep", "issue_steps"]
 
@@ -159,7 +160,7 @@ class IssueWalker(wiring.Component):
         m = Module()
         layout = issue_layout(self.machine)
         names = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = loops = LoopNest(widths={name: layout[name].width for name in names})
+        m.submodules.loops = loops = LoopNest(widths=trip_widths(self.machine, layout, names))
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
         layer = Signal(layout)
@@ -229,10 +230,11 @@ class IssueWalker(wiring.Component):
         Two of the drain's cycles go by from the last step to the next that this holds back; behind a layer's last
         tile only one, which gives the drain walker a cycle to change records.
         """
-        left = Signal(signed(len(drain) + 1), init=-1)
+        most = tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
+        left = Signal(signed(most.bit_length() + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
         with m.If(self.step.valid & self.step.last):
-            m.d.sync += left.eq(drain + Cat(last, 1).as_signed())
+            m.d.sync += left.eq(drain[: most.bit_length()] + Cat(last, 1).as_signed())
         with m.Elif(held):
             m.d.sync += left.eq(left - 1)
 

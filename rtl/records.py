@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.lib.data import StructLayout
 
 from bcsim.machine import Machine
 from bcsim.records import drain_fields, issue_fields, stream_fields
+from bcsim.rtl.memory import address_bits
 
-__all__ = ["drain_layout", "issue_layout", "stream_layout"]
+__all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths"]
 
 
 def issue_layout(machine: Machine) -> StructLayout:
@@ -23,3 +26,15 @@ def drain_layout(machine: Machine) -> StructLayout:
 def stream_layout(machine: Machine) -> StructLayout:
     """The stream record's fields, likewise."""
     return StructLayout(dict(stream_fields(machine)))
+
+
+def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) -> dict[str, int]:
+    """Bits of the loops' trip counts: the record's, where the machine's memories do not bound them more closely.
+
+    A layer's chunks, rows, columns and positions are words of the activation memory, its tiles have weights and
+    parameters of their own.
+    """
+    words = address_bits(machine.activation_words)
+    tiles = address_bits(min(machine.weight_words, machine.parameter_words))
+    most = {"tiles": tiles} | dict.fromkeys(("chunks", "rows", "columns", "positions"), words)
+    return {name: min(layout[name].width, most.get(name, layout[name].width)) for name in loops}

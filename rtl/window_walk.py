@@ -34,7 +34,7 @@ LOOPS = (
 """A spatial machine's loops from the innermost out, named as in the record."""
 
 ADDRESS_BITS = 20
-"""Addresses wrap around at 2**20, so that strides and origins can be negative."""
+"""Of strides and origins, which can be negative: addresses wrap around at 2**20, and so do all their lower bits."""
 
 STRIDES = {
     "kernel_columns": "kernel_column_stride",
@@ -122,8 +122,9 @@ class WindowWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layer, record = self.layer, self.record
+        width = len(self.address)
         m.submodules.words = words = NestedSum(
-            width=ADDRESS_BITS, strides={"words": 1} | self._strides("kernel_columns", STRIDES)
+            width=width, strides={"words": 1} | self._strides("kernel_columns", STRIDES, width)
         )
         m.submodules.row = row = self._position("kernel_rows", DOWN)
         m.submodules.column = column = self._position("kernel_columns", RIGHT)
@@ -145,16 +146,15 @@ class WindowWalk(wiring.Component):
         self._select_digit(m)
         return m
 
-    def _strides(self, innermost: str, fields: dict[str, str]) -> dict[str, int]:
+    def _strides(self, innermost: str, fields: dict[str, str], most: int) -> dict[str, int]:
         """Stride widths of the loops from `innermost` out."""
         layout = issue_layout(self.machine)
         names = LOOPS[LOOPS.index(innermost) :]
-        return {name: layout[fields[name]].width if name in fields else 0 for name in names}
+        return {name: min(layout[fields[name]].width, most) if name in fields else 0 for name in names}
 
     def _position(self, innermost: str, fields: dict[str, str]) -> NestedSum:
-        return NestedSum(
-            width=len(self.record.top), strides=self._strides(innermost, fields) | {innermost: 1}
-        )
+        width = len(self.record.top)
+        return NestedSum(width=width, strides=self._strides(innermost, fields, width) | {innermost: 1})
 
     def _connect(self, m: Module, total: NestedSum, fields: dict[str, str]) -> None:
         m.d.comb += [total.start.eq(self.start), total.advance.eq(self.advance)]
