@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,21 @@ from bcsim.compiler.program import Encoding, Program
 from bcsim.execute import execute
 from bcsim.results import Histogram
 
-__all__ = ["LayerFidelity", "channels_first", "compare_layers", "fraction_equal", "histogram", "sqnr_db"]
+__all__ = [
+    "LayerFidelity",
+    "channels_first",
+    "compare_layers",
+    "fidelity_images",
+    "fraction_equal",
+    "histogram",
+    "sqnr_db",
+]
 
 BINS = 60
+IMAGES = 256
+VALUES = 1 << 24
+"""Layer outputs before pooling that a comparison may hold: the float graph keeps a few float64 of each, 0.5 GiB."""
+
 NOISELESS_DB = 250.0
 """Above this, noise is the rounding of float64 itself (53 bits, about 320 dB)."""
 
@@ -49,6 +62,12 @@ def histogram(values: NDArray[np.float64], target: Encoding) -> Histogram:
     counts, _ = np.histogram(values, bins=BINS, range=(left, right))
     clipped = float(np.mean((values < low) | (values > high)))
     return Histogram(tuple(counts.tolist()), left, right, low, high, clipped)
+
+
+def fidelity_images(program: Program) -> int:
+    """Images that a comparison of every layer should take: 256, or as many as memory has room for."""
+    values = sum(prod(layer.geometry.windows) * layer.outputs for layer in program.layers)
+    return max(1, min(IMAGES, VALUES // values))
 
 
 def channels_first(levels: NDArray[np.uint16]) -> NDArray[np.uint16]:

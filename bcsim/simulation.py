@@ -19,7 +19,7 @@ from bcsim.encodings import program_input, program_reading
 from bcsim.energy import TABLES, Energy, load_table
 from bcsim.errors import BcsimError
 from bcsim.execute import execute
-from bcsim.fidelity import LayerFidelity, compare_layers, fraction_equal
+from bcsim.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.machine import MEDIUM, Machine, parse_machine
 from bcsim.model import Model
 from bcsim.reference import FloatRun, run_float
@@ -30,7 +30,6 @@ __all__ = ["Level", "simulate"]
 
 Level: TypeAlias = Literal["program", "machine"]
 
-FIDELITY_IMAGES = 256
 MACHINE_IMAGES = 16
 """Images that go through the machine cycle by cycle unless more are asked for."""
 BATCH = 2000
@@ -152,7 +151,7 @@ def _fidelity(
 ) -> Sequence[LayerFidelity | None]:
     if reference is None or reference.graph is None:
         return [None] * len(program.layers)
-    sample = dataset.head(FIDELITY_IMAGES)
+    sample = dataset.head(fidelity_images(program))
     x = program_reading(program).inputs(sample, program.inputs)
     return compare_layers(program, reference.graph, x, q[: len(sample)])
 

@@ -6,8 +6,10 @@ from math import isclose, log10
 import numpy as np
 import pytest
 
-from bcsim.compiler.program import Encoding
-from bcsim.fidelity import channels_first, fraction_equal, histogram, sqnr_db
+from bcsim.compiler.geometry import Geometry
+from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.fidelity import channels_first, fidelity_images, fraction_equal, histogram, sqnr_db
+from tests.programs import conv_layer
 
 SIGNAL = np.array([3.0, -4.0, 0.0])
 
@@ -57,3 +59,14 @@ def test_layers_in_the_order_of_the_float_network() -> None:
     image = np.arange(24, dtype=np.uint16).reshape(1, 2, 3, 4)
     assert channels_first(image)[0, :7].tolist() == [0, 4, 8, 12, 16, 20, 1]
     assert channels_first(image[:, 0, 0]).tolist() == [[0, 1, 2, 3]]
+
+
+def test_fewer_images_of_larger_networks() -> None:
+    source = Encoding(1, Fraction(1), Fraction(0))
+    rng = np.random.default_rng(0)
+
+    def images(side: int) -> int:
+        layer = conv_layer(rng, Geometry(side, side, (1,)), 16, source, 16, "conv", ("",))
+        return fidelity_images(Program("p", InputCoding(source, source), (1, side, side), (layer,)))
+
+    assert [images(64), images(128), images(1024), images(2048)] == [256, 64, 1, 1]
