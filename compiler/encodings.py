@@ -51,8 +51,8 @@ def plan_encodings(
     stream : the tensor that the host streams, and its encoding.
     known : from `known_values`; tensors that are not known have samples.
     Tensors that one layer reads together get one encoding: the coarsest grid that holds all their values, if 8 bits do,
-    else a range. A known tensor that needs fewer bits keeps its own grid for the layers that read it alone, and a
-    copy of it is encoded for the others.
+    else a range. A tensor that some layer reads alone keeps an encoding of its own where that has fewer bits or steps
+    of half the size, and a copy of it is encoded for the others.
     """
     padded = padded_tensors(stages)
     planner = _Planner(known, bits, samples, ranging, padded)
@@ -95,10 +95,13 @@ class _Planner:
 
         alone : whether some layer reads nothing else.
         """
-        grid = self._grid([name])
-        if shared is not None and not (alone and grid is not None and grid.bits < shared.bits):
+        if shared is not None and not alone:
             return shared
-        return grid or self._range([name])
+        own = self.joint([name])
+        if shared is None or own.bits < shared.bits:
+            return own
+        finer = self.known[name] is None and 2 * own.scale <= shared.scale
+        return own if finer else shared
 
     def joint(self, names: Sequence[str]) -> Encoding:
         return self._grid(names) or self._range(names)

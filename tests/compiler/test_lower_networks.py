@@ -1,6 +1,7 @@
 """Networks that others trained, lowered: every class and every hidden integer of 10,000 images, held to float64."""
 
 import gzip
+import lzma
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -10,14 +11,21 @@ import pytest
 from numpy.typing import NDArray
 
 from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Encoding, Program
+from bcsim.encodings import arranged, reading_from_text
+from bcsim.execute import execute
+from tests.compiler.nets import channels_last
 
 DATA = Path(os.environ.get("BCSIM_DATA", os.devnull))
 SHIPPED = Path(__file__).parents[2] / "models"
 PIXEL = Encoding(8, Fraction(1, 255), Fraction(0))
+FIXED = Encoding(8, Fraction(1), Fraction(-128))
 BATCH = 2000
+# Of the first 40 test images, as onnxruntime classifies them too.
+CNV_CORRECT = 36
 
 
 def read_idx(name: str, header: int) -> NDArray[np.uint8]:
@@ -106,6 +114,41 @@ def test_a_binarised_network_is_exact_on_every_test_image(
         trained("bnn_pynq/mnist-lfcW1A1.onnx"), Encoding(1, Fraction(2), Fraction(-1)), levels
     )
     assert count_correct(program, levels, labels) == 9834
+
+
+@pytest.fixture(scope="module")
+def cnv() -> tuple[Graph, Program]:
+    """The CIFAR-10 network of BNN-PYNQ on its 8-bit fixed-point input."""
+    graph = import_onnx(trained("bnn_pynq/cifar10-cnvW1A1.onnx"))
+    return graph, lower(graph, pixel=FIXED)
+
+
+@pytest.mark.parametrize("name", ["car", "deer"])
+def test_scores_equal_those_that_the_fpga_printed(cnv: tuple[Graph, Program], name: str) -> None:
+    graph, program = cnv
+    with np.load(trained(f"bnn_pynq/cifar10-cnvW1A1-{name}.npz")) as golden:
+        q = arranged(program, (golden["x"].astype(np.int64) + 128).reshape(1, -1)).astype(np.uint8)
+        scores = program.layers[-1].target.decode(execute(program, q).scores)[0, :10]
+        np.testing.assert_array_equal((scores + 512) / 2, golden["hw"])
+
+
+def test_every_hidden_integer_of_a_convolutional_network(cnv: tuple[Graph, Program]) -> None:
+    graph, program = cnv
+    path = DATA / "cifar10" / "test_batch.bin.xz"
+    if not path.is_file():
+        pytest.skip("BCSIM_DATA names no folder with CIFAR-10 in it")
+    with lzma.open(path) as file:
+        records = np.frombuffer(file.read(40 * 3073), np.uint8).reshape(40, 3073)
+    levels = records[:, 1:].reshape(-1, 3, 32, 32)
+    x = reading_from_text("fixed", 8, 255).floats(levels)
+    expected = evaluate_graph(graph, x)
+    q = arranged(program, program.input.encode(x).reshape(len(x), -1))
+    hidden = execute(program, q.astype(np.uint8), keep=True).hidden
+    assert program.exact
+    for layer, values in zip(program.layers, hidden, strict=True):
+        found = layer.target.decode(values).reshape(len(x), *layer.geometry.output, -1)
+        np.testing.assert_array_equal(found, channels_last(expected[layer.float_output]))
+    assert int((hidden[-1].reshape(40, -1).argmax(axis=1) == records[:, 0]).sum()) == CNV_CORRECT
 
 
 @pytest.mark.parametrize("name", ["TFC_1W1A", "TFC_1W2A", "TFC_2W2A"])
