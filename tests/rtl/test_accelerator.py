@@ -140,6 +140,14 @@ def test_a_reset_in_mid_image_leaves_nothing_behind(after):
     assert_reset_forgets(case, after)
 
 
+@pytest.mark.parametrize("after", [40, 77, 130, 181, 240])
+def test_a_reset_in_mid_window_leaves_nothing_behind(after):
+    case = ConvCase(301)
+    assert run_machine(case.mapping, case.q).schedules[0].end > 240
+    assert case.mapping.layers[0].window == 4
+    assert_reset_forgets(case, after)
+
+
 @pytest.mark.parametrize("before", [2, 3, 4, 5])
 def test_a_reset_in_mid_division_leaves_nothing_behind(before):
     """With a divisor below 2**fraction_bits every bit left in a remainder shows in the next image's scores."""
