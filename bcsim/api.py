@@ -17,7 +17,13 @@ from bcsim.compiler.program import Program
 from bcsim.console import working
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
-from bcsim.encodings import InputReading, reading_from_metadata, reading_from_text
+from bcsim.encodings import (
+    PREPROCESSING_KEY,
+    InputReading,
+    check_preprocessing,
+    reading_from_metadata,
+    reading_from_text,
+)
 from bcsim.errors import BcsimError
 from bcsim.model import DATASET_KEY, Model, load
 from bcsim.simulation import simulate
@@ -51,6 +57,8 @@ def compile(
     if model.graph is None:
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
     images, missing = _calibration_images(model, calibration)
+    if images is not None:
+        check_preprocessing(model.metadata, images)
     reading = _reading(model, images, input)
     inputs = None if images is None else reading.inputs(images, prod(model.graph.input_shape))
     try:
@@ -75,6 +83,9 @@ def _calibration_images(model: Model, calibration: str | Dataset | None) -> tupl
         return calibration, ""
     name = calibration or model.dataset
     if name is None:
+        kind = model.metadata.get(PREPROCESSING_KEY)
+        if kind:
+            return None, f"give an .npz file of images preprocessed by {kind} (--calibrate FILE)"
         return None, "give calibration images (--calibrate NAME or FILE), since the file names no data set"
     try:
         return load_dataset(name, "train", CALIBRATION_IMAGES), ""

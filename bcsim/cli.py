@@ -12,7 +12,7 @@ import typer
 
 from bcsim import __version__
 from bcsim.commands import compile as compile_command
-from bcsim.commands import info, machines, run, verify, verilog
+from bcsim.commands import info, machines, run, train, verify, verilog
 from bcsim.console import errors
 from bcsim.errors import BcsimError
 
@@ -36,6 +36,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     compile_command.compile,
     verilog.verilog,
     verify.verify,
+    train.train,
     machines.machines,
 )
 

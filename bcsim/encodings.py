@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.program import Encoding, Program
 from bcsim.data.dataset import Dataset
+from bcsim.data.named import NAMES
 from bcsim.errors import BcsimError
 
 __all__ = [
+    "PREPROCESSING_KEY",
     "InputReading",
     "arranged",
+    "check_preprocessing",
     "program_input",
     "program_reading",
     "reading_from_metadata",
@@ -24,6 +27,9 @@ __all__ = [
 
 KIND_KEY = "bcsim.input"
 """Metadata of a program whose network sees rounded pixels: the name of the rounding."""
+
+PREPROCESSING_KEY = "bcsim.preprocessing"
+"""Metadata of a network that sees images which the host has preprocessed."""
 
 BIPOLAR = Encoding(1, Fraction(2), Fraction(-1))
 FIXED = Encoding(8, Fraction(1), Fraction(-128))
@@ -148,6 +154,16 @@ def reading_from_metadata(metadata: Mapping[str, str], bits: int) -> InputReadin
     return None if scale is None else _affine("Metadata bcsim.input", scale, offset, bits)
 
 
+def check_preprocessing(metadata: Mapping[str, str], data: Dataset) -> None:
+    """Raise BcsimError where a network trained on preprocessed images is given a data set as it is published."""
+    kind = metadata.get(PREPROCESSING_KEY)
+    if kind and data.name in NAMES:
+        raise BcsimError(
+            f"The network takes images preprocessed by {kind}, and data set {data.name} holds plain pixels: give an "
+            ".npz file of preprocessed images (bcsim train --preprocessed writes them)"
+        )
+
+
 def program_reading(program: Program) -> InputReading:
     """The reading that a program was compiled with."""
     rounded = program.metadata.get(KIND_KEY, "")
@@ -165,8 +181,10 @@ def arranged(program: Program, x: NDArray[np.generic]) -> NDArray[np.generic]:
 def program_input(program: Program, data: Dataset) -> NDArray[np.uint16]:
     """The program's input q (n, inputs) for a data set, as `execute` takes it.
 
-    Raises BcsimError for images of another size and for levels that the program has no encoding for.
+    Raises BcsimError for images of another size, for levels that the program has no encoding for, and for plain
+    images where the network needs preprocessed ones.
     """
+    check_preprocessing(program.metadata, data)
     x = arranged(program, data.flat(program.inputs))
     if data.is_float:
         return program.input.encode(x)

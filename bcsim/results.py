@@ -107,7 +107,8 @@ class Result:
     level : "program", or "machine" where every image went through the machine cycle by cycle, bit for bit equal.
     accuracy_float, accuracy_program, agreement : fractions of the images, None without labels or float network.
     exact : the program equals the float network's own quantisers for every possible input.
-    machine_run : the machine level's own record: cycles, writes, output words.
+    machine_run : the machine level's own record: cycles, writes, output words; of an ensemble, its first member's.
+    members : networks whose scores were averaged; above 1, everything counted is the sum over them.
     scores_float, scores_program : (n, classes), real-valued. classes_float, classes_program : int64 (n,).
     """
 
@@ -134,6 +135,7 @@ class Result:
     scores_float: NDArray[np.float64] | None
     classes_float: NDArray[np.int64] | None
     machine_run: MachineRun
+    members: int = 1
 
     @property
     def images_per_second(self) -> float:
@@ -157,6 +159,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "schema": SCHEMA,
         "bcsim": __version__,
         "model": {"name": result.model, "path": result.path},
+        "members": result.members,
         "data": result.data,
         "images": result.images,
         "level": result.level,

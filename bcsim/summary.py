@@ -52,6 +52,8 @@ def _overview(result: Result) -> Table:
 def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
     cycles = result.cycles
     yield "images", count(result.images)
+    if result.members > 1:
+        yield "networks, scores averaged and costs added", count(result.members)
     if result.engine:
         yield f"accuracy, float ({result.engine})", percent(result.accuracy_float)
     yield "accuracy, integer program", percent(result.accuracy_program)

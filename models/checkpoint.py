@@ -8,7 +8,7 @@ import torch
 from bcsim.errors import BcsimError
 from bcsim.files import atomic_write
 
-_FORMAT = "bcsim-checkpoint-1"
+_FORMAT = "bcsim-checkpoint-2"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

@@ -5,50 +5,57 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bcsim.errors import BcsimError
 from bcsim.models.binarise import binarise_deterministic, binarise_stochastic
-from bcsim.models.export import DenseLayer
-from bcsim.models.recipes import Method, Recipe
-from bcsim.models.topologies import Topology
-
-# The paper's code: epsilon 1e-4, and 0.1 of each batch goes into the running statistics.
-_BN_EPSILON = 1e-4
-_BN_MOMENTUM = 0.1
+from bcsim.models.normalise import make_norm
+from bcsim.models.recipes import Inference, Method, Recipe
+from bcsim.models.straight_through import make_activation
+from bcsim.models.topologies import Stage
 
 
-class BinaryLinear(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Linear layer without bias whose weights are binarised on the way, by `method`.
+class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Linear layer without bias whose weights are binarised on the way: dense, or a 3x3 convolution.
 
-    `weight` (outputs, inputs) float32 holds the real weights. In training they are binarised by `method`; in
-    evaluation deterministically, unless `method` is `none`, which uses them as they are.
+    `weight` (outputs, inputs) or (outputs, inputs, rows, columns) float32 holds the real weights. In training they
+    are binarised by `method`; in evaluation deterministically, unless `inference` is `real`, which uses them as they
+    are.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, method: Method) -> None:
+    def __init__(self, shape: tuple[int, ...], *, method: Method, inference: Inference = "binary") -> None:
         super().__init__()
-        self.method = method
+        self.method, self.inference = method, inference
+        fans = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
+        self.fans = sum(fans)
         # H = 1 for weights to be binarised, else Glorot's bound for a plain ReLU network.
-        bound = 1.0 if self.is_binary else math.sqrt(6 / (inputs + outputs))
-        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        bound = 1.0 if self.is_binary else math.sqrt(6 / self.fans)
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
     @property
     def is_binary(self) -> bool:
-        return self.method != "none"
+        return self.method not in ("none", "dropout")
+
+    @property
+    def evaluates_as_trained(self) -> bool:
+        """Whether evaluation multiplies by the weights that training does."""
+        return self.method in ("det", "bnn") if self.inference == "binary" else not self.is_binary
 
     @property
     def lr_coefficient(self) -> float:
-        """Glorot coefficient 1 / sqrt(1.5 / (inputs + outputs)) that scales the learning rate."""
-        return 1 / math.sqrt(1.5 / sum(self.weight.shape))
+        """Glorot coefficient 1 / sqrt(1.5 / (fan in + fan out)) that scales the learning rate."""
+        return 1 / math.sqrt(1.5 / self.fans)
 
     def effective_weight(self) -> Tensor:
-        """The weights that this pass multiplies by, (outputs, inputs)."""
-        if not self.is_binary:
+        """The weights that this pass multiplies by, of the shape of `weight`."""
+        if not self.is_binary or (self.inference == "real" and not self.training):
             return self.weight
         if self.method == "stoch" and self.training:
             return binarise_stochastic(self.weight)
         return binarise_deterministic(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.effective_weight())
+        weight = self.effective_weight()
+        if weight.dim() == 2:
+            return nn.functional.linear(x, weight)
+        return nn.functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
     def clip(self) -> None:
         """Bring real weights that are to be binarised back into -1..+1; call after every step."""
@@ -57,43 +64,31 @@ class BinaryLinear(nn.Module):  # type: ignore[misc,unused-ignore]
                 self.weight.clamp_(-1, 1)
 
 
-def build(topology: Topology, recipe: Recipe) -> nn.Sequential:
-    """Dropout -> BinaryLinear -> BatchNorm -> ReLU for each layer; the last has no ReLU."""
+def build(recipe: Recipe) -> nn.Sequential:
+    """(Dropout ->) BinaryLayer (-> max pool) -> BatchNorm -> activation for each stage; the last has no activation.
+
+    Inputs and dense layers have dropout, convolutions of hidden channels have none, as in the paper.
+    """
+    stages = recipe.topology.stages
     layers: list[nn.Module] = []
-    last = len(topology.widths) - 2
-    for i, (inputs, outputs) in enumerate(zip(topology.widths, topology.widths[1:], strict=False)):
-        rate = recipe.dropout_hidden if i else recipe.dropout_in
-        if rate:
-            layers.append(nn.Dropout(rate))
-        layers.append(BinaryLinear(inputs, outputs, method=recipe.method))
-        layers.append(nn.BatchNorm1d(outputs, eps=_BN_EPSILON, momentum=_BN_MOMENTUM))
-        if i < last:
-            layers.append(nn.ReLU())
+    for stage in stages:
+        layers += _stage(stage, recipe, first=stage is stages[0])
+        if stage is not stages[-1]:
+            layers.append(make_activation(recipe.activation))
     return nn.Sequential(*layers)
 
 
-def binary_layers(model: nn.Module) -> list[BinaryLinear]:
-    """The model's BinaryLinear layers, from input to output."""
-    return [layer for layer in model.modules() if isinstance(layer, BinaryLinear)]
+def _stage(stage: Stage, recipe: Recipe, *, first: bool) -> list[nn.Module]:
+    rate = recipe.dropout_in if first else 0.0 if stage.convolution else recipe.dropout_hidden
+    layers: list[nn.Module] = [nn.Flatten()] if stage.flattens else []
+    if rate:
+        layers.append(nn.Dropout(rate))
+    layers.append(BinaryLayer(stage.weight_shape, method=recipe.method, inference=recipe.inference))
+    if stage.pool:
+        layers.append(nn.MaxPool2d(2))
+    return [*layers, make_norm(stage.outputs, image=stage.convolution, kind=recipe.normalisation)]
 
 
-def baked_layers(model: nn.Module) -> list[DenseLayer]:
-    """The layers of `model` with their weights binarised deterministically; the model is left as it is."""
-    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm1d)]
-    return [_baked(*pair) for pair in zip(binary_layers(model), norms, strict=True)]
-
-
-def _baked(linear: BinaryLinear, norm: nn.BatchNorm1d) -> DenseLayer:
-    if not linear.is_binary:
-        raise BcsimError("Method none trains real weights, which have no binary ONNX file")
-    with torch.no_grad():
-        weight = binarise_deterministic(linear.weight).T.contiguous().to(torch.int8).numpy()
-    state = {name: tensor.numpy().copy() for name, tensor in norm.state_dict().items()}
-    return DenseLayer(
-        weight=weight,
-        gamma=state["weight"],
-        beta=state["bias"],
-        mean=state["running_mean"],
-        variance=state["running_var"],
-        epsilon=norm.eps,
-    )
+def binary_layers(model: nn.Module) -> list[BinaryLayer]:
+    """The model's BinaryLayers, from input to output."""
+    return [layer for layer in model.modules() if isinstance(layer, BinaryLayer)]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from bcsim.models.layers import binary_layers
 from bcsim.models.recipes import Optimiser, Recipe
+from bcsim.models.shift_adamax import ShiftAdaMax
 
 _NESTEROV_MOMENTUM = 0.9
 
@@ -19,17 +20,18 @@ def squared_hinge(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def lr_multiplier(coefficient: float, optimiser: Optimiser) -> float:
-    """Factor on a weight matrix's learning rate: its Glorot coefficient, squared without ADAM."""
-    return coefficient if optimiser == "adam" else coefficient**2
+    """Factor on a weight matrix's learning rate: its Glorot coefficient, squared with SGD and Nesterov."""
+    return coefficient**2 if optimiser in ("sgd", "nesterov") else coefficient
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Optimiser with one parameter group per binary weight matrix and one for all the rest.
 
     Each group has a `multiplier`, which `set_learning_rate` applies. Multiplying a group's rate multiplies
-    its update, for all three optimisers; real weights that are never binarised keep the base rate.
+    its update, for all optimisers but ShiftAdaMax, which rounds the rate to a power of two; real weights that are
+    never binarised keep the base rate, as do all where the recipe has no `lr_scaling`.
     """
-    binary = [layer for layer in binary_layers(model) if layer.is_binary]
+    binary = [layer for layer in binary_layers(model) if layer.is_binary and recipe.lr_scaling]
     scaled = {id(layer.weight) for layer in binary}
     groups = [
         {"params": [layer.weight], "multiplier": lr_multiplier(layer.lr_coefficient, recipe.optimiser)}
@@ -39,6 +41,8 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups.append({"params": rest, "multiplier": 1.0})
     if recipe.optimiser == "adam":
         return torch.optim.Adam(groups, lr=recipe.lr_start, fused=True)
+    if recipe.optimiser == "shift-adamax":
+        return ShiftAdaMax(groups, lr=recipe.lr_start)
     nesterov = recipe.optimiser == "nesterov"
     momentum = _NESTEROV_MOMENTUM if nesterov else 0.0
     return torch.optim.SGD(groups, lr=recipe.lr_start, momentum=momentum, nesterov=nesterov, fused=True)

@@ -1,41 +1,72 @@
 """How each network is trained, as frozen configurations (no PyTorch here)."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from bcsim.errors import BcsimError
+from bcsim.models.activation import STEPS, Activation
+from bcsim.models.topologies import Topology, topology
 
-Method = Literal["det", "stoch", "none"]
-Optimiser = Literal["sgd", "nesterov", "adam"]
+Method = Literal["det", "stoch", "none", "dropout", "bnn"]
+Optimiser = Literal["sgd", "nesterov", "adam", "shift-adamax"]
+Normalisation = Literal["standard", "shift"]
+Inference = Literal["binary", "real"]
+Preprocessing = Literal["none", "gcn", "gcn-zca"]
+Augmentation = Literal["none", "crop", "crop-flip"]
+Precision = Literal["float32", "bfloat16"]
 
-METHODS = ("det", "stoch", "none")
-OPTIMISERS = ("sgd", "nesterov", "adam")
+REAL_METHODS = ("none", "dropout")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Hyper-parameters of one training; two runs of equal recipes on one machine give equal weights.
 
-    `method` is how weights are binarised in the forward and backward pass: `det` (w >= 0 -> +1), `stoch`
-    (+1 with probability of the hard sigmoid) or `none` (real weights, the baseline without regulariser).
-    The learning rate falls exponentially, once an epoch, from `lr_start` towards `lr_end`.
+    method : how weights are binarised in the forward and backward pass: `det` (w >= 0 -> +1), `stoch` (+1 with
+        probability of the hard sigmoid), `bnn` (`det`, and the activations are signs too), or not at all: `none`
+        and `dropout`, the baselines without regulariser and with half of the hidden units dropped.
+    inference : the weights that validation, test and the exported file use; `none` and `dropout` have only real
+        ones.
+    width : outputs of the first layer, the others in proportion; by default the network's own.
+    lr_start, lr_end : the learning rate falls exponentially, once an epoch, from one towards the other.
+    lr_scaling : whether a binary layer's rate is scaled by its Glorot coefficient.
+    activation_bits : 0 trains with real ReLUs, 2 to 8 with quantised ones.
+    normalisation : `shift` replaces BatchNorm's products by powers of two.
+    preprocess : what happens to images before the first layer, on the host: see bcsim.models.preprocess.
+    augment : random crops of training images padded by an eighth, and mirror images.
+    precision : of products in training; validation and test are in float32.
     """
 
     network: str
     method: Method = "det"
+    inference: Inference = "binary"
+    width: int | None = None
     epochs: int = 100
     batch: int = 100
     optimiser: Optimiser = "adam"
     lr_start: float = 1e-3
     lr_end: float = 3e-6
+    lr_scaling: bool = True
     dropout_in: float = 0.0
     dropout_hidden: float = 0.0
+    activation_bits: int = 0
+    normalisation: Normalisation = "standard"
+    preprocess: Preprocessing = "none"
+    augment: Augmentation = "none"
+    precision: Precision = "float32"
     seed: int = 1
 
     def __post_init__(self) -> None:
-        _require_one_of("Method", self.method, METHODS)
-        _require_one_of("Optimiser", self.optimiser, OPTIMISERS)
+        _require_one_of("Method", self.method, Method)
+        _require_one_of("Inference", self.inference, Inference)
+        _require_one_of("Optimiser", self.optimiser, Optimiser)
+        _require_one_of("Normalisation", self.normalisation, Normalisation)
+        _require_one_of("Preprocessing", self.preprocess, Preprocessing)
+        _require_one_of("Augmentation", self.augment, Augmentation)
+        _require_one_of("Precision", self.precision, Precision)
+        _require("Width", "at least 1", self.width, self.width is None or self.width >= 1)
         _require("Number of epochs", "at least 1", self.epochs, self.epochs >= 1)
         _require("Batch size", "at least 2, for BatchNorm's variance", self.batch, self.batch >= 2)
         _require("Seed", "at least 0 and below 2**63", self.seed, 0 <= self.seed < 2**63)
@@ -43,6 +74,38 @@ class Recipe:
         _require_rate("Last learning rate", self.lr_end)
         _require_fraction("Input dropout", self.dropout_in)
         _require_fraction("Hidden dropout", self.dropout_hidden)
+        bits = self.activation_bits
+        _require("Activation bits", "0, for real ReLUs, or 2 to 8", bits, bits in (0, *STEPS))
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        if self.is_real and self.inference != "real":
+            raise BcsimError(
+                f"Method {self.method} trains real weights: its inference must be real, not binary"
+            )
+        if self.method == "bnn" and self.activation_bits:
+            raise BcsimError(
+                "Method bnn has activations of 1 bit: activation bits must be 0, which leaves them"
+            )
+        if self.augment != "none" and len(self.topology.input_shape) == 1:
+            raise BcsimError(
+                f"Network {self.network} takes no images but rows of pixels: augment must be none"
+            )
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the weights are never binarised."""
+        return self.method in REAL_METHODS
+
+    @property
+    def topology(self) -> Topology:
+        """The network's shape."""
+        return topology(self.network, self.width)
+
+    @property
+    def activation(self) -> Activation:
+        """What follows each BatchNorm but the last."""
+        return Activation(1 if self.method == "bnn" else self.activation_bits)
 
     def learning_rate(self, epoch: int) -> float:
         """Base learning rate of `epoch`, counted from 0: the exponential decay of the paper's code."""
@@ -54,7 +117,8 @@ def _require(noun: str, rule: str, value: object, holds: bool) -> None:
         raise BcsimError(f"{noun} must be {rule}, not {value!r}")
 
 
-def _require_one_of(noun: str, value: str, names: tuple[str, ...]) -> None:
+def _require_one_of(noun: str, value: str, accepted: Any) -> None:
+    names = get_args(accepted)
     _require(noun, f"one of {', '.join(names)}", value, value in names)
 
 
@@ -67,6 +131,30 @@ def _require_fraction(noun: str, value: float) -> None:
 
 
 digits = Recipe("digits", epochs=200, batch=50, lr_start=3e-3, lr_end=3e-6, dropout_hidden=0.1)
+digits_cnn = Recipe("digits-cnn", epochs=60, batch=50, lr_start=3e-3, lr_end=3e-6)
 mnist_mlp = Recipe("mnist-mlp", epochs=100, batch=100, dropout_in=0.2, dropout_hidden=0.2)
+cifar10_cnn = Recipe("cifar10-cnn", epochs=500, batch=50, lr_start=3e-3, lr_end=2e-6)
+svhn_cnn = Recipe("svhn-cnn", epochs=200, batch=50, lr_start=3e-3, lr_end=2e-6)
 
-RECIPES = {recipe.network: recipe for recipe in (digits, mnist_mlp)}
+RECIPES = {recipe.network: recipe for recipe in (digits, digits_cnn, mnist_mlp, cifar10_cnn, svhn_cnn)}
+
+METHOD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "none": {"inference": "real", "dropout_in": 0.0, "dropout_hidden": 0.0},
+    "dropout": {"inference": "real", "dropout_hidden": 0.5},
+}
+"""What a method changes in a network's recipe unless the user gives it."""
+
+
+def recipe_for(given: Mapping[str, Any]) -> Recipe:
+    """The network's recipe with the fields in `given`, `network` among them, in place of its own.
+
+    Raises BcsimError for an unknown network, field or value.
+    """
+    names = [field.name for field in fields(Recipe)]
+    for name in given:
+        if name not in names:
+            raise BcsimError(f"Recipe has no field {name!r}; its fields are {', '.join(names)}")
+    if "network" not in given:
+        raise BcsimError(f"Recipe must name its network: {', '.join(RECIPES)}")
+    base = RECIPES[topology(given["network"]).name]
+    return replace(base, **{**METHOD_DEFAULTS.get(given.get("method", base.method), {}), **given})

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from bcsim.errors import BcsimError
-from bcsim.models import checkpoint, export
-from bcsim.models.data import Samples, Splits
-from bcsim.models.layers import baked_layers, binary_layers, build
+from bcsim.models import checkpoint
+from bcsim.models.augment import augmented
+from bcsim.models.data import Splits
+from bcsim.models.device import choose_device, memory_errors, prepare
+from bcsim.models.evaluate import Images, error_rate
+from bcsim.models.inference import sampled, with_weights
+from bcsim.models.layers import binary_layers, build
 from bcsim.models.optimise import make_optimiser, set_learning_rate, squared_hinge
-from bcsim.models.recipes import Recipe
-from bcsim.models.topologies import topology
-
-_EVALUATION_BATCH = 1000
+from bcsim.models.recipes import Inference, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,90 +35,147 @@ class EpochReport:
     seconds: float
 
 
+@dataclass(slots=True)
+class _Pass:
+    """A pass over the training images that has begun: their order, the steps and seconds done, the losses' sum."""
+
+    order: Tensor
+    steps: int = 0
+    seconds: float = 0.0
+    loss: float = 0.0
+
+
 class Trainer:
     """A training in progress.
 
     Members
     -------
-    model : the network with its real weights, as of the last epoch
+    model : the network with its real weights, as of the last step
     history : an EpochReport for every epoch done
     best_state : the model's state at the lowest validation error, the first such epoch where several tie
+    is_stopping : set it, from a signal handler too, and `run` ends after the step in hand
 
-    All randomness comes from PyTorch's global generator, which the constructor seeds.
+    All randomness comes from PyTorch's global generators, which the constructor seeds.
     """
 
-    def __init__(self, recipe: Recipe, splits: Splits) -> None:
-        self.recipe = recipe
-        self.topology = topology(recipe.network)
-        _prepare_torch(recipe.seed)
-        self.model = build(self.topology, recipe)
+    def __init__(self, recipe: Recipe, splits: Splits, device: str = "cpu") -> None:
+        self.recipe, self.device = recipe, choose_device(device)
+        prepare(recipe.seed)
+        self.model = build(recipe).to(self.device)
         self.optimiser = make_optimiser(self.model, recipe)
         self.history: list[EpochReport] = []
         self.best_state: dict[str, Any] = {}
-        self._train = _tensors(splits.train)
-        self._validation = _tensors(splits.validation)
+        self.is_stopping = False
+        self._pass: _Pass | None = None
+        self._train = Images.of(splits.train, self.device)
+        self._validation = Images.of(splits.validation, self.device)
 
     def run(self) -> Iterator[EpochReport]:
-        """Train the epochs that are left, one each time the iterator is advanced."""
-        while len(self.history) < self.recipe.epochs:
-            yield self._epoch()
+        """Train the epochs that are left, one each time the iterator is advanced; ends early once stopped.
 
-    def best_model(self) -> nn.Sequential:
-        """A copy of the network at its lowest validation error, in evaluation mode."""
+        Raises BcsimError where the loss is not finite and where memory runs out.
+        """
+        while len(self.history) < self.recipe.epochs:
+            with memory_errors(self.device):
+                report = self._epoch()
+            if report is None:
+                return
+            yield report
+
+    def best_model(self, inference: Inference | None = None) -> nn.Module:
+        """A copy of the network at its lowest validation error, on the CPU, ready for inference.
+
+        inference : the weights it uses; by default the recipe's.
+        """
+        return with_weights(self._best(), inference or self.recipe.inference, self._train).cpu()
+
+    def ensemble(self, members: int) -> Iterator[nn.Module]:
+        """Networks sampled from the one at the lowest validation error, on the CPU, ready for inference."""
+        for member in sampled(self._best(), members, self.recipe.seed, self._train):
+            yield member.cpu()
+
+    def _best(self) -> nn.Module:
         if not self.best_state:
             raise BcsimError("Training has not finished an epoch yet")
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.best_state)
-        return model.eval()
+        return model
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint from which `resume` continues as if nothing had happened."""
+        """Write a checkpoint from which `resume` continues as if nothing had happened, within an epoch too."""
         state = {
             "recipe": asdict(self.recipe),
+            "device": self.device.type,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": torch.get_rng_state(),
+            "cuda_generators": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "history": [asdict(report) for report in self.history],
+            "pass": None if self._pass is None else asdict(self._pass),
             "best_state": self.best_state,
         }
         checkpoint.save(path, state)
 
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from the state that `save` wrote and `checkpoint.load` read."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history = [EpochReport(**report) for report in state["history"]]
+        self.best_state = state["best_state"]
+        self._pass = None if state["pass"] is None else _Pass(**state["pass"])
+        torch.set_rng_state(state["generator"])
+        if self.device.type == "cuda" and state["cuda_generators"]:
+            torch.cuda.set_rng_state_all(state["cuda_generators"])
+
     @classmethod
-    def resume(cls, path: Path, splits: Splits) -> "Trainer":
+    def resume(cls, path: Path, splits: Splits, device: str = "cpu") -> "Trainer":
         """The training that `save` wrote to `path`, ready to go on."""
         state = checkpoint.load(path)
-        trainer = cls(Recipe(**state["recipe"]), splits)
-        trainer.model.load_state_dict(state["model"])
-        trainer.optimiser.load_state_dict(state["optimiser"])
-        trainer.history = [EpochReport(**report) for report in state["history"]]
-        trainer.best_state = state["best_state"]
-        torch.set_rng_state(state["generator"])
+        trainer = cls(Recipe(**state["recipe"]), splits, device)
+        trainer.restore(state)
         return trainer
 
-    def _epoch(self) -> EpochReport:
-        start = time.perf_counter()
+    def _epoch(self) -> EpochReport | None:
+        """The next epoch, or the rest of one that was stopped; None if stopped again."""
         epoch = len(self.history)
         set_learning_rate(self.optimiser, self.recipe.learning_rate(epoch))
-        loss = self._train_epoch()
+        self._pass = begun = self._pass or _Pass(torch.randperm(len(self._train)))
+        start = time.perf_counter()
+        finished = self._train_pass(begun)
+        begun.seconds += time.perf_counter() - start
+        if not finished:
+            return None
+        loss = begun.loss / begun.steps
         if not math.isfinite(loss):
             raise BcsimError(f"Training loss became {loss} in epoch {epoch + 1}: lower --lr-start")
-        error = error_rate(self.model, *self._validation)
-        report = self._report(epoch + 1, loss, error, time.perf_counter() - start)
+        start = time.perf_counter()
+        evaluated = with_weights(self.model, self.recipe.inference, self._train)
+        error = error_rate(evaluated, self._validation)
+        report = self._report(epoch + 1, loss, error, begun.seconds + time.perf_counter() - start)
         self.history.append(report)
+        self._pass = None
         return report
 
-    def _train_epoch(self) -> float:
-        """Mean loss of one pass over the training images in random order; the odd rest is left out."""
+    def _train_pass(self, begun: _Pass) -> bool:
+        """Whether the pass came to its end; the odd rest of the images is left out."""
         self.model.train()
-        x, y = self._train
-        batches = torch.randperm(len(y)).split(self.recipe.batch)
-        full = [batch for batch in batches if len(batch) == self.recipe.batch]
-        if not full:
-            raise BcsimError(f"Batch size must be at most the {len(y)} training images")
-        return sum(self._step(x[batch], y[batch]) for batch in full) / len(full)
+        size = self.recipe.batch
+        steps = len(begun.order) // size
+        if not steps:
+            raise BcsimError(f"Batch size must be at most the {len(begun.order)} training images, not {size}")
+        while begun.steps < steps:
+            if self.is_stopping:
+                return False
+            start = begun.steps * size
+            begun.loss += self._step(*self._train.batch(begun.order[start : start + size]))
+            begun.steps += 1
+        return True
 
     def _step(self, x: Tensor, y: Tensor) -> float:
-        loss = squared_hinge(self.model(x), y)
+        bfloat16 = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            scores = self.model(augmented(x, self.recipe.augment))
+        loss = squared_hinge(scores.float(), y)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -132,43 +190,3 @@ class Trainer:
         else:
             self.best_state = copy.deepcopy(self.model.state_dict())
         return EpochReport(epoch, loss, error, best, best_epoch, seconds)
-
-
-def scores(model: nn.Module, x: Tensor) -> Tensor:
-    """Output of `model` in evaluation mode for `x` (n, features): (n, classes) float32."""
-    model.eval()
-    with torch.no_grad():
-        return torch.cat([model(part) for part in x.split(_EVALUATION_BATCH)])
-
-
-def error_rate(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Share of the images `x` (n, features) whose highest score is not at class `y` (n,)."""
-    wrong = scores(model, x).argmax(1) != y
-    return int(wrong.sum()) / len(y)
-
-
-def error_of_best(trainer: Trainer, samples: Samples) -> float:
-    """Error on `samples` of the network with the lowest validation error."""
-    return error_rate(trainer.best_model(), *_tensors(samples))
-
-
-def export_best(trainer: Trainer, test: Samples, path: Path) -> None:
-    """Write the network with the lowest validation error to `path` as ONNX.
-
-    Nothing is written unless onnxruntime agrees with PyTorch on all `test` images.
-    """
-    model = trainer.best_model()
-    exported = export.to_onnx(trainer.topology, baked_layers(model))
-    export.check(exported, test.x, scores(model, torch.from_numpy(test.x)).numpy())
-    export.write(path, exported)
-
-
-def _tensors(samples: Samples) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
-
-
-def _prepare_torch(seed: int) -> None:
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
-    # ADAM's second moments of dead inputs decay into denormals, which cost 100 cycles each.
-    torch.set_flush_denormal(True)

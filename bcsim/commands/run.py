@@ -38,7 +38,8 @@ def run(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="MODEL", help="ONNX file, compiled program or bundled network. Default: digits."
+            metavar="MODEL",
+            help="ONNX file, compiled program, bundled network, or folder of an ensemble. Default: digits.",
         ),
     ] = None,
     data: Annotated[
@@ -50,7 +51,10 @@ def run(
     ] = None,
     machine: Annotated[
         str | None,
-        typer.Option(metavar="NAME|P=V,...", help="Preset (bcsim machines) or parameters. Default: medium; tiny for the digits."),
+        typer.Option(
+            metavar="NAME|P=V,...",
+            help="Preset (bcsim machines) or parameters. Default: medium; tiny for the digits.",
+        ),
     ] = None,
     bits: Bits = None,
     level: Annotated[
@@ -84,35 +88,47 @@ def run(
 ) -> None:
     """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""
     from bcsim import api
+    from bcsim.data import load_dataset
+    from bcsim.ensemble import combine, member_paths
 
     report = report or (None if model else DEMO_REPORT)
     for path in (json if json != "-" else None, report, outputs, trace):
         if path is not None:
             check_folder(path)
-    loaded = api.load(model or "digits")
-    if loaded.program is not None and (bits, calibrate, input) != (None, None, None):
-        raise BcsimError(
-            f"File {loaded.path} is compiled already: --bits, --calibrate and --input have no effect on it"
+    loaded = [api.load(path) for path in member_paths(model or "digits")]
+    for member in loaded:
+        if member.program is not None and (bits, calibrate, input) != (None, None, None):
+            raise BcsimError(
+                f"File {member.path} is compiled already: --bits, --calibrate and --input have no effect on it"
+            )
+    programs = [
+        member.program
+        or api.compile(
+            member,
+            bits=parse_bits(bits),
+            calibration=calibrate,
+            input=input,
+            range_method=range.value,
+            percentile=percentile,
         )
-    program = loaded.program or api.compile(
-        loaded,
-        bits=parse_bits(bits),
-        calibration=calibrate,
-        input=input,
-        range_method=range.value,
-        percentile=percentile,
-    )
-    result = api.simulate(
-        program,
-        _data_name(data, loaded),
-        machine=machine or ("tiny" if model is None else None),
-        level=level.value,
-        images=images,
-        reference=loaded if float else None,
-        energy_table=energy_table,
-        record=TRACED_IMAGES if trace else 0,
-    )
-    result = replace(result, path=str(loaded.path))
+        for member in loaded
+    ]
+    dataset = load_dataset(_data_name(data, loaded[0]))
+    results = [
+        api.simulate(
+            program,
+            dataset,
+            machine=machine or ("tiny" if model is None else None),
+            level=level.value,
+            images=images,
+            reference=member if float else None,
+            energy_table=energy_table,
+            record=TRACED_IMAGES if trace else 0,
+        )
+        for member, program in zip(loaded, programs, strict=True)
+    ]
+    result = combine(Path(model or "digits").name, results, dataset.y)
+    result = replace(result, path=str(loaded[0].path if len(loaded) == 1 else model))
     if json != "-":
         _print_tables(result)
     _write_files(result, json, report, outputs, trace)

@@ -26,6 +26,9 @@ from bcsim.errors import BcsimError
 
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
 
+WEIGHTS_KEY = "bcsim.weights"
+"""Metadata that bcsim's own training writes into files whose weights are not binary."""
+
 
 def import_onnx(path: str | Path) -> Graph:
     """The float graph of the ONNX file `path`.
@@ -34,6 +37,12 @@ def import_onnx(path: str | Path) -> Graph:
     sentence with the node's name, its operator, the reason and what is accepted.
     """
     file = read_model(path)
+    metadata = {entry.key: entry.value for entry in file.model.metadata_props}
+    if metadata.get(WEIGHTS_KEY) == "real":
+        raise BcsimError(
+            f"File {file.path} says that its weights are real ({WEIGHTS_KEY}): it runs as a float network, in "
+            "onnxruntime, and only networks with few-valued weights compile"
+        )
     walk = Walk(file, read_structure(file.model)).run()
     for report in walk.reports:
         if report.status == "unsupported":
@@ -46,7 +55,7 @@ def import_onnx(path: str | Path) -> Graph:
         output=_scores(walk).name,
         dropped=tuple(walk.dropped),
         notes=tuple(walk.notes),
-        metadata={entry.key: entry.value for entry in file.model.metadata_props},
+        metadata=metadata,
     )
 
 

@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch")
 from bcsim.models.layers import binary_layers, build  # noqa: E402
 from bcsim.models.optimise import make_optimiser, set_learning_rate, squared_hinge  # noqa: E402
 from bcsim.models.recipes import Optimiser, Recipe  # noqa: E402
-from bcsim.models.topologies import digits  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -19,9 +18,11 @@ def test_squared_hinge_by_hand() -> None:
     assert math.isclose(loss.item(), (0.25 + 1 + 4 + 0.25) / 6, rel_tol=1e-6)
 
 
-@pytest.mark.parametrize(("optimiser", "power"), [("adam", 1), ("sgd", 2), ("nesterov", 2)])
+@pytest.mark.parametrize(
+    ("optimiser", "power"), [("adam", 1), ("shift-adamax", 1), ("sgd", 2), ("nesterov", 2)]
+)
 def test_binary_weights_learn_faster_by_their_coefficient(optimiser: Optimiser, power: int) -> None:
-    model = build(digits, Recipe("digits"))
+    model = build(Recipe("digits"))
     made = make_optimiser(model, Recipe("digits", optimiser=optimiser))
     set_learning_rate(made, 0.5)
     rates = [group["lr"] for group in made.param_groups]
@@ -30,13 +31,19 @@ def test_binary_weights_learn_faster_by_their_coefficient(optimiser: Optimiser, 
 
 
 def test_real_weights_learn_at_the_base_rate() -> None:
-    recipe = Recipe("digits", method="none")
-    made = make_optimiser(build(digits, recipe), recipe)
+    recipe = Recipe("digits", method="none", inference="real")
+    made = make_optimiser(build(recipe), recipe)
+    assert [group["multiplier"] for group in made.param_groups] == [1.0]
+
+
+def test_without_scaling_all_learn_at_the_base_rate() -> None:
+    recipe = Recipe("digits", optimiser="sgd", lr_scaling=False)
+    made = make_optimiser(build(recipe), recipe)
     assert [group["multiplier"] for group in made.param_groups] == [1.0]
 
 
 def test_every_parameter_is_optimised_once() -> None:
-    model = build(digits, Recipe("digits"))
+    model = build(Recipe("digits"))
     groups = make_optimiser(model, Recipe("digits")).param_groups
     listed = [id(p) for group in groups for p in group["params"]]
     assert sorted(listed) == sorted(id(p) for p in model.parameters())
@@ -44,7 +51,7 @@ def test_every_parameter_is_optimised_once() -> None:
 
 def test_sgd_step_moves_the_real_weight_by_the_binary_ones_gradient() -> None:
     recipe = Recipe("digits", optimiser="sgd")
-    model = build(digits, recipe)
+    model = build(recipe)
     first = binary_layers(model)[0]
     made = make_optimiser(model, recipe)
     set_learning_rate(made, 1e-3)

@@ -3,27 +3,17 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bcsim.errors import BcsimError
-from bcsim.models.recipes import RECIPES, Recipe
-from bcsim.models.topologies import TOPOLOGIES, topology
+from bcsim.models.activation import STEPS
+from bcsim.models.recipes import RECIPES, Recipe, recipe_for
+from bcsim.models.topologies import TOPOLOGIES
 
 
 def test_every_topology_has_a_recipe() -> None:
     assert list(RECIPES) == list(TOPOLOGIES)
-
-
-def test_mnist_mlp_is_the_networks_of_the_paper() -> None:
-    assert topology("mnist-mlp").widths == (784, 1024, 1024, 1024, 10)
-    assert topology("mnist-mlp").weights == 784 * 1024 + 2 * 1024**2 + 1024 * 10
-
-
-@pytest.mark.parametrize(("name", "highest"), [("digits", 16), ("mnist-mlp", 255)])
-def test_inputs_are_centred(name: str, highest: int) -> None:
-    chosen = topology(name)
-    assert chosen.offset == -1
-    assert chosen.scale * highest + chosen.offset == 1
 
 
 def test_learning_rate_decays_exponentially() -> None:
@@ -38,8 +28,16 @@ def test_learning_rate_decays_exponentially() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("method", "ternary", "Method must be one of det, stoch, none, not 'ternary'"),
-        ("optimiser", "lion", "Optimiser must be one of sgd, nesterov, adam, not 'lion'"),
+        ("method", "ternary", "Method must be one of det, stoch, none, dropout, bnn, not 'ternary'"),
+        ("optimiser", "lion", "Optimiser must be one of sgd, nesterov, adam, shift-adamax, not 'lion'"),
+        ("inference", "both", "Inference must be one of binary, real, not 'both'"),
+        ("normalisation", "layer", "Normalisation must be one of standard, shift, not 'layer'"),
+        ("preprocess", "zca", "Preprocessing must be one of none, gcn, gcn-zca, not 'zca'"),
+        ("augment", "cutout", "Augmentation must be one of none, crop, crop-flip, not 'cutout'"),
+        ("precision", "int8", "Precision must be one of float32, bfloat16, not 'int8'"),
+        ("width", 0, "Width must be at least 1, not 0"),
+        ("activation_bits", 1, "Activation bits must be 0, for real ReLUs, or 2 to 8, not 1"),
+        ("activation_bits", 9, "Activation bits must be 0, for real ReLUs, or 2 to 8, not 9"),
         ("epochs", 0, "Number of epochs must be at least 1, not 0"),
         ("batch", 1, "Batch size must be at least 2, for BatchNorm's variance, not 1"),
         ("seed", -1, "Seed must be at least 0 and below 2**63, not -1"),
@@ -57,7 +55,63 @@ def test_bad_options(option: str, value: Any, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_unknown_network() -> None:
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"network": "digits", "method": "none", "inference": "binary"},
+            "Method none trains real weights: its inference must be real, not binary",
+        ),
+        (
+            {"network": "digits", "method": "bnn", "activation_bits": 2},
+            "Method bnn has activations of 1 bit: activation bits must be 0, which leaves them",
+        ),
+        (
+            {"network": "digits", "augment": "crop"},
+            "Network digits takes no images but rows of pixels: augment must be none",
+        ),
+        (
+            {"method": "det"},
+            "Recipe must name its network: digits, digits-cnn, mnist-mlp, cifar10-cnn, svhn-cnn",
+        ),
+    ],
+)
+def test_what_does_not_go_together(given: dict[str, Any], message: str) -> None:
     with pytest.raises(BcsimError) as caught:
-        topology("vgg")
-    assert str(caught.value) == "Network must be one of digits, mnist-mlp, not 'vgg'"
+        recipe_for(given)
+    assert str(caught.value) == message
+
+
+def test_unknown_field() -> None:
+    with pytest.raises(BcsimError, match=r"^Recipe has no field 'epoch'; its fields are network, method, "):
+        recipe_for({"network": "digits", "epoch": 3})
+
+
+def test_given_fields_stand_before_the_methods_and_the_networks() -> None:
+    assert recipe_for({"network": "mnist-mlp"}) == RECIPES["mnist-mlp"]
+    none = recipe_for({"network": "mnist-mlp", "method": "none"})
+    assert (none.inference, none.dropout_in, none.dropout_hidden) == ("real", 0, 0)
+    dropout = recipe_for({"network": "mnist-mlp", "method": "dropout"})
+    assert (dropout.inference, dropout.dropout_in, dropout.dropout_hidden) == ("real", 0.2, 0.5)
+    assert recipe_for({"network": "digits", "method": "dropout", "dropout_hidden": 0.3}).dropout_hidden == 0.3
+
+
+@pytest.mark.parametrize(("given", "bits"), [({}, 0), ({"method": "bnn"}, 1), ({"activation_bits": 4}, 4)])
+def test_activation(given: dict[str, Any], bits: int) -> None:
+    assert recipe_for({"network": "digits", **given}).activation.bits == bits
+
+
+@pytest.mark.parametrize("bits", STEPS)
+def test_steps_are_exact_in_float32_and_near_the_best(bits: int) -> None:
+    step = float(STEPS[bits])
+    assert np.float32(step) == step
+    assert np.float32(step * (2**bits - 1)) == step * (2**bits - 1)
+    found = {scale: _normal_error(step * scale, bits) for scale in (0.9, 1.0, 1.1)}
+    assert min(found, key=found.__getitem__) == 1.0
+
+
+def _normal_error(step: float, bits: int) -> float:
+    """Mean square error of quantising the positive half of a normal distribution."""
+    x = np.linspace(0, 8, 100_001)
+    quantised = np.minimum(np.rint(x / step), 2**bits - 1) * step
+    return float(np.sum(np.exp(-x * x / 2) * (x - quantised) ** 2))

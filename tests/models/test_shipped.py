@@ -1,6 +1,5 @@
 """The shipped networks are what their cards say."""
 
-import itertools
 import os
 import re
 from pathlib import Path
@@ -41,8 +40,8 @@ def _measured_error(name: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_weights_are_binary_and_of_the_right_shape(name: str) -> None:
-    weights, widths = _weights(name), topology(name).widths
-    assert [w.shape for w in weights] == list(itertools.pairwise(widths))
+    weights = _weights(name)
+    assert [w.shape[::-1] for w in weights] == [stage.weight_shape for stage in topology(name).stages]
     assert all(w.dtype == np.int8 and set(np.unique(w)) == {-1, 1} for w in weights)
 
 

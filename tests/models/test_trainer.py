@@ -1,18 +1,18 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from bcsim.errors import BcsimError  # noqa: E402
 from bcsim.models import checkpoint  # noqa: E402
-from bcsim.models.data import Splits, load_splits  # noqa: E402
+from bcsim.models.data import Samples, Splits, load_splits  # noqa: E402
+from bcsim.models.evaluate import Images, error_rate  # noqa: E402
 from bcsim.models.layers import binary_layers  # noqa: E402
-from bcsim.models.recipes import Method, Recipe  # noqa: E402
-from bcsim.models.topologies import digits  # noqa: E402
-from bcsim.models.trainer import Trainer, error_of_best, error_rate, export_best  # noqa: E402
+from bcsim.models.recipes import Recipe, recipe_for  # noqa: E402
+from bcsim.models.trainer import Trainer  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -21,7 +21,7 @@ _SHORT = Recipe("digits", epochs=4, batch=50, lr_start=3e-3, lr_end=3e-4, dropou
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    return load_splits(digits)
+    return load_splits(_SHORT)
 
 
 def _trained(recipe: Recipe, splits: Splits) -> Trainer:
@@ -31,21 +31,80 @@ def _trained(recipe: Recipe, splits: Splits) -> Trainer:
     return trainer
 
 
+def _error(trainer: Trainer, samples: Samples) -> float:
+    return error_rate(trainer.best_model(), Images.of(samples, torch.device("cpu")))
+
+
 def _figures(trainer: Trainer) -> list[tuple[float, ...]]:
     return [dataclasses.astuple(report)[:-1] for report in trainer.history]
 
 
 def test_short_training_learns_digits(splits: Splits) -> None:
     trainer = _trained(dataclasses.replace(_SHORT, epochs=20), splits)
-    assert error_of_best(trainer, splits.test) < 0.1
+    assert _error(trainer, splits.test) < 0.1
     assert all(layer.weight.abs().max() <= 1 for layer in binary_layers(trainer.model))
 
 
-@pytest.mark.parametrize("method", ["stoch", "none"])
-def test_other_methods_learn(method: Method, splits: Splits) -> None:
-    trainer = _trained(dataclasses.replace(_SHORT, method=method, epochs=20), splits)
-    assert error_of_best(trainer, splits.test) < 0.25
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"method": "stoch"},
+        {"method": "stoch", "inference": "real"},
+        {"method": "none"},
+        {"method": "dropout"},
+        {"method": "bnn"},
+        {"method": "bnn", "normalisation": "shift", "optimiser": "shift-adamax"},
+        {"activation_bits": 2},
+        {"optimiser": "nesterov", "lr_start": 1e-3},
+        {"optimiser": "sgd", "lr_start": 3e-2},
+        {"precision": "bfloat16"},
+        {"preprocess": "gcn-zca"},
+        {"network": "digits-cnn", "width": 12, "augment": "crop"},
+    ],
+)
+def test_every_way_of_training_learns(given: dict[str, Any]) -> None:
+    fields = {"network": "digits", "epochs": 20, "batch": 50, "lr_start": 3e-3, "dropout_hidden": 0.1}
+    recipe = recipe_for({**fields, **given})
+    splits = load_splits(recipe)
+    trainer = _trained(recipe, splits)
+    assert _error(trainer, splits.test) < 0.3
     assert trainer.history[-1].loss < trainer.history[0].loss
+
+
+def test_devices(splits: Splits) -> None:
+    assert Trainer(_SHORT, splits, "cpu").device.type == "cpu"
+    assert Trainer(_SHORT, splits, "auto").device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(BcsimError) as caught:
+        Trainer(_SHORT, splits, "tpu")
+    assert str(caught.value) == "Device must be one of auto, cpu, cuda, not 'tpu'"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_missing_gpu(splits: Splits) -> None:
+    with pytest.raises(BcsimError) as caught:
+        Trainer(_SHORT, splits, "cuda")
+    message = "Device cuda is not there: this PyTorch finds no GPU; accepted are auto and cpu"
+    assert str(caught.value) == message
+
+
+def test_out_of_memory_is_one_sentence(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(*_: object) -> None:
+        torch.empty(2**60)
+
+    monkeypatch.setattr(Trainer, "_step", allocate)
+    with pytest.raises(BcsimError) as caught:
+        _trained(_SHORT, splits)
+    message = "Training needs more memory than cpu has: lower --batch or --width"
+    assert str(caught.value) == message
+
+
+def test_other_errors_pass(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Trainer, "_step", fail)
+    with pytest.raises(RuntimeError, match=r"^a defect$"):
+        _trained(_SHORT, splits)
 
 
 def test_equal_seeds_give_equal_weights(splits: Splits) -> None:
@@ -69,27 +128,39 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, splits: Splits) -> None:
         assert torch.equal(resumed.model.state_dict()[name], tensor)
 
 
+def test_stopped_within_an_epoch_equals_uninterrupted(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, first, steps = _trained(_SHORT, splits), Trainer(_SHORT, splits), []
+    plain = Trainer._step
+
+    def step(trainer: Trainer, *batch: Any) -> float:
+        steps.append(1)
+        # 25 steps make an epoch: the 33rd is the 8th of the second.
+        trainer.is_stopping = len(steps) == 33
+        return plain(trainer, *batch)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    assert [report.epoch for report in first.run()] == [1]
+    first.save(tmp_path / "part.pt")
+    resumed = Trainer.resume(tmp_path / "part.pt", splits)
+    assert [report.epoch for report in resumed.run()] == [2, 3, 4]
+    assert len(steps) == 100
+    assert _figures(resumed) == _figures(whole)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], tensor)
+
+
 def test_best_model_is_the_first_of_lowest_validation_error(splits: Splits) -> None:
     trainer = _trained(dataclasses.replace(_SHORT, epochs=8), splits)
     errors = [report.validation_error for report in trainer.history]
     assert trainer.history[-1].best_error == min(errors)
     assert trainer.history[-1].best_epoch == 1 + errors.index(min(errors))
-    x, y = torch.from_numpy(splits.validation.x), torch.from_numpy(splits.validation.y)
-    assert error_rate(trainer.best_model(), x, y) == min(errors)
-
-
-def test_exported_file_holds_the_binary_weights(tmp_path: Path, splits: Splits) -> None:
-    onnx = pytest.importorskip("onnx")
-    trainer = _trained(_SHORT, splits)
-    export_best(trainer, splits.test, tmp_path / "digits.onnx")
-    stored = {t.name: t for t in onnx.load(tmp_path / "digits.onnx").graph.initializer}
-    for i, layer in enumerate(binary_layers(trainer.best_model()), 1):
-        sign = np.where(layer.weight.detach().numpy() >= 0, 1, -1)
-        assert np.array_equal(onnx.numpy_helper.to_array(stored[f"weight{i}"]), sign.T)
+    assert _error(trainer, splits.validation) == min(errors)
 
 
 def test_diverging_training_says_so(splits: Splits) -> None:
-    recipe = Recipe("digits", method="none", optimiser="sgd", lr_start=1e30, lr_end=1e30)
+    recipe = Recipe("digits", method="none", inference="real", optimiser="sgd", lr_start=1e30, lr_end=1e30)
     with pytest.raises(BcsimError) as caught:
         _trained(recipe, splits)
     assert str(caught.value) == "Training loss became nan in epoch 1: lower --lr-start"
@@ -98,7 +169,7 @@ def test_diverging_training_says_so(splits: Splits) -> None:
 def test_batch_larger_than_the_training_set(splits: Splits) -> None:
     with pytest.raises(BcsimError) as caught:
         _trained(dataclasses.replace(_SHORT, batch=1259), splits)
-    assert str(caught.value) == "Batch size must be at most the 1258 training images"
+    assert str(caught.value) == "Batch size must be at most the 1258 training images, not 1259"
 
 
 def test_nothing_trained_yet(splits: Splits) -> None:

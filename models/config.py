@@ -1,0 +1,50 @@
+"""Recipes as TOML files: the fields of `Recipe`, one to a line (no PyTorch here)."""
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from bcsim.errors import BcsimError
+from bcsim.models.recipes import Recipe
+
+_KINDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The fields that the TOML file `path` gives; raises BcsimError for an unknown field or a wrong type."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BcsimError(f"Recipe {path} is not TOML: {error}") from None
+    except OSError as error:
+        raise BcsimError(f"Recipe {path} cannot be read: {error.strerror}") from None
+    kinds = _kinds()
+    for name, value in values.items():
+        if name not in kinds:
+            raise BcsimError(
+                f"Recipe {path} has an unknown field {name!r}; its fields are {', '.join(kinds)}"
+            )
+        values[name] = _checked(path, name, value, kinds[name])
+    return values
+
+
+def _kinds() -> dict[str, Any]:
+    hints = get_type_hints(Recipe)
+    return {field.name: _kind(hints[field.name]) for field in fields(Recipe)}
+
+
+def _kind(hint: Any) -> Any:
+    """The plain type of a field: str for a Literal, int for `int | None`."""
+    if get_origin(hint) is Literal:
+        return str
+    return next(iter(get_args(hint))) if isinstance(hint, UnionType) else hint
+
+
+def _checked(path: Path, name: str, value: object, kind: Any) -> object:
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise BcsimError(f"Recipe {path} must give {_KINDS[kind]} for {name!r}, not {value!r}")
+    return value
