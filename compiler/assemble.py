@@ -43,8 +43,11 @@ class Assembler:
 
     def __post_init__(self) -> None:
         tensor = self.stages.path.tensor
-        self._own[tensor] = self.encodings.own[tensor]
-        self._made[tensor, self._own[tensor]] = ""
+        self._own[tensor] = encoding = self.encodings.own[tensor]
+        self._made[tensor, encoding] = ""
+        if sum(stage.sources.count(tensor) for stage in self.stages.stages) > 1:
+            # A machine keeps its input for the first layer only, while the next image is loaded.
+            self._copy(tensor, encoding, f"{tensor}/copy")
 
     def add(self, stage: Stage) -> None:
         """Append the stage's layer, and before it the copies that it reads."""
@@ -90,15 +93,19 @@ class Assembler:
     def _reading(self, tensor: str, encoding: Encoding) -> str:
         """The layer that gives the tensor in an encoding, appended where there is none yet."""
         if (tensor, encoding) not in self._made:
-            stage = Stage(f"{tensor}/{encoding.bits}bit", None, (tensor,), (), tensor)
-            head = identity_head(self.stages.image(tensor))
-            linear = to_linear(head.weights, head.scale, [], self._own[tensor])
-            exact = holds(encoding, self.known[tensor])
-            target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
-            source = self._made[tensor, self._own[tensor]]
-            self._append(stage, linear, target, head.geometry, (source,))
-            self._made[tensor, encoding] = stage.name
+            self._copy(tensor, encoding, f"{tensor}/{encoding.bits}bit")
         return self._made[tensor, encoding]
+
+    def _copy(self, tensor: str, encoding: Encoding, name: str) -> None:
+        """A layer that gives the tensor in an encoding."""
+        stage = Stage(name, None, (tensor,), (), tensor)
+        head = identity_head(self.stages.image(tensor))
+        linear = to_linear(head.weights, head.scale, [], self._own[tensor])
+        exact = holds(encoding, self.known[tensor])
+        target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
+        source = self._made[tensor, self._own[tensor]]
+        self._append(stage, linear, target, head.geometry, (source,))
+        self._made[tensor, encoding] = name
 
     def _padded(self, stage: Stage, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
         """The geometry with the level nearest to 0, and whether that is 0."""

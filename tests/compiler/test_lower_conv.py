@@ -250,7 +250,8 @@ def test_a_concatenation_in_front_of_other_operations_is_a_selection() -> None:
     net = Net(np.random.default_rng(8), (2, 4, 4))
     a, b = net.bipolar(net.conv("x", 3, (2, 2))), net.quant(net.conv("x", 2, (2, 2)), 1.0, 0, 3)
     layers = conv_layers(net.end(net.bipolar(net.norm(net.concat(a, b), falls=False))))
-    assert (layers[2].name, layers[2].weights().tolist()) == ("concat4", (2 * np.eye(5)).tolist())
+    selection = layers[-2]
+    assert (selection.name, selection.weights().tolist()) == ("concat4", (2 * np.eye(5)).tolist())
 
 
 def test_outputs_without_weights_are_constant_and_cost_no_plane() -> None:
@@ -266,6 +267,18 @@ def test_channels_of_the_input_with_scales_of_their_own() -> None:
     t = net.quant(net.affine("x", [1.0, 2.0], [0.5, 0.0]), 0.5, 0, 7)
     layers = conv_layers(net.end(t))
     assert [layer.name for layer in layers] == ["affine0", "dense3"]
+
+
+def test_an_input_that_several_layers_read_is_copied_once() -> None:
+    net = Net(np.random.default_rng(9), (2, 4, 4))
+    t = net.add(net.quant(net.conv("x", 2, pads=(1, 1, 1, 1)), 0.25, -4, 3), "x")
+    layers = conv_layers(net.end(t))
+    assert [(layer.name, layer.sources) for layer in layers[:4]] == [
+        ("x/copy", ("",)),
+        ("conv0", ("x/copy",)),
+        ("x/4bit", ("x/copy",)),
+        ("add2", ("conv0", "x/4bit")),
+    ]
 
 
 def test_an_image_with_channels_last() -> None:
