@@ -5,11 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Layer, Program, WeightPlane
-from bcsim.execute import BACKENDS, Prepared, execute
+from bcsim.execute import BACKENDS, Levels, Prepared, execute
 from bcsim.kernels import backend as lookup_backend
 from bcsim.kernels import portable
 from tests.programs import conv_layer, random_conv_program, random_images
@@ -30,7 +29,7 @@ def _program(*layers: Layer) -> Program:
     return Program("conv", coding, (first.channels[0], first.height, first.width), layers)
 
 
-def _hold_equal(program: Program, q: NDArray[np.integer], backend: str, threads: int = 2) -> None:
+def _hold_equal(program: Program, q: Levels, backend: str, threads: int = 2) -> None:
     expected = run_reference(program, q)
     found = execute(program, q, keep=True, backend=backend, threads=threads)
     for layer, values in zip(program.layers, found.hidden, strict=True):
@@ -39,7 +38,7 @@ def _hold_equal(program: Program, q: NDArray[np.integer], backend: str, threads:
     np.testing.assert_array_equal(found.scores, last.reshape(len(q), -1))
 
 
-def _hold_last_equal(program: Program, q: NDArray[np.integer], backend: str) -> None:
+def _hold_last_equal(program: Program, q: Levels, backend: str) -> None:
     expected = run_reference(program, q)[program.layers[-1].name]
     found = execute(program, q, keep=True, backend=backend).hidden[-1]
     np.testing.assert_array_equal(found, expected)
