@@ -52,7 +52,7 @@ def _parameters(machine: Machine, image: Image | None, requantiser: int) -> tupl
     if image is None:
         return ()
     layout = ParameterLayout(machine)
-    fields = [image.offsets[requantiser].tolist(), image.divisors[requantiser].tolist()]
+    fields = [(-image.offsets[requantiser]).tolist(), image.divisors[requantiser].tolist()]
     if machine.spatial:
         fields.append(image.minimum[requantiser].tolist())
     names = layout.members

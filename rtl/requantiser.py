@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -32,8 +32,8 @@ class ParameterLayout(StructLayout):
 
     Members
     -------
-    offset : signed(machine.remainder_bits)
-        What the first cycle of a round takes from the accumulator; a threshold in a searched layer.
+    start : signed(machine.remainder_bits)
+        The negative offset, or threshold in a searched layer: what the first cycle of a round adds to the accumulator.
     divisor : unsigned(machine.divisor_bits)
         Already shifted left by the target's bits - 1.
     minimum : unsigned(1)
@@ -41,7 +41,7 @@ class ParameterLayout(StructLayout):
     """
 
     def __init__(self, machine: Machine) -> None:
-        fields = {"offset": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
+        fields = {"start": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
         super().__init__(fields | ({"minimum": unsigned(1)} if machine.spatial else {}))
 
 
@@ -146,8 +146,10 @@ class Requantiser(wiring.Component):
         remainder = Signal(signed(width), reset_less=True)
         divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
         start, difference = Signal(signed(width)), Signal(signed(width + 1))
+        fraction = self.machine.fraction_bits
+        whole = self.accumulator + self.parameter.start[fraction:].as_signed()
         m.d.comb += [
-            start.eq((self.accumulator << self.machine.fraction_bits) - self.parameter.offset),
+            start.eq(Cat(self.parameter.start[:fraction], whole)),
             difference.eq(remainder - divisor),
         ]
         with m.If(self.load | (self.step & ~difference[-1])):

@@ -100,7 +100,7 @@ class RequantiserProof(wiring.Component):
         m.d.comb += [
             dut.done.eq(age == stride * self.bits),
             dut.search.eq(self.search),
-            dut.probe.eq(self.noise.offset),
+            dut.probe.eq(self.noise.start),
         ]
         for bit in range(self.bits):
             decided = stride * (bit + 1)
@@ -116,8 +116,7 @@ class RequantiserProof(wiring.Component):
             Assume(inputs.divisor > 0),
             Assume((inputs.offset >= -reach) & (inputs.offset <= reach)),
             dut.parameter.eq(self.noise),
-            dut.accumulator.eq(self.noise.offset),
-            dut.accumulator.eq(self.noise.offset),
+            dut.accumulator.eq(self.noise.start),
         ]
         for below, above in zip(self._thresholds(inputs), self._thresholds(inputs)[1:], strict=False):
             m.d.comb += Assume(below <= above)
@@ -126,13 +125,13 @@ class RequantiserProof(wiring.Component):
             m.d.sync += [address.eq(dut.candidate), read.eq(address)]
             words = Array([Const(0), *self._thresholds(self.present)])
             with m.If(dut.step):
-                m.d.comb += dut.parameter.offset.eq(words[read] << self.machine.fraction_bits)
+                m.d.comb += dut.parameter.start.eq(-(words[read] << self.machine.fraction_bits))
                 m.d.comb += dut.accumulator.eq(self.present.accumulator)
                 m.d.comb += dut.accumulator.eq(self.present.accumulator)
         else:
             with m.If(dut.load):
                 m.d.comb += dut.accumulator.eq(inputs.accumulator)
-                m.d.comb += dut.parameter.offset.eq(inputs.offset)
+                m.d.comb += dut.parameter.start.eq(-inputs.offset)
                 m.d.comb += dut.parameter.divisor.eq(inputs.divisor << self.bits - 1)
                 m.d.comb += dut.accumulator.eq(inputs.accumulator)
 

@@ -42,7 +42,7 @@ class Division:
         )
 
     def parameter(self, candidate: int) -> dict:
-        return {"offset": self.offset, "divisor": self.divisor << self.bits - 1}
+        return {"start": -self.offset, "divisor": self.divisor << self.bits - 1}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Lookup:
         return search(self.accumulator, self.thresholds)
 
     def parameter(self, candidate: int) -> dict:
-        return {"offset": self.thresholds[candidate - 1] << self.fraction_bits, "divisor": 0}
+        return {"start": -(self.thresholds[candidate - 1] << self.fraction_bits), "divisor": 0}
 
 
 def random_division(generator, machine):
@@ -124,7 +124,7 @@ def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
     if shown and (cycle in schedule.loads or round_ is not None):
         ctx.set(dut.parameter, shown.parameter(candidate if round_ is shown else 1))
     else:
-        ctx.set(dut.parameter, {"offset": generator.getrandbits(8), "divisor": 1})
+        ctx.set(dut.parameter, {"start": generator.getrandbits(8), "divisor": 1})
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: f"{m.accumulator_bits}.{m.fraction_bits}")
