@@ -1,7 +1,7 @@
 """Trained networks shipped with bcsim, and the BinaryConnect training that made them.
 
-Importing this package needs numpy only. PyTorch (extra `train`) is imported by `binarise`, `layers`,
-`optimise`, `checkpoint` and `trainer`.
+Importing this package needs numpy only, and so do its modules on shapes, recipes, data and files. Those on layers and
+training import PyTorch (extra `train`).
 """
 
 from pathlib import Path
