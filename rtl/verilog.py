@@ -29,8 +29,8 @@ proc -nomux -norom
 memory_collect
 write_verilog design.v
 """
-ATTRIBUTE = re.compile(r"^ *\(\*.*\*\)\n", re.MULTILINE)
-STATE = re.compile(rf'^ *\(\* {STATES} = "(.*)" \*\)\n(?: *\(\*.*\*\)\n)*(  reg .*;)\n', re.MULTILINE)
+ATTRIBUTE = re.compile(r"^ *\(\* (?!bcsim_).*\*\)\n", re.MULTILINE)
+STATE = re.compile(rf'^ *\(\* {STATES} = "(.*)" \*\)\n(  reg .*;)\n', re.MULTILINE)
 REPEATED = re.compile(
     r"^(  (?:input|output) (?:\[\d+:0\] )?(\S+ ?);\n)  wire (?:\[\d+:0\] )?\2;\n", re.MULTILINE
 )
@@ -101,7 +101,7 @@ def _write_verilog(text: str) -> str:
 
 def _finish(verilog: str, titles: Mapping[str, str]) -> str:
     """Initial contents for the memories, a comment for every module, and none of Yosys' attributes."""
-    plain = ATTRIBUTE.sub("", STATE.sub(r"\2  // \1\n", initialise_memories(verilog)))
+    plain = initialise_memories(STATE.sub(r"\2  // \1\n", ATTRIBUTE.sub("", verilog)))
     plain = START.sub("at_time_zero", REPEATED.sub(r"\1", plain))
     plain = plain.replace("  reg at_time_zero = 0;\n", AT_TIME_ZERO)
     plain = CONSTANT.sub(r"  always @* begin\n    if (at_time_zero) begin end\n    \1\n  end\n", plain)
