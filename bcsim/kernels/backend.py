@@ -50,7 +50,6 @@ class Lookup:
     def __init__(self, program: Program) -> None:
         reads = layer_reads(program)
         self.rows = place_rows(program, reads)
-        self.inputs = program.inputs
         self.steps = [list(self._layer_steps(program, index, sources)) for index, sources in enumerate(reads)]
         self._blocks = _blocks(self.rows.count * lookup.ROW)
 

@@ -40,11 +40,6 @@ class Step:
     constants: tuple[Any, ...]
     sizes: tuple[int, int, int]
 
-    @property
-    def paired(self) -> bool:
-        """Whether it takes two blocks at a time in the time of one."""
-        return bool(self.weights[3])
-
 
 def overlaps(geometry: Geometry) -> bool:
     """Whether a window's output is pooled more than once, so that it is worth keeping."""
