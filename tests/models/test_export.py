@@ -88,15 +88,18 @@ def test_file_computes_what_its_definition_says(network: str, bits: int, packed:
     check(to_onnx(recipe, layers, packed=packed), x, _expected(recipe, layers, x))
 
 
-@pytest.mark.parametrize("given", [{"method": "bnn"}, *({"activation_bits": bits} for bits in range(2, 9))])
-def test_quantised_networks_compile_exactly(given: dict[str, object], tmp_path: Path) -> None:
-    recipe = recipe_for({"network": "digits", "width": 5, **given})
+@pytest.mark.parametrize("network", ["digits", "digits-cnn"])
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_quantised_networks_compile_exactly(bits: int, network: str, tmp_path: Path) -> None:
+    given = {"method": "bnn"} if bits == 1 else {"activation_bits": bits}
+    recipe = recipe_for({"network": network, "width": 5, **given})
     write(tmp_path / "net.onnx", to_onnx(recipe, _layers(recipe)))
-    graph = import_onnx(tmp_path / "net.onnx")
     topology = recipe.topology
-    program = lower(graph, pixel=Encoding(5, topology.scale, topology.offset))
-    assert [layer.exact for layer in program.layers] == [True, True, program.layers[-1].exact]
-    assert [layer.target.bits for layer in program.layers[:-1]] == [recipe.activation.bits] * 2
+    program = lower(import_onnx(tmp_path / "net.onnx"), pixel=Encoding(5, topology.scale, topology.offset))
+    assert program.exact
+    # Where a convolution pads a sign, 0 is a third value.
+    expected = [2 if bits == 1 and layer.convolution else bits for layer in topology.stages[1:]]
+    assert [layer.source.bits for layer in program.layers[1:]] == expected
 
 
 def test_reference_evaluator_agrees(layers: list[BakedLayer], x: np.ndarray) -> None:
