@@ -81,7 +81,7 @@ class LoadedLayer:
             return _search(drained, self.offsets, bits)
         # A restoring division of P steps is a floor division that saturates at both ends.
         quotient = (drained - self.offsets) // (self.divisors >> (bits - 1))
-        return np.clip(quotient, 0, (1 << bits) - 1)
+        return np.asarray(np.clip(quotient, 0, (1 << bits) - 1), dtype=np.int64)
 
     def pool(self, q: NDArray[np.int64]) -> NDArray[np.int64]:
         """The greatest or least of every pooling window, int64 (n, positions, K * R), from (n, Q, K * R)."""
@@ -104,7 +104,6 @@ def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
     """Decode what the image holds for one layer."""
     addresses, padding = _addresses(nest)
     weights, constants = _matrix(mapping, nest)
-    offsets, divisors, minimum = _parameters(mapping, nest)
     return LoadedLayer(
         nest=nest,
         mapping=mapping,
@@ -112,9 +111,9 @@ def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
         padding=padding,
         weights=weights,
         constants=constants,
-        offsets=offsets,
-        divisors=divisors,
-        minimum=minimum.reshape(minimum.shape[0], -1)[:, 0],
+        offsets=_by_channel(mapping.image.offsets, mapping, nest),
+        divisors=_by_channel(mapping.image.divisors, mapping, nest),
+        minimum=_flags(mapping, nest),
     )
 
 
@@ -168,12 +167,18 @@ def _plane_shifts(nest: LayerMapping) -> NDArray[np.int64]:
     return np.array([sum(doubled[plane:]) for plane in range(nest.planes)], dtype=np.int64)
 
 
-def _parameters(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.int64], ...]:
-    """The layer's offsets, divisors and minimum flags, channel by channel, from the requantisers' memories."""
+def _by_channel(memory: NDArray[np.int64], mapping: Mapping, nest: LayerMapping) -> NDArray[np.int64]:
+    """One field of the layer's parameter words, from memories (R, words), channel by channel.
+
+    int64 (K * R,) or, for a search, (K * R, 2**bits).
+    """
     span = slice(nest.first_parameter, nest.first_parameter + nest.parameter_span)
     shape = (mapping.machine.requantisers, nest.rounds, nest.parameter_words)
-    fields = []
-    for memory in (mapping.image.offsets, mapping.image.divisors, mapping.image.minimum):
-        by_channel = memory[:, span].reshape(shape).transpose(1, 0, 2).reshape(-1, nest.parameter_words)
-        fields.append(by_channel if nest.parameter_words > 1 else by_channel[:, 0])
-    return tuple(fields)
+    by_channel = memory[:, span].reshape(shape).transpose(1, 0, 2).reshape(-1, nest.parameter_words)
+    return by_channel if nest.parameter_words > 1 else by_channel[:, 0]
+
+
+def _flags(mapping: Mapping, nest: LayerMapping) -> NDArray[np.bool_]:
+    """The channels pooled by the least value, bool (K * R,); every word of a searched channel says the same."""
+    words = _by_channel(mapping.image.minimum.astype(np.int64), mapping, nest)
+    return words.reshape(nest.rounds * mapping.machine.requantisers, -1)[:, 0] > 0

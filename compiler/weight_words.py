@@ -53,7 +53,7 @@ def _pack_tile(negative: NDArray[np.bool_], chunks: int, lanes: int) -> NDArray[
     bits = np.empty(negative.shape, dtype=bool)
     bits[..., 0::2] = negative[..., 0::2]
     bits[..., 1::2] = negative[..., 0::2] ^ negative[..., 1::2]
-    pes, taps = bits.shape[:2]
+    pes, taps = len(bits), negative.shape[1]
     words = bits.reshape(pes, taps, chunks, lanes).transpose(1, 2, 0, 3)
     return np.packbits(words.reshape(taps, chunks, -1), axis=-1, bitorder="little")
 
