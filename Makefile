@@ -48,7 +48,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench.program
+	$(BIN)/python -m bench.program --network mnist
+	$(BIN)/python -m bench.program --network cifar10
 	$(BIN)/python -m bench.machine
 	$(BIN)/python -m bench.rtl
 

@@ -81,14 +81,15 @@ class LoadedLayer:
             return _search(drained, self.offsets, bits)
         # A restoring division of P steps is a floor division that saturates at both ends.
         quotient = (drained - self.offsets) // (self.divisors >> (bits - 1))
-        return np.asarray(np.clip(quotient, 0, (1 << bits) - 1), dtype=np.int64)
+        return np.clip(quotient, 0, (1 << bits) - 1)
 
     def pool(self, q: NDArray[np.int64]) -> NDArray[np.int64]:
         """The greatest or least of every pooling window, int64 (n, positions, K * R), from (n, Q, K * R)."""
         if self.nest.window == 1:
             return q
         windows = q.reshape(len(q), self.nest.positions, self.nest.window, -1)
-        return np.where(self.minimum, windows.min(axis=2), windows.max(axis=2))
+        pooled = np.where(self.minimum, windows.min(axis=2), windows.max(axis=2))
+        return np.asarray(pooled, dtype=np.int64)
 
 
 def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
