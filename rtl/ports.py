@@ -15,7 +15,7 @@ MEANINGS: tuple[tuple[str, str], ...] = (
         "rst",
         "Reset, synchronous, active high: whatever was loaded or computing is forgotten, memories are not.",
     ),
-    ("interrupt", "High while the status register has an event that the control register lets through."),
+    ("interrupt", "High while an image's end or an error is noted and CONTROL lets it rise."),
     ("s_axis_tdata", "Input words: one value in each byte, least significant byte first."),
     ("s_axis_tkeep", "Which bytes of the input word count; the others are taken as 0."),
     ("s_axis_tlast", "The last word of an image."),
