@@ -47,6 +47,7 @@ def prepare(
     *,
     bits: str | None,
     calibrate: str | None,
+    input: str | None,
     machine: str | None,
     data: str | None,
     images: int,
@@ -60,11 +61,11 @@ def prepare(
     from bcsim.machine import SMALL, parse_machine
 
     loaded = api.load(model)
-    if loaded.program is not None and (bits, calibrate) != (None, None):
+    if loaded.program is not None and (bits, calibrate, input) != (None, None, None):
         raise BcsimError(
-            f"File {loaded.path} is compiled already: --bits and --calibrate have no effect on it"
+            f"File {loaded.path} is compiled already: --bits, --calibrate and --input have no effect on it"
         )
-    program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate)
+    program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
     mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
     return mapping, _stimulus(mapping, loaded, data, images, pauses)
 

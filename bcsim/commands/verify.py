@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
-from bcsim.commands.options import Bits, Calibrate, ModelPath
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 
 if TYPE_CHECKING:
     from bcsim.rtl.verify import Verification
@@ -36,6 +36,7 @@ def verify(
     data: DataName = None,
     bits: Bits = None,
     calibrate: Calibrate = None,
+    input: Input = None,
     pauses: Pauses = None,
     waves: Annotated[
         Path | None, typer.Option(metavar="FILE.fst", help="Record waveforms, memories included.")
@@ -48,7 +49,14 @@ def verify(
     from bcsim.rtl.verify import verify as verify_mapping
 
     mapping, stimulus = prepare(
-        model, bits=bits, calibrate=calibrate, machine=machine, data=data, images=images, pauses=pauses
+        model,
+        bits=bits,
+        calibrate=calibrate,
+        input=input,
+        machine=machine,
+        data=data,
+        images=images,
+        pauses=pauses,
     )
     result = verify_mapping(mapping, stimulus, simulator=simulator.value, waves=waves)
     _report(result, json, waves)

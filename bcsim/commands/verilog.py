@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
-from bcsim.commands.options import Bits, Calibrate, ModelPath
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.console import working
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def verilog(
     images: Images = 2,
     bits: Bits = None,
     calibrate: Calibrate = None,
+    input: Input = None,
     pauses: Pauses = None,
     check: Annotated[
         bool | None,
@@ -43,7 +44,14 @@ def verilog(
     from bcsim.rtl.project import MARK, write_project
 
     mapping, stimulus = prepare(
-        model, bits=bits, calibrate=calibrate, machine=machine, data=data, images=images, pauses=pauses
+        model,
+        bits=bits,
+        calibrate=calibrate,
+        input=input,
+        machine=machine,
+        data=data,
+        images=images,
+        pauses=pauses,
     )
     console = Console(soft_wrap=True)
     with new_folder(output, mark=MARK, force=force) as folder:
