@@ -11,6 +11,8 @@ import pytest
 
 import bcsim
 from bcsim.compiler.program import Program
+from bcsim.data import Dataset
+from bcsim.data.dataset import Split
 from bcsim.execute import execute
 from bcsim.machine import MEDIUM, TINY
 from bcsim.results import Result
@@ -41,6 +43,22 @@ def test_every_public_name_is_there() -> None:
         assert getattr(bcsim, name).__doc__ or name == "PRESETS"
     with pytest.raises(AttributeError, match=whole("module 'bcsim' has no attribute 'missing'")):
         bcsim.missing  # noqa: B018
+
+
+@pytest.mark.parametrize(("work", "images"), [(0, 50), (10**11, 1000)])
+def test_large_networks_are_calibrated_on_fewer_images(
+    digits: bcsim.Model, monkeypatch: pytest.MonkeyPatch, work: int, images: int
+) -> None:
+    asked: list[int] = []
+
+    def load(name: str, split: Split, limit: int) -> Dataset:
+        asked.append(limit)
+        return bcsim.load_dataset(name, split, limit)
+
+    monkeypatch.setattr("bcsim.api.CALIBRATION_WORK", work)
+    monkeypatch.setattr("bcsim.api.load_dataset", load)
+    bcsim.compile(digits)
+    assert asked == [images]
 
 
 def test_accuracy_of_the_bundled_network(result: Result) -> None:
