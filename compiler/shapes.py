@@ -19,7 +19,7 @@ from bcsim.compiler.graph import (
     Transpose,
 )
 
-__all__ = ["Shape", "image_shape", "node_shape", "tensor_shapes"]
+__all__ = ["Shape", "count_accumulations", "image_shape", "node_shape", "tensor_shapes"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -30,6 +30,16 @@ def tensor_shapes(graph: Graph) -> dict[str, Shape]:
     for node in graph.nodes:
         shapes[node.output] = node_shape(node, *(shapes[name] for name in node.inputs))
     return shapes
+
+
+def count_accumulations(graph: Graph) -> int:
+    """Weighted inputs of all linear layers for one image: the float network's multiply-accumulates."""
+    shapes = tensor_shapes(graph)
+    return sum(
+        node.weights.size * math.prod(shapes[node.output][1:])
+        for node in graph.nodes
+        if isinstance(node, Dense | Conv)
+    )
 
 
 def image_shape(shape: Shape) -> tuple[int, int, int]:

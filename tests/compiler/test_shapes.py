@@ -5,7 +5,7 @@ import pytest
 
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Reshape, Transpose
-from bcsim.compiler.shapes import image_shape, tensor_shapes
+from bcsim.compiler.shapes import count_accumulations, image_shape, tensor_shapes
 from tests.compiler.nets import Net
 
 
@@ -21,6 +21,12 @@ def test_every_tensor_has_the_shape_of_its_values() -> None:
     graph = net.end(t)
     values = evaluate_graph(graph, np.zeros((1, 5, 7, 4)))
     assert tensor_shapes(graph) == {name: value.shape[1:] for name, value in values.items()}
+
+
+def test_accumulations_are_weights_times_positions() -> None:
+    net = Net(np.random.default_rng(0), (4, 6, 5))
+    t = net.max_pool(net.conv("x", 8, (3, 2), groups=2))
+    assert count_accumulations(net.end(t)) == 8 * 2 * 3 * 2 * 4 * 4 + 3 * 8 * 2 * 2
 
 
 @pytest.mark.parametrize(("shape", "image"), [((5,), (5, 1, 1)), ((3, 4, 2), (3, 4, 2))])
