@@ -40,6 +40,12 @@ def test_unlike_gains_take_parts_of_the_smallest() -> None:
     assert encoding == Encoding(16, Fraction(1, 512), Fraction(-36))
 
 
+def test_a_constant_class_takes_no_part_in_the_smallest_gain() -> None:
+    encoding, exact = score_encoding([_line([1, 0, 1], [0, 5, 0])], LOW, HIGH, None)
+    assert exact
+    assert encoding.scale == Fraction(1, 256)
+
+
 @pytest.mark.parametrize(
     ("reach", "scale", "exact"), [(65535, 1, True), (65536, Fraction(65536 / 65535), False)]
 )

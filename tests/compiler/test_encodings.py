@@ -1,0 +1,93 @@
+"""Encodings of tensors: which grid or range each gets, and what tensors read together share."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.calibrate import Ranging
+from bcsim.compiler.encodings import Encodings, holds, padded_tensors, plan_encodings
+from bcsim.compiler.known_values import known_values
+from bcsim.compiler.program import Encoding
+from bcsim.compiler.stages import split_stages
+from tests.compiler.nets import PIXEL, Net
+
+VALUES = tuple(PIXEL.scale * level + PIXEL.offset for level in range(8))
+
+
+def planned(net: Net, output: str, bits: dict[str, int] | None = None, **samples: list[float]) -> Encodings:
+    stages = split_stages(net.end(output)).stages
+    known = known_values(stages[:-1], VALUES, "x", bits or {})
+    arrays = {name: np.array(values) for name, values in samples.items()}
+    return plan_encodings(stages, ("x", PIXEL), known, bits or {}, arrays, Ranging("max"))
+
+
+def _net() -> Net:
+    return Net(np.random.default_rng(0), (2, 4, 4))
+
+
+def test_one_grid_for_what_is_read_together_through_other_tensors() -> None:
+    net = _net()
+    a, b, c = (net.quant(net.conv("x", 2), scale, 0, 3) for scale in (0.25, 0.5, 0.75))
+    found = planned(net, net.concat(net.relu(net.add(a, b)), net.relu(net.add(b, c))))
+    assert found.shared[a] == found.shared[c] == Encoding(4, Fraction(1, 4), Fraction(0))
+    assert found.own[a] == found.own[b] == found.shared[a]
+    assert found.shared["relu7"] == Encoding(4, Fraction(1, 4), Fraction(0))
+
+
+@pytest.mark.parametrize(("high", "exact"), [(255, True), (256, False)])
+def test_grids_that_8_bits_cannot_hold_together_become_a_range(high: int, exact: bool) -> None:
+    net = _net()
+    a = net.quant(net.conv("x", 2), 1.0, 0, 1)
+    b = net.affine(net.quant(net.conv("x", 2), 1.0, 0, 1), 1.0, high - 1)
+    shared = planned(net, net.add(a, b)).shared[a]
+    assert (shared.bits, shared.scale == 1) == (8, exact)
+    assert holds(shared, (Fraction(0), Fraction(high))) == exact
+
+
+def test_ranges_of_what_is_read_together_cover_all() -> None:
+    net = _net()
+    a, b = net.relu(net.conv("x", 2)), net.affine(net.conv("x", 2), 2.0)
+    found = planned(net, net.add(a, b), relu1=[0.0, 5.0], affine3=[-10.0, 1.0], add4=[1.0])
+    assert found.own[a] == found.own[b] == found.shared[a]
+    assert float(found.shared[a].scale) == pytest.approx(15 / 255)
+
+
+@pytest.mark.parametrize(("top", "apart"), [(7.4, True), (7.6, False)])
+def test_a_range_of_half_the_step_is_kept_for_those_that_read_it_alone(top: float, apart: bool) -> None:
+    net = _net()
+    a = net.relu(net.conv("x", 2, (1, 1)))
+    b = net.affine(net.conv(a, 2, (1, 1)), 2.0)
+    found = planned(net, net.add(a, b), relu1=[0.0, top], affine3=[0.0, 15.0], add4=[1.0])
+    assert (found.own[a] != found.shared[a]) == apart
+    assert found.own[b] == found.shared[b]
+
+
+def test_given_bits_count_for_all_that_share_a_range() -> None:
+    net = _net()
+    a = net.relu(net.conv("x", 2, (1, 1)))
+    b = net.relu(net.conv(a, 2, (1, 1)))
+    found = planned(net, net.add(a, b), {a: 4}, relu1=[0.0, 1.0], relu3=[0.0, 1.0], add4=[1.0])
+    assert (found.own[a].bits, found.own[b].bits, found.own["add4"].bits) == (4, 4, 8)
+
+
+def test_padding_adds_a_level_for_zero() -> None:
+    net = _net()
+    t = net.bipolar(net.conv("x", 2))
+    u = net.bipolar(net.conv(t, 2, pads=(1, 1, 1, 1)))
+    stages = split_stages(net.end(u)).stages
+    assert padded_tensors(stages) == {t}
+    found = planned(net, u)
+    assert found.own[t] == Encoding(2, Fraction(1), Fraction(-1))
+    assert found.own[u] == Encoding(1, Fraction(2), Fraction(-1))
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [((-1, 1), True), ((-1, 0), False), ((3,), False), ((-3,), False), (None, False)],
+)
+def test_an_encoding_holds_the_values_of_its_levels(values: tuple[int, ...] | None, held: bool) -> None:
+    encoding = Encoding(1, Fraction(2), Fraction(-1))
+    assert holds(encoding, None if values is None else tuple(map(Fraction, values))) == held
