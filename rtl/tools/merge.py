@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 
 from bcsim.rtl.tools.naming import ModuleName
-from bcsim.rtl.tools.tidy import drop_unread, name_next_states, order_ports
+from bcsim.rtl.tools.tidy import (
+    drop_unread,
+    name_next_states,
+    name_pieces,
+    order_ports,
+    rename,
+    shift_powers,
+)
 
 __all__ = ["merge_modules"]
 
 MODULE = re.compile(r"^(?:attribute \\[^\n]*\n)*module \\(\S+)\n(.*?)^end\n", re.MULTILINE | re.DOTALL)
-CELL = re.compile(r"^(  cell )\\(\S+)( \\\S+)$", re.MULTILINE)
+CELL = re.compile(r"^  cell \\(\S+)( \\\S+\n)((?:    connect .*\n)*)", re.MULTILINE)
+CONNECTED = re.compile(r"(?<=^    connect )\\\S+", re.MULTILINE)
 
 
 def merge_modules(rtlil: str, names: Mapping[str, ModuleName]) -> tuple[str, dict[str, str]]:
@@ -23,17 +31,35 @@ def merge_modules(rtlil: str, names: Mapping[str, ModuleName]) -> tuple[str, dic
     """
     bodies = {match[1]: match[2] for match in MODULE.finditer(rtlil)}
     renamed: dict[str, str] = {}
+    pieces: dict[str, dict[str, str]] = {}
     kept: dict[str, str] = {}
     keys: dict[str, str] = {}
+
+    def instance(cell: re.Match[str]) -> str:
+        ports = pieces.get(cell[1], {})
+        connections = CONNECTED.sub(lambda port: ports.get(port[0], port[0]), cell[3])
+        return f"  cell \\{renamed.get(cell[1], cell[1])}{cell[2]}{connections}"
+
     for old in sorted(bodies, key=lambda path: -path.count(".")):
-        tidy = order_ports(name_next_states(drop_unread(bodies[old])), names[old].ports)
-        bodies[old] = CELL.sub(lambda cell: f"{cell[1]}\\{renamed.get(cell[2], cell[2])}{cell[3]}", tidy)
+        body = CELL.sub(instance, bodies[old])
+        pieces[old] = name_pieces(body, names[old].ports)
+        bodies[old] = _tidy(rename(body, pieces[old]), names[old].ports, [*pieces[old].values()])
         key = _order_free(bodies[old])
         renamed[old] = next(new for new in _candidates(names[old].name) if keys.setdefault(new, key) == key)
         kept.setdefault(renamed[old], old)
     order = [old for old in bodies if kept[renamed[old]] == old]
     texts = [f"module \\{renamed[old]}\n{bodies[old]}end\n" for old in order]
     return "attribute \\top 1\n" + "\n".join(texts), renamed
+
+
+def _tidy(body: str, members: Sequence[str], pieces: Sequence[str]) -> str:
+    """The body without what nothing reads, its registers' next values named, its ports in the members' order."""
+    order = [port for name in members for port in (name, *(p[1:] for p in pieces if _piece_of(p, name)))]
+    return order_ports(name_next_states(drop_unread(shift_powers(body))), order)
+
+
+def _piece_of(piece: str, member: str) -> bool:
+    return piece.rpartition("_")[0] == f"\\{member}"
 
 
 def _candidates(name: str) -> Iterator[str]:

@@ -98,8 +98,13 @@ def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDi
         *(signal for signal in names if signal not in wanted),
     ]
     for signal in order:
-        base = wanted.get(signal, names[signal].partition("$")[0] or names[signal])
+        base = wanted.get(signal, _plain(names[signal]))
         label = next(each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken)
         taken.add(label)
         renamed[signal] = label
     return renamed
+
+
+def _plain(name: str) -> str:
+    """A name without the number that Amaranth tells equal names apart by, and without the sign of those it made up."""
+    return re.sub(r"^\$|\$\d+$", "", name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["drop_unread", "name_next_states", "order_ports"]
+__all__ = ["drop_unread", "name_next_states", "name_pieces", "order_ports", "rename", "shift_powers"]
 
 NAME = re.compile(r"[\\$]\S+")
 ALIAS = re.compile(r"^connect ([\\$]\S+) [^\n]*\n", re.MULTILINE)
@@ -20,6 +20,45 @@ FLIP_FLOP = re.compile(
     r"    connect \\D (\$\d+)(?: \[\d+:?\d*\])?\n    connect \\CLK .*\n    connect \\Q \\(\S+)\n",
     re.MULTILINE,
 )
+PIECE = re.compile(r"\\port\$\d+\$\d+")
+DRIVEN = re.compile(r"^connect (\\port\$\d+\$\d+) (\$\d+ \[[\d:]+\])$", re.MULTILINE)
+POWER = re.compile(
+    r"^  cell \$mul (\S+\n(?:    parameter .*\n)*    connect \\A .*\n    connect \\B )(\d+)'(0*10*)\n",
+    re.MULTILINE,
+)
+
+
+def rename(body: str, names: Mapping[str, str]) -> str:
+    """A module's body with other names for some of its wires."""
+    return NAME.sub(lambda name: names.get(name[0], name[0]), body)
+
+
+def name_pieces(body: str, members: Sequence[str]) -> dict[str, str]:
+    """Names for the ports that Amaranth cut a member into, where that is made of several signals: `member_0` and so on.
+
+    From the least significant piece up, by the name that the port has now.
+    """
+    taken, names = set(NAME.findall(body)), dict[str, str]()
+    for member in members:
+        whole = re.search(rf"^connect \\{re.escape(member)} (.*)\n", body, re.MULTILINE)
+        value = whole[1] if whole else ""
+        for port, source in DRIVEN.findall(body):
+            value = value.replace(source, port)
+        pieces = dict.fromkeys(reversed(PIECE.findall(value)))
+        for index, piece in enumerate(each for each in pieces if each not in names):
+            if (name := f"\\{member}_{index}") not in taken:
+                names[piece] = name
+    return names
+
+
+def shift_powers(body: str) -> str:
+    """A module's body with shifts for multiplications by powers of two, which selecting a word by its index makes."""
+
+    def shift(cell: re.Match[str]) -> str:
+        width, places = int(cell[2]), len(cell[3]) - 1 - cell[3].index("1")
+        return f"  cell $shl {cell[1]}{width}'{places:0{width}b}\n"
+
+    return POWER.sub(shift, body)
 
 
 def drop_unread(body: str) -> str:
@@ -53,4 +92,4 @@ def name_next_states(body: str) -> str:
     """A module's body in which the value that a register takes next is called after the register."""
     taken = set(NAME.findall(body))
     names = {d: f"\\{q}_next" for d, q in FLIP_FLOP.findall(body) if f"\\{q}_next" not in taken}
-    return NAME.sub(lambda name: names.get(name[0], name[0]), body)
+    return rename(body, names)

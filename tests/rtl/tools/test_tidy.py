@@ -1,6 +1,6 @@
 """Tidying of RTLIL text."""
 
-from bcsim.rtl.tools.tidy import drop_unread, name_next_states, order_ports
+from bcsim.rtl.tools.tidy import drop_unread, name_next_states, name_pieces, order_ports, shift_powers
 
 BODY = """\
 
@@ -72,3 +72,40 @@ def test_a_registers_next_value_is_called_after_it() -> None:
 def test_a_name_that_is_taken_is_not_given_again() -> None:
     body = "  wire width 8 $6\n  wire width 8 \\count_next\n" + FLIP_FLOP
     assert name_next_states(body) == body
+
+
+def test_pieces_of_a_member_are_numbered_from_the_least_significant_up() -> None:
+    body = (
+        "  wire width 4 input 0  \\port$7$0\n  wire width 4 input 1  \\port$3$0\n"
+        "connect \\data { \\port$7$0 [3:0] \\port$3$0 [3:0] }\n"
+    )
+    assert name_pieces(body, ["data"]) == {"\\port$3$0": "\\data_0", "\\port$7$0": "\\data_1"}
+
+
+def test_pieces_of_an_output_are_found_by_what_drives_them() -> None:
+    body = (
+        "connect \\data { $2 [3:0] $12 [3:0] }\nconnect \\port$1$0 $12 [3:0]\nconnect \\port$2$0 $2 [3:0]\n"
+    )
+    assert name_pieces(body, ["data"]) == {"\\port$1$0": "\\data_0", "\\port$2$0": "\\data_1"}
+
+
+def test_a_piece_does_not_take_a_name_that_is_taken() -> None:
+    body = "  wire width 1 \\data_0\nconnect \\data { \\port$7$0 [3:0] }\n"
+    assert name_pieces(body, ["data"]) == {}
+
+
+def product(constant: str) -> str:
+    return (
+        "  cell $mul $2\n    parameter \\B_WIDTH 4\n    connect \\A \\index [2:0]\n"
+        f"    connect \\B {constant}\n    connect \\Y $1\n  end\n"
+    )
+
+
+def test_a_multiplication_by_a_power_of_two_is_a_shift() -> None:
+    for constant, places in (("4'0001", "4'0000"), ("4'0100", "4'0010"), ("4'1000", "4'0011")):
+        assert shift_powers(product(constant)) == product(places).replace("$mul", "$shl")
+
+
+def test_other_multiplications_stay_what_they_are() -> None:
+    for constant in ("4'0000", "4'0101", "\\other [3:0]"):
+        assert shift_powers(product(constant)) == product(constant)
