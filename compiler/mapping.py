@@ -12,10 +12,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.flow import INPUT, Reads, last_reader, layer_reads
 from bcsim.compiler.machine_records import drain_record, issue_record, stream_record
 from bcsim.compiler.nest import LayerMapping, ceil_div, make_nest
 from bcsim.compiler.plan import Tensor, place_tensors
-from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Search
+from bcsim.compiler.program import DenseLayer, Program, Search
 from bcsim.compiler.requantisers import parameter_fields
 from bcsim.compiler.waits import wait_cycles
 from bcsim.compiler.weight_words import matching_constants, pack_weights, unpack_weights
@@ -23,9 +24,6 @@ from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["Image", "LayerMapping", "Mapping", "map_program"]
-
-INPUT = -1
-"""Stands for the program's input where layers are known by their index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Mapping:
     program: Program
     machine: Machine
     layers: tuple[LayerMapping, ...]
-    sources: tuple[tuple[int, ...], ...]
+    sources: Reads
     packed: bool
     position_beats: int
     beats: int
@@ -77,7 +75,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     """
     _check_program(program, machine)
     packed = _packs(program, machine)
-    sources = _sources(program.layers)
+    sources = layer_reads(program)
     _check_sources(program, sources)
     nests = [
         make_nest(layer, machine, scores=layer is program.layers[-1], packed=packed and index == 0)
@@ -98,7 +96,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         program=program,
         machine=machine,
         layers=tuple(layers),
-        sources=tuple(map(tuple, sources)),
+        sources=sources,
         packed=packed,
         position_beats=position_beats,
         beats=beats,
@@ -130,7 +128,7 @@ def _check_program(program: Program, machine: Machine) -> None:
             )
 
 
-def _check_sources(program: Program, sources: Sequence[Sequence[int]]) -> None:
+def _check_sources(program: Program, sources: Reads) -> None:
     """The input's buffer is free for the next image once the first layer has read it."""
     for layer, reads in zip(program.layers[1:], sources[1:], strict=True):
         if INPUT in reads:
@@ -147,19 +145,10 @@ def _check_bits(layer: DenseLayer, end: str, bits: int, machine: Machine) -> Non
         )
 
 
-def _sources(layers: Sequence[DenseLayer]) -> list[list[int]]:
-    """The indices of the layers that each layer reads."""
-    index = {"": INPUT} | {layer.name: number for number, layer in enumerate(layers)}
-    return [
-        [index[name] for name in layer.sources] if isinstance(layer, ConvLayer) else [number - 1]
-        for number, layer in enumerate(layers)
-    ]
-
-
 def _packs(program: Program, machine: Machine) -> bool:
     """Whether the first convolution's windows fit words so much better than its pixels that the host sends windows."""
     first = program.layers[0].geometry
-    alone = sum(sources.count(INPUT) for sources in _sources(program.layers)) == 1
+    alone = sum(sources.count(INPUT) for sources in layer_reads(program)) == 1
     if first.groups > 1 or len(first.channels) > 1 or not alone:
         return False
     taps = first.kernel[0] * first.kernel[1]
@@ -169,14 +158,14 @@ def _packs(program: Program, machine: Machine) -> bool:
     )
 
 
-def _fill(number: int, nests: Sequence[LayerMapping], sources: Sequence[Sequence[int]]) -> int:
+def _fill(number: int, nests: Sequence[LayerMapping], sources: Reads) -> int:
     """What a tensor's lanes beyond its channels must hold: the level with which its readers pad, if any pads."""
     readers = [nest for nest, reads in zip(nests, sources, strict=True) if number in reads]
     return max((nest.geometry.pad_level for nest in readers if any(nest.geometry.pads)), default=0)
 
 
 def _plan(
-    nests: Sequence[LayerMapping], sources: Sequence[Sequence[int]], machine: Machine
+    nests: Sequence[LayerMapping], sources: Reads, machine: Machine
 ) -> tuple[tuple[int, ...], list[int], int]:
     """Where tensors lie: (input buffers' bases, bases of the layers' outputs, words used).
 
@@ -184,9 +173,9 @@ def _plan(
     """
     words = nests[0].source_words
     inputs = tuple(buffer * words for buffer in range(machine.input_buffers))
-    last_reader = {source: number for number, reads in enumerate(sources) for source in reads}
+    readers = last_reader(sources)
     hidden = [
-        Tensor(nest.output_words, number, last_reader.get(number, number))
+        Tensor(nest.output_words, number, readers.get(number, number))
         for number, nest in enumerate(nests[:-1])
     ]
     bases, space = place_tensors(hidden)
@@ -198,7 +187,7 @@ def _place(
     nest: LayerMapping,
     before: Sequence[LayerMapping],
     index: int,
-    sources: Sequence[Sequence[int]],
+    sources: Reads,
     inputs: tuple[int, ...],
     bases: Sequence[int],
     machine: Machine,

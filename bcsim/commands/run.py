@@ -53,7 +53,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME|P=V,...",
-            help="Preset (bcsim machines) or parameters. Default: medium; tiny for the digits.",
+            help="Preset (bcsim machines) or parameters. Default: medium; tiny for networks of the digits.",
         ),
     ] = None,
     bits: Bits = None,
@@ -118,7 +118,7 @@ def run(
         api.simulate(
             program,
             dataset,
-            machine=machine or ("tiny" if model is None else None),
+            machine=machine or ("tiny" if member.dataset == "digits" else None),
             level=level.value,
             images=images,
             reference=member if float else None,

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.flow import INPUT, layer_reads
 from bcsim.compiler.program import ConvLayer, Program
 from bcsim.kernels import lookup
-from bcsim.kernels.flow import INPUT, layer_reads
 from bcsim.kernels.lanes import LANES
 from bcsim.kernels.packing import Step, layer_step, pool_step
 from bcsim.kernels.rows import place_rows
