@@ -126,9 +126,7 @@ def _least_fraction_bits(thresholds: IntArray, low: int, high: int) -> int:
     return least
 
 
-def _right_rows(
-    thresholds: IntArray, low: int, high: int, fraction_bits: int
-) -> Iterator[NDArray[np.bool_]]:
+def _right_rows(thresholds: IntArray, low: int, high: int, fraction_bits: int) -> Iterator[NDArray[np.bool_]]:
     """Whether each row has an exact division, a chunk of rows at a time."""
     for rows in _row_chunks(thresholds):
         yield _least_divisors(_Band.of(thresholds[rows], low, high, fraction_bits))[1]

@@ -13,6 +13,7 @@ from bcsim.report import render_report, write_report
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
 from bcsim.results import Result
 
+
 @pytest.fixture(scope="module")
 def result() -> Result:
     model = bcsim.load("digits")
@@ -54,7 +55,13 @@ def test_one_file_without_links(result: Result) -> None:
 def test_tags_nest_and_figures_are_there(result: Result) -> None:
     text = parse(render_report(result))
     assert result.accuracy_program is not None
-    for figure in (percent(result.accuracy_program), "25,856", f"{result.cycles.per_image:,}", "float32 MACs", "weight memory"):
+    for figure in (
+        percent(result.accuracy_program),
+        "25,856",
+        f"{result.cycles.per_image:,}",
+        "float32 MACs",
+        "weight memory",
+    ):
         assert figure in text
     for note in result.notes:
         assert note in text
