@@ -70,8 +70,10 @@ class LoadedLayer:
         values = digits[..., 0, :].astype(self.weights.dtype)
         for index in range(1, nest.digits):
             values = values * (1 << machine.digit) + digits[..., index, :]
-        sums = values.reshape(*words.shape[:-2], -1) @ self.weights.T
-        return np.asarray(sums, dtype=np.int64) + self.constants
+        # One product of two matrices: numpy would take a stack of windows one by one.
+        sums = values.reshape(-1, self.weights.shape[1]) @ self.weights.T
+        accumulators = np.asarray(sums, dtype=np.int64) + self.constants
+        return accumulators.reshape(*words.shape[:-2], -1)
 
     def requantise(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
         """q of the drained channels, int64 (..., K * R), as P compare-and-subtract steps give them."""
