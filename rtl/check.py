@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,9 +32,10 @@ def check_folder(folder: Path) -> Check:
     """
     source = folder / f"{TOP}.v"
     multipliers = count_multipliers(source, TOP)
-    resources = {
-        family.name: synthesise(source, TOP, family) for family in track(FAMILIES.values(), "Synthesis")
-    }
+    # Each family is a Yosys process of its own; a thread only waits for it.
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        synthesised = executor.map(lambda family: synthesise(source, TOP, family), FAMILIES.values())
+        resources = dict(zip(FAMILIES, track(synthesised, "Synthesis", len(FAMILIES)), strict=True))
     check = Check(multipliers, resources)
     dsps = {name: used.dsps for name, used in resources.items() if used.dsps}
     if multipliers or dsps:
