@@ -50,7 +50,8 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.program --network mnist
 	$(BIN)/python -m bench.program --network cifar10
-	$(BIN)/python -m bench.machine
+	$(BIN)/python -m bench.machine --network mnist
+	$(BIN)/python -m bench.machine --network cifar10 --machine conv --images 1 4
 	$(BIN)/python -m bench.rtl
 
 clean:

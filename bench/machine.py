@@ -19,11 +19,13 @@ from rich.table import Table
 
 from bcsim.api import compile, load
 from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.program import Program
 from bcsim.data import load_dataset
 from bcsim.encodings import program_input
 from bcsim.machine import parse_machine
 from bcsim.simulator import MachineSimulator
 from bench.common import interleaved_medians
+from bench.networks import cifar_program
 
 MODEL = Path(__file__).parents[1] / "models" / "mnist-mlp.onnx"
 
@@ -37,16 +39,27 @@ def _speeds(mapping: Mapping, q: NDArray[np.uint16], images: list[int], rounds: 
     return [{"images": int(count), "cycles": cycles[count], "seconds": seconds[count]} for count in cycles]
 
 
-def measure(machine: str, images: list[int], rounds: int) -> dict[str, Any]:
+def _program(network: str) -> Program:
+    return compile(load(MODEL), calibration="mnist") if network == "mnist" else cifar_program(8)
+
+
+def _images(network: str, program: Program, count: int) -> NDArray[np.uint16]:
+    if network == "mnist":
+        return program_input(program, load_dataset("mnist", "test", count))
+    return np.random.default_rng(0).integers(0, 256, (count, program.inputs), np.uint16)
+
+
+def measure(network: str, machine: str, images: list[int], rounds: int) -> dict[str, Any]:
     """Seconds to load, compile and map, and median seconds of runs of so many images."""
     started = time.perf_counter()
-    program = compile(load(MODEL), calibration="mnist")
+    program = _program(network)
     compiled = time.perf_counter()
     mapping = map_program(program, parse_machine(machine))
     mapped = time.perf_counter()
-    q = program_input(program, load_dataset("mnist", "test", max(images)))
+    q = _images(network, program, max(images))
     run = MachineSimulator(mapping).run(q[:1])
     return {
+        "network": network,
         "machine": machine,
         "compile_seconds": compiled - started,
         "map_seconds": mapped - compiled,
@@ -60,7 +73,7 @@ def measure(machine: str, images: list[int], rounds: int) -> dict[str, Any]:
 def _print(figures: dict[str, Any]) -> None:
     console = Console()
     console.print(
-        f"{figures['machine']}: {figures['cycles_per_image']:,} cycles an image, "
+        f"{figures['network']} on {figures['machine']}: {figures['cycles_per_image']:,} cycles an image, "
         f"{figures['utilisation']:.2%} of all lanes at useful work; compiled in {figures['compile_seconds']:.2f} s, "
         f"mapped in {figures['map_seconds']:.2f} s, peak memory {figures['peak_memory_mb']:.0f} MB"
     )
@@ -76,12 +89,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--network", choices=["mnist", "cifar10"], default="mnist")
     parser.add_argument("--machine", default="medium")
     parser.add_argument("--images", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments.machine, arguments.images, arguments.rounds)
+    figures = measure(arguments.network, arguments.machine, arguments.images, arguments.rounds)
     if arguments.json:
         print(json.dumps(figures, indent=2))
     else:
