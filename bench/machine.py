@@ -9,6 +9,7 @@ import argparse
 import json
 import resource
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,7 @@ MODEL = Path(__file__).parents[1] / "models" / "mnist-mlp.onnx"
 def _speeds(mapping: Mapping, q: NDArray[np.uint16], images: list[int], rounds: int) -> list[dict[str, Any]]:
     simulator = MachineSimulator(mapping)
     cycles = {str(count): simulator.run(q[:count]).cycles for count in images}
-    seconds = interleaved_medians(
-        {str(count): lambda count=count: simulator.run(q[:count]) for count in images}, rounds
-    )
+    seconds = interleaved_medians({str(count): partial(simulator.run, q[:count]) for count in images}, rounds)
     return [{"images": int(count), "cycles": cycles[count], "seconds": seconds[count]} for count in cycles]
 
 
