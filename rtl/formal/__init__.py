@@ -1,1 +1,1 @@
-"""Proofs, for all inputs at small widths, that the arithmetic blocks equal their definitions."""
+"""Proofs, at small widths, that blocks equal their definitions and keep their contracts, for all inputs."""

@@ -1,0 +1,83 @@
+"""The AXI4-Lite subordinate, held to the bus' rules."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Assert, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect, flipped
+
+from bcsim.rtl.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.axi_lite import OKAY, SLAVE_ERROR, LiteSubordinate
+from bcsim.rtl.formal.stream import remain_until_accepted
+
+__all__ = ["LiteProof"]
+
+
+class LiteProof(wiring.Component):
+    """Asserts one response for each request, stable until it is taken, and one strobe for each access.
+
+    Parameters
+    ----------
+    address_bits : int
+
+    Members
+    -------
+    bus : In(LiteSignature(address_bits))
+        A manager that need not keep to any rule.
+    read_data, read_known, write_known : In
+        As in LiteSubordinate.
+    """
+
+    def __init__(self, *, address_bits: int) -> None:
+        self.subordinate = LiteSubordinate(address_bits=address_bits)
+        super().__init__(
+            {
+                "bus": In(LiteSignature(address_bits=address_bits)),
+                "read_data": In(LITE_BITS),
+                "read_known": In(1),
+                "write_known": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.subordinate = subordinate = self.subordinate
+        connect(m, flipped(self.bus), subordinate.bus)
+        for name in ("read_data", "read_known", "write_known"):
+            m.d.comb += getattr(subordinate, name).eq(getattr(self, name))
+        self._writes(m)
+        self._reads(m)
+        return m
+
+    def _writes(self, m: Module) -> None:
+        bus, subordinate = self.subordinate.bus, self.subordinate
+        taken, whole = bus.awvalid & bus.awready, bus.wstrb.all()
+        m.d.comb += [
+            Assert(taken == (bus.wvalid & bus.wready), "address and data go together"),
+            Assert(subordinate.write == (taken & whole), "one strobe for each whole write"),
+        ]
+        answer = Mux(whole & self.write_known, OKAY, SLAVE_ERROR)
+        self._answered(m, taken, bus.bvalid, bus.bready, bus.bresp, answer)
+
+    def _reads(self, m: Module) -> None:
+        bus, subordinate = self.subordinate.bus, self.subordinate
+        taken = bus.arvalid & bus.arready
+        m.d.comb += Assert(subordinate.read == taken, "one strobe for each read")
+        answer = Mux(self.read_known, OKAY, SLAVE_ERROR)
+        self._answered(m, taken, bus.rvalid, bus.rready, bus.rresp, answer)
+        self._answered(m, taken, bus.rvalid, bus.rready, bus.rdata, self.read_data)
+
+    def _answered(
+        self, m: Module, taken: Value, valid: Value, ready: Value, payload: Value, answer: Value
+    ) -> None:
+        """A response is due from the cycle behind its request until it is accepted, and there is no other."""
+        due, expected = Signal(name="due"), Signal.like(payload, name="expected")
+        with m.If(taken):
+            m.d.sync += [due.eq(1), expected.eq(answer)]
+            m.d.comb += Assert(~due | (valid & ready), "no request before the last response is accepted")
+        with m.Elif(ready):
+            m.d.sync += due.eq(0)
+        m.d.comb += Assert(valid == due, "one response for each request")
+        with m.If(valid):
+            m.d.comb += Assert(payload == expected, "the response to this request")
+        remain_until_accepted(m, valid, ready, payload)
