@@ -36,7 +36,7 @@ def test_a_wrong_claim_about_the_bus_is_refuted(monkeypatch):
         prove_invariant(LiteProof(address_bits=4))
 
 
-@pytest.mark.parametrize(("requantisers", "outputs", "bits"), [(1, 3, 2), (2, 3, 2), (2, 4, 3)])
+@pytest.mark.parametrize(("requantisers", "outputs", "bits"), [(1, 3, 2), (2, 3, 2), (2, 4, 2)])
 def test_a_result_leaves_as_its_scores_and_its_class(requantisers, outputs, bits):
     small = machine(lanes=2, pes=2, requantisers=requantisers, outputs=outputs)
     prove_invariant(OutputProof(small, bits=bits))
