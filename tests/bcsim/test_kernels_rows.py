@@ -5,9 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
+from bcsim.compiler.flow import INPUT, last_reader, layer_reads
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
-from bcsim.compiler.flow import INPUT, last_reader, layer_reads
 from bcsim.kernels.rows import place_rows
 from tests.programs import conv_layer, random_program
 
