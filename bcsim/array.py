@@ -21,6 +21,10 @@ __all__ = ["LoadedLayer", "load_layer"]
 FLOAT32_EXACT = 1 << 24
 """Below this every sum of integers is exact in float32."""
 
+FLOAT64_EXACT = 1 << 53
+"""Below this integers are exact in float64, and so is the floor of their quotients: one that is less than an integer
+k is so by 1/D or more, and k * D < 2**53, so that this is more than the rounding next to k."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedLayer:
@@ -63,8 +67,9 @@ class LoadedLayer:
             words[:, self.padding] = digits[self.padding][:, None]
         return words
 
-    def accumulate(self, words: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The accumulators of every tile's elements, int64 (..., T * M), from words uint8 (..., taps * C * D, N)."""
+    def accumulate(self, words: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The accumulators of every tile's elements, exact, float64 (..., T * M), from words uint8 (..., taps * C * D,
+        N): a machine's accumulators have at most 40 bits."""
         nest, machine = self.nest, self.mapping.machine
         digits = words.reshape(*words.shape[:-2], -1, nest.digits, machine.lanes)
         values = digits[..., 0, :].astype(self.weights.dtype)
@@ -72,35 +77,47 @@ class LoadedLayer:
             values = values * (1 << machine.digit) + digits[..., index, :]
         # One product of two matrices: numpy would take a stack of windows one by one.
         sums = values.reshape(-1, self.weights.shape[1]) @ self.weights.T
-        accumulators = np.asarray(sums, dtype=np.int64) + self.constants
+        accumulators: NDArray[np.float64] = np.add(sums, self.constants, dtype=np.float64)
         return accumulators.reshape(*words.shape[:-2], -1)
 
-    def requantise(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-        """q of the drained channels, int64 (..., K * R), as P compare-and-subtract steps give them."""
-        drained = accumulators[..., : len(self.offsets)] << self.mapping.machine.fraction_bits
+    def requantise(self, accumulators: NDArray[np.float64]) -> NDArray[np.uint16]:
+        """q of the drained channels, uint16 (..., K * R), as P compare-and-subtract steps give them."""
+        drained = accumulators[..., : len(self.offsets)] * (1 << self.mapping.machine.fraction_bits)
         bits = self.nest.layer.target.bits
         if isinstance(self.nest.layer.requantiser, Search):
-            return _search(drained, self.offsets, bits)
+            return _search(drained.astype(np.int64), self.offsets, bits)
         # A restoring division of P steps is a floor division that saturates at both ends.
-        quotient = (drained - self.offsets) // (self.divisors >> (bits - 1))
-        return np.clip(quotient, 0, (1 << bits) - 1)
+        divisors = self.divisors >> (bits - 1)
+        if self.float_division:  # An integer division takes ten times as long.
+            drained -= self.offsets
+            drained /= divisors
+            quotient = np.floor(drained, out=drained)
+        else:
+            quotient = (drained.astype(np.int64) - self.offsets) // divisors
+        return np.asarray(np.clip(quotient, 0, (1 << bits) - 1), dtype=np.uint16)
 
-    def pool(self, q: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The greatest or least of every pooling window, int64 (n, positions, K * R), from (n, Q, K * R)."""
+    @property
+    def float_division(self) -> bool:
+        """Whether float64 divides every accumulator exactly."""
+        machine = self.mapping.machine
+        reach = (1 << machine.accumulator_bits + machine.fraction_bits) + int(np.abs(self.offsets).max())
+        return reach < FLOAT64_EXACT
+
+    def pool(self, q: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """The greatest or least of every pooling window, uint16 (n, positions, K * R), from (n, Q, K * R)."""
         if self.nest.window == 1:
             return q
         windows = q.reshape(len(q), self.nest.positions, self.nest.window, -1)
-        pooled = np.where(self.minimum, windows.min(axis=2), windows.max(axis=2))
-        return np.asarray(pooled, dtype=np.int64)
+        return np.asarray(np.where(self.minimum, windows.min(axis=2), windows.max(axis=2)), dtype=np.uint16)
 
 
-def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int) -> NDArray[np.uint16]:
     q = np.zeros(drained.shape, dtype=np.int64)
     channels = np.arange(drained.shape[-1])
     for bit in reversed(range(bits)):
         candidate = q | (1 << bit)
         q = np.where(drained >= thresholds[channels, candidate], candidate, q)
-    return q
+    return q.astype(np.uint16)
 
 
 def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:

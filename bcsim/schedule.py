@@ -53,10 +53,9 @@ class LayerSchedule:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSchedule:
-    """One image's way through the machine.
+class ImageTimes:
+    """One image's way through the machine, in cycles of the image that was scheduled.
 
-    buffer : the input buffer it is loaded into.
     beats : int64 (B,), cycles in which its stream words are accepted.
     load_writes : int64 (chunks * digits,), cycles in which the loader writes, in order of address.
     layers : the array's work.
@@ -64,44 +63,71 @@ class ImageSchedule:
     scores : int64 (C + 1,), cycles in which the scores and the class are accepted.
     """
 
-    buffer: int
     beats: Cycles
     load_writes: Cycles
     layers: tuple[LayerSchedule, ...]
     round_writes: tuple[Cycles, ...]
     scores: Cycles
 
-    def shifted(self, cycles: int, buffer: int) -> ImageSchedule:
-        """The same `cycles` later, loaded into `buffer`."""
-        return ImageSchedule(
-            buffer=buffer,
-            beats=self.beats + cycles,
-            load_writes=self.load_writes + cycles,
-            layers=tuple(LayerSchedule(x.first + cycles, x.last + cycles, x.stalls) for x in self.layers),
-            round_writes=tuple(writes + cycles for writes in self.round_writes),
-            scores=self.scores + cycles,
-        )
-
-    def equals(self, other: ImageSchedule) -> bool:
-        """Whether every cycle is the same."""
+    def repeats(self, other: ImageTimes, delay: int) -> bool:
+        """Whether every cycle is `delay` later than in `other`."""
         return (
-            np.array_equal(self.beats, other.beats)
-            and np.array_equal(self.load_writes, other.load_writes)
-            and np.array_equal(self.scores, other.scores)
+            np.array_equal(self.beats, other.beats + delay)
+            and np.array_equal(self.load_writes, other.load_writes + delay)
+            and np.array_equal(self.scores, other.scores + delay)
             and all(
-                a.first == b.first and a.stalls == b.stalls and np.array_equal(a.last, b.last)
+                a.first == b.first + delay and a.stalls == b.stalls and np.array_equal(a.last, b.last + delay)
                 for a, b in zip(self.layers, other.layers, strict=True)
             )
         )
 
+
+@dataclass(frozen=True, slots=True)
+class ImageSchedule:
+    """One image's way through the machine: `times`, `delay` cycles later. Thousands of images share one `times`.
+
+    buffer : the input buffer it is loaded into.
+    """
+
+    buffer: int
+    times: ImageTimes
+    delay: int = 0
+
+    @property
+    def beats(self) -> Cycles:
+        """See ImageTimes."""
+        return self.times.beats + self.delay
+
+    @property
+    def load_writes(self) -> Cycles:
+        """See ImageTimes."""
+        return self.times.load_writes + self.delay
+
+    @property
+    def layers(self) -> tuple[LayerSchedule, ...]:
+        """See ImageTimes."""
+        return tuple(
+            LayerSchedule(x.first + self.delay, x.last + self.delay, x.stalls) for x in self.times.layers
+        )
+
+    @property
+    def round_writes(self) -> tuple[Cycles, ...]:
+        """See ImageTimes."""
+        return tuple(writes + self.delay for writes in self.times.round_writes)
+
+    @property
+    def scores(self) -> Cycles:
+        """See ImageTimes."""
+        return self.times.scores + self.delay
+
     @property
     def last_step(self) -> int:
-        return int(self.layers[-1].last[-1])
+        return int(self.times.layers[-1].last[-1]) + self.delay
 
     @property
     def end(self) -> int:
         """The cycle in which the class is accepted."""
-        return int(self.scores[-1])
+        return int(self.times.scores[-1]) + self.delay
 
 
 def schedule_images(
@@ -124,7 +150,10 @@ def schedule_images(
     period = 0
     for index in range(images):
         if gaps is None and holds is None and (period := period or _period(done)):
-            done.append(done[-1].shifted(period, index % mapping.machine.input_buffers))
+            before = done[-1]
+            done.append(
+                ImageSchedule(index % mapping.machine.input_buffers, before.times, before.delay + period)
+            )
             continue
         gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
         hold = np.asarray(holds[index * sends : (index + 1) * sends] if holds is not None else [0] * sends)
@@ -141,7 +170,7 @@ def _period(done: Sequence[ImageSchedule]) -> int:
         return 0
     period = done[-1].end - done[-2].end
     for earlier, later in pairwise(done[-3:]):
-        if not later.equals(earlier.shifted(period, later.buffer)):
+        if not later.times.repeats(earlier.times, period):
             return 0
     return period
 
@@ -161,14 +190,14 @@ def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, ho
         before = (int(scheduled.last[-1]), nest)
     writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
     _check_reads(mapping, layers, writes, loaded)
-    return ImageSchedule(
-        buffer=len(done) % mapping.machine.input_buffers,
+    times = ImageTimes(
         beats=beats,
         load_writes=load_writes,
         layers=tuple(layers),
         round_writes=writes,
         scores=_send(int(writes[-1][-1]) + SCORES_TO_VALID, hold),
     )
+    return ImageSchedule(len(done) % mapping.machine.input_buffers, times)
 
 
 def _schedule_layer(

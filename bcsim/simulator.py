@@ -162,7 +162,7 @@ def _run_block(
     values: NDArray[np.integer],
     schedules: Sequence[ImageSchedule],
     record: int,
-) -> tuple[NDArray[np.int64], list[Writes]]:
+) -> tuple[NDArray[np.uint16], list[Writes]]:
     """Scores of a block of images whose input words hold `values` (n, positions, channels), and the writes of its
     first `record`."""
     machine, first = mapping.machine, mapping.layers[0]

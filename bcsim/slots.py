@@ -51,7 +51,7 @@ def count_slots(
     """
     machine = mapping.machine
     counters = [
-        _layer_slots(nest, machine, [schedule.layers[index].stalls for schedule in schedules])
+        _layer_slots(nest, machine, [schedule.times.layers[index].stalls for schedule in schedules])
         for index, nest in enumerate(mapping.layers)
     ]
     _add_tail(counters[-1], schedules[-1], machine)
@@ -91,7 +91,7 @@ def steady_slots(mapping: Mapping) -> tuple[dict[str, int], int]:
     interval = schedules[-1].last_step - schedules[-2].last_step
     total: Counter[str] = Counter()
     for index, nest in enumerate(mapping.layers):
-        total += _layer_slots(nest, mapping.machine, [schedules[-1].layers[index].stalls])
+        total += _layer_slots(nest, mapping.machine, [schedules[-1].times.layers[index].stalls])
     if sum(total.values()) != interval * mapping.machine.slots:
         raise AssertionError("the causes do not sum to the cycles between two images")
     return {cause: total[cause] for cause in CAUSES}, interval

@@ -9,7 +9,7 @@ from statistics import median
 __all__ = ["interleaved_medians"]
 
 # Thread pools (onnxruntime's, OpenBLAS's) go on spinning for a while after a call and would slow the next contender.
-REST = 0.05
+REST = 0.5
 
 
 def interleaved_medians(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
