@@ -108,9 +108,12 @@ class Assembler:
         self._made[tensor, encoding] = name
 
     def _padded(self, stage: Stage, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
-        """The geometry with the level nearest to 0, and whether that is 0."""
+        """The geometry with the level nearest to 0, and whether that is 0.
+
+        Around a pooling the level is 0, the least: no value changes a maximum less.
+        """
         if not stage.pads:
-            return geometry, True
+            return (replace(geometry, pads=stage.pool_pads) if any(stage.pool_pads) else geometry), True
         place = -source.offset / source.scale
         level = min(max(round(place), 0), source.levels - 1)
         if level != place:

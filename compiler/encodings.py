@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,7 +67,18 @@ def plan_encodings(
     own = dict([stream])
     for stage in stages[:-1]:
         own[stage.output] = planner.own(stage.output, shared.get(stage.output), stage.output in alone)
+    _round_once(stages, own, known)
     return Encodings(own, shared, padded)
+
+
+def _round_once(stages: Sequence[Stage], own: dict[str, Encoding], known: Known) -> None:
+    """Give a tensor that is rounded only to be copied, by a pooling, the encoding of the copy."""
+    readers = Counter(name for stage in stages for name in stage.sources)
+    made = {stage.output for stage in stages}
+    for stage in reversed(stages[:-1]):
+        source = stage.sources[0]
+        if stage.copies and known[stage.output] is None and readers[source] == 1 and source in made:
+            own[source] = own[stage.output]
 
 
 def padded_tensors(stages: Sequence[Stage]) -> frozenset[str]:

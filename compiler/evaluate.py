@@ -102,7 +102,7 @@ def _(node: Conv, x: FloatArray) -> FloatArray:
 
 @evaluate_node.register
 def _(node: MaxPool, x: FloatArray) -> FloatArray:
-    return reduce(np.maximum, taps(x, node.kernel, node.stride, (0, 0, 0, 0)))
+    return reduce(np.maximum, taps(x, node.kernel, node.stride, node.pads, -np.inf))
 
 
 @evaluate_node.register

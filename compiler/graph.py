@@ -96,11 +96,15 @@ class Conv(Node):
 class MaxPool(Node):
     """The maximum of every window of an image; kernel and stride are (rows, columns).
 
-    A window lies inside the image: rows and columns that no whole window reaches are left out.
+    Rows and columns that no whole window reaches are left out.
+
+    pads : (top, left, bottom, right) rows and columns around the image which take no part in the maximum; each is
+        less than the kernel, so that every window meets the image.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

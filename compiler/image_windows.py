@@ -21,23 +21,33 @@ _BLOCK = 2**23
 
 
 def windows(
-    x: FloatArray, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
+    x: FloatArray,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    outside: float = 0.0,
 ) -> FloatArray:
     """Every window of images x (n, C, H, W), a view (n, C, R, S, J, K) of them or of their padded copy.
 
-    kernel, stride : (rows, columns). pads : (top, left, bottom, right) zeros.
+    kernel, stride : (rows, columns). pads : (top, left, bottom, right) rows and columns around the images,
+    which hold `outside`.
     """
     top, left, bottom, right = pads
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
+    around = ((0, 0), (0, 0), (top, bottom), (left, right))
+    padded = np.pad(x, around, constant_values=outside) if any(pads) else x
     every = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
     return every[:, :, :: stride[0], :: stride[1]]
 
 
 def taps(
-    x: FloatArray, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
+    x: FloatArray,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    outside: float = 0.0,
 ) -> Iterator[FloatArray]:
     """The values at every place of a window in turn, each a view (n, C, R, S); the arguments are those of `windows`."""
-    every = windows(x, kernel, stride, pads)
+    every = windows(x, kernel, stride, pads, outside)
     for row in range(kernel[0]):
         for column in range(kernel[1]):
             yield every[..., row, column]

@@ -200,7 +200,6 @@ def _place(
             f"Layer {nest.layer.name!r} reads {len(starts)} sources; the machine takes at most 2, or more "
             "that lie at equal distances"
         )
-    _check_padding(nest, reads, machine)
     placed = replace(
         nest,
         source_fill=0 if reads[0] == INPUT else before[reads[0]].fill,
@@ -210,18 +209,29 @@ def _place(
         first_weight=sum(layer.weight_words for layer in before),
         first_parameter=sum(layer.parameter_span for layer in before),
     )
+    _check_padding(placed, reads, machine)
     return replace(placed, wait=wait_cycles(placed, reads, before, machine))
 
 
 def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -> None:
-    """The loader fills lanes with 0; padding of another level would then not be the same in all of them."""
+    """Padding of another level than the lanes beyond the channels hold would not be the same in all lanes.
+
+    The loader fills them with 0, a layer with the level of one reader.
+    """
     geometry = nest.geometry
     uneven = geometry.channels[0] % machine.lanes and nest.factor == 1
-    if INPUT in reads and any(geometry.pads) and geometry.pad_level and uneven:
+    if not any(geometry.pads) or geometry.pad_level == nest.source_fill or not uneven:
+        return
+    if INPUT in reads:
         raise BcsimError(
             f"Layer {nest.layer.name!r} pads the input with level {geometry.pad_level}; the machine takes that where "
             f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or is at least twice as many"
         )
+    raise BcsimError(
+        f"Layer {nest.layer.name!r} pads with level {geometry.pad_level} what another layer pads with level "
+        f"{nest.source_fill}; the machine takes that where lanes ({machine.lanes}) divides its "
+        f"{geometry.channels[0]} channels"
+    )
 
 
 def _image(

@@ -66,7 +66,7 @@ def _(node: Conv, x: Shape) -> Shape:
 
 @node_shape.register
 def _(node: MaxPool, x: Shape) -> Shape:
-    return x[0], *_windows(x, node.kernel, node.stride, (0, 0, 0, 0))
+    return x[0], *_windows(x, node.kernel, node.stride, node.pads)
 
 
 @node_shape.register

@@ -25,7 +25,8 @@ class Stage:
 
     head : the linear node, None for the identity.
     sources : the tensors it reads, each another stage's output or the stream.
-    nodes : what follows, elementwise nodes and at one place among them one MaxPool or several in a row.
+    nodes : what follows, elementwise nodes and at one place among them one MaxPool or several in a row, of which
+        the first alone may have pads; then it is the stage's first node, and there is no head.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Stage:
 
     @property
     def pads(self) -> bool:
-        """Whether its windows reach beyond its sources."""
+        """Whether its windows reach beyond its sources, where they read zeros."""
         return isinstance(self.head, Conv | AveragePool) and any(self.head.pads)
 
     @property
@@ -53,6 +54,17 @@ class Stage:
         """The elementwise nodes behind the pooling; all of them without one."""
         places = [index for index, node in enumerate(self.nodes) if isinstance(node, MaxPool)]
         return self.nodes[places[-1] + 1 :] if places else self.elementwise
+
+    @property
+    def copies(self) -> bool:
+        """Whether its output has no values but those of its source."""
+        return self.head is None and not self.elementwise
+
+    @property
+    def pool_pads(self) -> tuple[int, int, int, int]:
+        """Rows and columns around the source that take no part in the maximum: (top, left, bottom, right)."""
+        first = self.nodes[0] if self.nodes else None
+        return first.pads if isinstance(first, MaxPool) else (0, 0, 0, 0)
 
     @property
     def pool(self) -> Pool | None:
@@ -175,12 +187,17 @@ class _Splitter:
         return Stage(node.name, head, self._sources(node), tuple(nodes), tensor)
 
     def _next(self, tensor: str, nodes: Sequence[Node]) -> Node | None:
-        """The node that goes on with the stage: the tensor's only reader, if a stage can hold it."""
+        """The node that goes on with the stage: the tensor's only reader, if a stage can hold it.
+
+        What a padded maximum leaves out is known only where it reads a tensor, hence a stage of its own.
+        """
         readers = self.readers.get(tensor, [])
         if tensor == self.output or self.uses[tensor] != 1 or is_head(readers[0]):
             return None
+        if not isinstance(readers[0], MaxPool):
+            return readers[0]
         pooled = any(isinstance(node, MaxPool) for node in nodes) and not isinstance(nodes[-1], MaxPool)
-        return None if pooled and isinstance(readers[0], MaxPool) else readers[0]
+        return None if pooled or any(readers[0].pads) else readers[0]
 
     def _sources(self, node: Node) -> tuple[str, ...]:
         return tuple(part for name in node.inputs for part in self.parts.get(name, (name,)))

@@ -15,20 +15,28 @@ from bcsim.errors import BcsimError
 def max_pool(site: Site) -> Lowered:
     site.activation()
     x = site.image()
-    windows = _read_pool(site, x)
-    if any(windows.pads):
+    windows = read_windows(site, x)
+    if site.attribute("ceil_mode", 0):
+        windows = windows.ceiled()
+    windows = windows.unpadded()
+    if any(pad >= size for pad, size in zip(windows.pads, windows.kernel * 2, strict=True)):
         raise BcsimError(
-            f"its pads are {list(windows.pads)}, whose -infinity no integer encodes; accepted are pads that no window "
-            "reaches"
+            f"its pads are {list(windows.pads)}, so that windows of {windows.kernel[0]}x{windows.kernel[1]} miss the "
+            "image; accepted are pads less than the kernel"
         )
-    node = MaxPool(site.name, site.op, (x.name,), site.output, windows.kernel, windows.stride)
+    node = MaxPool(site.name, site.op, (x.name,), site.output, windows.kernel, windows.stride, windows.pads)
     return Lowered(_pooled(site, x, windows), (node,))
 
 
 @operator("AveragePool")
 def average_pool(site: Site) -> Lowered:
     x = site.image()
-    windows = _read_pool(site, x)
+    windows = read_windows(site, x)
+    if site.attribute("ceil_mode", 0) and not windows.whole:
+        raise BcsimError(
+            "its ceil_mode adds windows that reach beyond the image; accepted is ceil_mode = 0, or where it adds none"
+        )
+    windows = windows.unpadded()
     if any(windows.pads) and windows.pads != x.pads and not site.attribute("count_include_pad", 0):
         raise BcsimError(
             "it has pads that it does not count, so that its divisor varies; accepted are count_include_pad = 1 and "
@@ -38,15 +46,6 @@ def average_pool(site: Site) -> Lowered:
     return Lowered(
         _pooled(site, x, windows), (AveragePool(*head, windows.kernel, windows.stride, windows.pads),)
     )
-
-
-def _read_pool(site: Site, x: Activation) -> Windows:
-    windows = read_windows(site, x)
-    if site.attribute("ceil_mode", 0) and not windows.whole:
-        raise BcsimError(
-            "its ceil_mode adds windows that reach beyond the image; accepted is ceil_mode = 0, or where it adds none"
-        )
-    return windows.unpadded()
 
 
 def _pooled(site: Site, x: Activation, windows: Windows) -> Activation:

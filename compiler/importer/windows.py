@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bcsim.compiler.importer.site import Site
@@ -47,6 +47,15 @@ class Windows:
             (size - kernel) % stride == 0
             for size, kernel, stride in zip(self.padded, self.kernel, self.stride, strict=True)
         )
+
+    def ceiled(self) -> Windows:
+        """With as many more rows and columns behind the image as its last windows need to be whole."""
+        more = [
+            (kernel - size) % stride
+            for size, kernel, stride in zip(self.padded, self.kernel, self.stride, strict=True)
+        ]
+        top, left, bottom, right = self.pads
+        return replace(self, pads=(top, left, bottom + more[0], right + more[1]))
 
     def unpadded(self) -> Windows:
         """The same windows without pads that none of them reaches; itself where one does."""

@@ -94,8 +94,14 @@ class Net:
     def relu(self, x: str) -> str:
         return self.append(Relu, [x])
 
-    def max_pool(self, x: str, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2)) -> str:
-        return self.append(MaxPool, [x], kernel, stride)
+    def max_pool(
+        self,
+        x: str,
+        kernel: tuple[int, int] = (2, 2),
+        stride: tuple[int, int] = (2, 2),
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> str:
+        return self.append(MaxPool, [x], kernel, stride, pads)
 
     def average(
         self,

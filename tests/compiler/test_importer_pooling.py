@@ -40,6 +40,21 @@ def test_attributes_that_change_nothing(op, attributes, tmp_path):
     pooled(node(op, "x", "a", **attributes), tmp_path, opset=19)
 
 
+MAXIMA = [
+    ({"pads": [1, 1, 1, 1], "kernel_shape": [3, 3], "strides": [2, 2]}, (1, 1, 1, 1)),
+    ({"pads": [0, 1, 1, 0], "kernel_shape": [2, 3]}, (0, 1, 1, 0)),
+    ({"auto_pad": "SAME_UPPER", "kernel_shape": [2, 2], "strides": [2, 2]}, (0, 0, 1, 0)),
+    ({"auto_pad": "SAME_LOWER", "kernel_shape": [3, 2]}, (1, 1, 1, 0)),
+    ({"ceil_mode": 1, "kernel_shape": [2, 3], "strides": [2, 2]}, (0, 0, 1, 1)),
+    ({"ceil_mode": 1, "pads": [1, 1, 1, 1], "kernel_shape": [3, 3], "strides": [2, 2]}, (1, 1, 1, 2)),
+]
+
+
+@pytest.mark.parametrize(("attributes", "pads"), MAXIMA)
+def test_what_lies_outside_takes_no_part_in_a_maximum(attributes, pads, tmp_path):
+    assert pooled(node("MaxPool", "x", "a", **attributes), tmp_path, X - 9).pads == pads
+
+
 def test_average_that_counts_its_pads(tmp_path):
     made = node("AveragePool", "x", "a", kernel_shape=[3, 2], pads=[1, 0, 2, 1], count_include_pad=1)
     assert pooled(made, tmp_path).pads == (1, 0, 2, 1)
@@ -106,9 +121,9 @@ REFUSED = {
         node("AveragePool", "x", "a", kernel_shape=[8, 1]),
         "its windows of 8x1 do not fit into its input of 7x6",
     ),
-    "pads": (
-        node("MaxPool", "x", "a", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
-        "its pads are [1, 1, 1, 1], whose -infinity no integer encodes; accepted are pads that no window reaches",
+    "pads as wide as the kernel": (
+        node("MaxPool", "x", "a", kernel_shape=[2, 3], strides=[2, 2], pads=[2, 1, 1, 1]),
+        "its pads are [2, 1, 1, 1], so that windows of 2x3 miss the image; accepted are pads less than the kernel",
     ),
     "pads of an average": (
         node("AveragePool", "x", "a", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
@@ -116,7 +131,7 @@ REFUSED = {
         "pads",
     ),
     "ceil_mode": (
-        node("MaxPool", "x", "a", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        node("AveragePool", "x", "a", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
         "its ceil_mode adds windows that reach beyond the image; accepted is ceil_mode = 0, or where it adds none",
     ),
     "dilations": (

@@ -113,6 +113,30 @@ def test_poolings_in_a_row_become_one() -> None:
     assert first.windows.pool == Pool((6, 4), (2, 4))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_padded_pooling_is_a_layer_that_leaves_its_padding_out(seed: int) -> None:
+    net = Net(np.random.default_rng(seed), (2, 7, 6))
+    t = net.quant(net.norm(net.conv("x", 4, pads=(1, 1, 1, 1))), 0.5, -3, -1)
+    kernel, stride, pads = ((3, 3), (2, 2), (1, 1, 1, 1)) if seed % 2 else ((2, 3), (1, 2), (0, 2, 1, 1))
+    t = net.max_pool(t, kernel, stride, pads)
+    if seed % 3:
+        t = net.quant(net.norm(t), 0.5, -2, 1)
+    layers = conv_layers(net.end(net.max_pool(t, (2, 2), (1, 1)) if seed % 4 else t))
+    assert layers[0].windows.pool is None
+    assert layers[1].windows.pads == pads
+    assert layers[1].windows.pad_level == 0
+
+
+def test_what_a_padded_pooling_reads_is_rounded_as_its_maximum_is() -> None:
+    net = Net(np.random.default_rng(1), (2, 7, 6))
+    t = net.max_pool(net.relu(net.conv("x", 4)), (3, 3), (2, 2), (1, 1, 1, 1))
+    graph = net.end(net.relu(net.conv(t, 4, pads=(1, 1, 1, 1))))
+    images = PIXEL.decode(random_levels(graph, PIXEL, 20))
+    conv, pool, *_ = lower(graph, pixel=PIXEL, calibration=images, bits=[4]).layers
+    assert conv.target == pool.source == pool.target
+    assert pool.target.bits == 4
+
+
 def test_pooling_apart_from_a_convolution_has_a_layer_of_its_own() -> None:
     net = Net(np.random.default_rng(3), (3, 8, 8))
     t = net.quant(net.conv(net.max_pool("x"), 2, (2, 2)), 1.0, 0, 3)
