@@ -1,4 +1,4 @@
-"""The machine level: simulated cycles a second on the shipped MNIST network, and what compiling it takes.
+"""The machine level: simulated cycles a second on one network, what compiling it takes and what an image costs.
 
 python -m bench.machine [--machine medium] [--images 1 100 1000] [--rounds 7] [--json]
 """
@@ -26,6 +26,7 @@ from bcsim.encodings import program_input
 from bcsim.machine import parse_machine
 from bcsim.simulator import MachineSimulator
 from bench.common import interleaved_medians
+from bench.costs import costs_of, print_costs
 from bench.networks import cifar_program
 
 MODEL = Path(__file__).parents[1] / "models" / "mnist-mlp.onnx"
@@ -64,6 +65,7 @@ def measure(network: str, machine: str, images: list[int], rounds: int) -> dict[
         "map_seconds": mapped - compiled,
         "cycles_per_image": run.per_image,
         "utilisation": run.utilisation,
+        "costs": costs_of(mapping),
         "runs": _speeds(mapping, q, images, rounds),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -81,6 +83,7 @@ def _print(figures: dict[str, Any]) -> None:
         rate = run["cycles"] / run["seconds"] / 1e6
         table.add_row(f"{run['images']:,}", f"{run['cycles']:,}", f"{run['seconds']:.4f}", f"{rate:.2f}")
     console.print(table)
+    print_costs(figures["costs"], console)
 
 
 def main() -> None:
@@ -96,7 +99,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = measure(arguments.network, arguments.machine, arguments.images, arguments.rounds)
     if arguments.json:
-        print(json.dumps(figures, indent=2))
+        print(json.dumps({**figures, "costs": figures["costs"].to_json()}, indent=2))
     else:
         _print(figures)
 
