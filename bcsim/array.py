@@ -152,14 +152,13 @@ def _addresses(nest: LayerMapping) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 
 def _matrix(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """Weights (T * M, taps * C * N), 0 where a tile reads nothing, and the matching constants (T * M,)."""
-    machine, per_tile = mapping.machine, nest.planes * nest.taps * nest.chunks
-    shifts = _plane_shifts(nest)
+    machine, per_tile = mapping.machine, nest.tile_words
+    shifts, words = _plane_shifts(nest), mapping.image.weight_words(nest)
     columns = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
     matrix = np.zeros((nest.tiles * machine.pes, nest.taps, columns), dtype=_exact_dtype(mapping, nest))
     constants = np.empty((nest.tiles, machine.pes), dtype=np.int64)
     for tile in range(nest.tiles):
-        start = nest.first_weight + tile * per_tile
-        weights, signs = unpack_weights(mapping.image.weights[start : start + per_tile], machine)
+        weights, signs = unpack_weights(words[tile * per_tile : (tile + 1) * per_tile], machine)
         constant = matching_constants(weights, signs, machine.digit, nest.digits).reshape(
             nest.planes, -1, machine.pes
         )

@@ -63,7 +63,8 @@ class LayerCounts:
 
 @dataclass(frozen=True, slots=True)
 class NetworkCounts:
-    """Counts of a whole network and one image; stream_bits: of pixels and scores, to and from outside."""
+    """Counts of a whole network and one image; stream_bits: of pixels, scores and streamed weights, to and from
+    outside."""
 
     layers: tuple[LayerCounts, ...]
     stream_bits: int
@@ -175,12 +176,18 @@ def _count_layer(nest: LayerMapping, machine: Machine) -> LayerCounts:
 
 
 def count_stream_bits(mapping: Mapping) -> int:
-    """Stream bits of an image: whole input words of bytes; 32 bits a class score and 32 for the class."""
+    """Bits of pixels and scores of an image: whole input words of bytes; 32 a class score and 32 for the class."""
     received = mapping.beats * mapping.machine.input_bytes * 8
     return received + (mapping.program.classes + 1) * SCORE_WORD_BITS
+
+
+def _count_weight_bits(mapping: Mapping) -> int:
+    """Bits of the weight stream of an image, in whole words of its bytes."""
+    words = sum(nest.streamed_words for nest in mapping.layers)
+    return words * mapping.machine.weight_beats * mapping.machine.weight_stream_bytes * 8 if words else 0
 
 
 def count_mapping(mapping: Mapping) -> NetworkCounts:
     """Counts of a mapped program, per image."""
     layers = tuple(_count_layer(nest, mapping.machine) for nest in mapping.layers)
-    return NetworkCounts(layers, count_stream_bits(mapping))
+    return NetworkCounts(layers, count_stream_bits(mapping) + _count_weight_bits(mapping))

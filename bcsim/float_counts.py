@@ -57,7 +57,9 @@ def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
     values = machine.activation_words * machine.digit // machine.activation_bits
     return {
         "activation": _memory(values, machine.lanes * bits, words, _written(nest, machine)),
-        "weight": _memory(machine.weight_words, machine.slots * bits, words, 0),
+        "weight": _memory(
+            machine.weight_words, machine.slots * bits, words, nest.streamed_words // nest.planes
+        ),
         "parameter": _memory(own["parameter"].words, 2 * bits, channels, 0),
         "output": own["output"],
     }
@@ -65,7 +67,7 @@ def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
 
 def _written(nest: LayerMapping, machine: Machine) -> int:
     """Words of activations that the layer writes, and those of the image in the first layer."""
-    loaded = nest.source_words // nest.digits if nest.first_weight == 0 else 0
+    loaded = nest.source_words // nest.digits if nest.first_parameter == 0 else 0
     return loaded + nest.output_words // nest.target_digits
 
 
@@ -82,7 +84,10 @@ def _count_layer(nest: LayerMapping, machine: Machine, arithmetic: Arithmetic) -
 def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
     """Counts of the mapped network on a multiply-accumulate array of the same shape, per image.
 
-    The streams are the machine's own: the same pixels come in, the same scores go out.
+    The streams are the machine's own: the same pixels come in, the same scores go out, and the layers whose weights
+    do not stay on the chip bring theirs.
     """
+    planes_apart = (nest.streamed_words // nest.planes for nest in mapping.layers)
+    weight_bits = sum(planes_apart) * mapping.machine.slots * arithmetic.bits
     layers = tuple(_count_layer(nest, mapping.machine, arithmetic) for nest in mapping.layers)
-    return NetworkCounts(layers, count_stream_bits(mapping))
+    return NetworkCounts(layers, count_stream_bits(mapping) + weight_bits)

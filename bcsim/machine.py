@@ -12,6 +12,9 @@ __all__ = ["PRESETS", "Machine", "parse_machine"]
 
 DIGITS = (1, 2, 4, 8)
 
+OUTSIDE = ("name", "clock_mhz", "weight_stream_latency", "weight_stream_interval")
+"""Parameters that no hardware depends on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -33,6 +36,11 @@ class Machine:
     outputs : the most class scores that a program may have.
     shift_planes : whether accumulators can double between weight planes (weights of more than two bits).
     spatial : whether it runs convolutions, pooling and additions; a machine without is smaller.
+    weight_stream_bytes : bytes in a word of the port over which weights stream that do not fit; 0 for no such port,
+        else a power of two up to 64. A spatial machine's pes must then be a multiple of its lanes.
+    weight_stream_latency, weight_stream_interval : of the memory behind that port, in cycles: from a tile's last word
+        to the next one's first, beyond the interval, and from each other word to the next. For the simulator, like
+        clock_mhz.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -53,6 +61,9 @@ class Machine:
     outputs: int = 64
     shift_planes: bool = False
     spatial: bool = False
+    weight_stream_bytes: int = 0
+    weight_stream_latency: int = 0
+    weight_stream_interval: int = 1
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -81,13 +92,19 @@ class Machine:
     @property
     def fingerprint(self) -> int:
         """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
-        shape = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "clock_mhz")]
+        left_out = OUTSIDE if self.weight_stream_bytes else (*OUTSIDE, "weight_stream_bytes")
+        shape = [getattr(self, f.name) for f in fields(self) if f.name not in left_out]
         return crc32(repr(shape).encode())
 
     @property
     def slots(self) -> int:
         """Lanes in the whole array: the accumulations of one busy cycle."""
         return self.lanes * self.pes
+
+    @property
+    def weight_beats(self) -> int:
+        """Words of the weight stream in a word of the weight memory: ceil(N * M / 8 / weight_stream_bytes)."""
+        return -(-self.slots // (8 * self.weight_stream_bytes))
 
 
 def _check_range(machine: Machine, name: str, low: int, high: int) -> None:
@@ -111,6 +128,9 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "input_buffers": (1, 2),
     "input_bytes": (1, 64),
     "outputs": (1, 4096),
+    "weight_stream_bytes": (0, 64),
+    "weight_stream_latency": (0, 100_000),
+    "weight_stream_interval": (1, 1000),
 }
 
 
@@ -138,6 +158,7 @@ def check_machine(machine: Machine) -> None:
             f"Machine parameter input_bytes must be a power of two that divides lanes ({machine.lanes}), "
             f"not {machine.input_bytes!r}"
         )
+    _check_weight_stream(machine)
     if machine.accumulator_bits + machine.fraction_bits > 50:
         raise BcsimError(
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
@@ -146,6 +167,19 @@ def check_machine(machine: Machine) -> None:
     if not isinstance(machine.clock_mhz, int | float) or not 0 < machine.clock_mhz <= 10_000:
         raise BcsimError(
             f"Machine parameter clock_mhz must be above 0 and at most 10000, not {machine.clock_mhz!r}"
+        )
+
+
+def _check_weight_stream(machine: Machine) -> None:
+    if machine.weight_stream_bytes & (machine.weight_stream_bytes - 1):
+        raise BcsimError(
+            "Machine parameter weight_stream_bytes must be 0 or a power of two up to 64, "
+            f"not {machine.weight_stream_bytes!r}"
+        )
+    if machine.weight_stream_bytes and machine.spatial and machine.pes % machine.lanes:
+        raise BcsimError(
+            f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where spatial and "
+            f"weight_stream_bytes are set, not {machine.pes!r}"
         )
 
 

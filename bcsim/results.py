@@ -78,6 +78,7 @@ class LayerResult:
 
     sqnr_db : signal to quantisation noise of its decoded output; None where unknown or without noise.
     cycles, slots : of one image, images following each other; slots by cause, busy among them.
+    streamed_weight_words : words of the weight memory that an image brings for it; 0 where they stay on the chip.
     """
 
     name: str
@@ -92,6 +93,7 @@ class LayerResult:
     slots: Mapping[str, int] = field(default_factory=dict)
     operations: Mapping[str, int] = field(default_factory=dict)
     energy_pj: float = 0.0
+    streamed_weight_words: int = 0
     histogram: Histogram | None = None
 
     @property

@@ -7,7 +7,7 @@ Letters in shapes: Q passes of a layer, K rounds that a layer writes, B stream w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.waits import first_reads, pass_intervals, writing_passes
-from bcsim.timing import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, shadow_latency
+from bcsim.timing import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, WEIGHTS_TO_STEP, shadow_latency
+from bcsim.weight_stream import WeightArrivals
 
 __all__ = ["ImageSchedule", "LayerSchedule", "Stalls", "schedule_images"]
 
@@ -30,24 +31,47 @@ class Stalls:
     drain: int = 0
     input: int = 0
     output: int = 0
+    weight_load: int = 0
 
     @property
     def total(self) -> int:
-        return self.fill + self.drain + self.input + self.output
+        return self.fill + self.drain + self.input + self.output + self.weight_load
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSchedule:
-    """first : cycle of the layer's first step. last : int64 (Q,), cycle of every pass's last step."""
+    """first : cycle of the layer's first step. last : int64 (Q,), cycle of every pass's last step.
+
+    arrived : cycles in which its tiles' last words are accepted from the weight stream; none where nothing streams.
+    """
 
     first: int
     last: Cycles
     stalls: Stalls
+    arrived: tuple[int, ...] = ()
+
+    def delayed(self, delay: int) -> LayerSchedule:
+        """The same, `delay` cycles later."""
+        return replace(
+            self,
+            first=self.first + delay,
+            last=self.last + delay,
+            arrived=tuple(cycle + delay for cycle in self.arrived),
+        )
+
+    def repeats(self, other: LayerSchedule, delay: int) -> bool:
+        """Whether every cycle is `delay` later than in `other`."""
+        return (
+            self.first == other.first + delay
+            and self.stalls == other.stalls
+            and np.array_equal(self.last, other.last + delay)
+            and self.arrived == tuple(cycle + delay for cycle in other.arrived)
+        )
 
     def round_writes(self, nest: LayerMapping, latency: int) -> Cycles:
-        """int64 (K,): the first write's cycle of every round that is written, in order."""
+        """int64 (K,): the first write's cycle of every round that is written, in order of the words written."""
         tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
-        start = (self.last[writing_passes(nest)] + latency).reshape(nest.positions, nest.tiles)
+        start = self.last[writing_passes(nest)] + latency
         writes = start[:, tile] + in_tile * nest.round_cycles + nest.write_cycles
         return np.asarray(writes, dtype=np.int64).ravel()
 
@@ -75,10 +99,7 @@ class ImageTimes:
             np.array_equal(self.beats, other.beats + delay)
             and np.array_equal(self.load_writes, other.load_writes + delay)
             and np.array_equal(self.scores, other.scores + delay)
-            and all(
-                a.first == b.first + delay and a.stalls == b.stalls and np.array_equal(a.last, b.last + delay)
-                for a, b in zip(self.layers, other.layers, strict=True)
-            )
+            and all(a.repeats(b, delay) for a, b in zip(self.layers, other.layers, strict=True))
         )
 
 
@@ -106,9 +127,7 @@ class ImageSchedule:
     @property
     def layers(self) -> tuple[LayerSchedule, ...]:
         """See ImageTimes."""
-        return tuple(
-            LayerSchedule(x.first + self.delay, x.last + self.delay, x.stalls) for x in self.times.layers
-        )
+        return tuple(layer.delayed(self.delay) for layer in self.times.layers)
 
     @property
     def round_writes(self) -> tuple[Cycles, ...]:
@@ -136,6 +155,7 @@ def schedule_images(
     *,
     gaps: Sequence[int] | None = None,
     holds: Sequence[int] | None = None,
+    weight_gaps: Sequence[int] | None = None,
 ) -> list[ImageSchedule]:
     """The cycles of `images` images one after another; cycle 0 accepts the first word of the first.
 
@@ -143,13 +163,17 @@ def schedule_images(
         word's offer.
     holds : one per output word, over all images: cycles for which the sink leaves it waiting.
 
-    None means a source and a sink that are always ready.
+    weight_gaps : one per word of the weight stream, as `gaps`; its source starts in cycle WEIGHT_START.
+
+    None means a source and a sink that are always ready, and for the weight stream the memory that the machine's
+    parameters describe.
     """
+    arrivals, throttled = WeightArrivals(mapping, weight_gaps), (gaps, holds, weight_gaps) != (None,) * 3
     beats, sends = mapping.beats, mapping.program.classes + 1
     done: list[ImageSchedule] = []
     period = 0
     for index in range(images):
-        if gaps is None and holds is None and (period := period or _period(done)):
+        if not throttled and (period := period or _period(done)):
             before = done[-1]
             done.append(
                 ImageSchedule(index % mapping.machine.input_buffers, before.times, before.delay + period)
@@ -157,14 +181,15 @@ def schedule_images(
             continue
         gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
         hold = np.asarray(holds[index * sends : (index + 1) * sends] if holds is not None else [0] * sends)
-        done.append(_schedule_image(mapping, done, gap, hold))
+        done.append(_schedule_image(mapping, done, gap, hold, arrivals))
     return done
 
 
 def _period(done: Sequence[ImageSchedule]) -> int:
     """Cycles between images once they repeat, 0 before.
 
-    An image's schedule depends only on those of the two images before it, so three alike repeat for ever.
+    An image's schedule depends only on those of the two images before it, so three alike repeat for ever. That holds
+    for streamed tiles, too, each of which waits for the tile before it and the release of the one before that.
     """
     if len(done) < 3:
         return 0
@@ -175,7 +200,9 @@ def _period(done: Sequence[ImageSchedule]) -> int:
     return period
 
 
-def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, hold: Cycles) -> ImageSchedule:
+def _schedule_image(
+    mapping: Mapping, done: list[ImageSchedule], gap: Cycles, hold: Cycles, arrivals: WeightArrivals
+) -> ImageSchedule:
     latency = shadow_latency(mapping.machine)
     beats, load_writes = _load(mapping, done, gap)
     loaded = int(load_writes[-1]) + 1
@@ -184,7 +211,7 @@ def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, ho
     before = (done[-1].last_step, mapping.layers[-1]) if done else None
     for nest in mapping.layers:
         scheduled = _schedule_layer(
-            nest, before, loaded if not layers else None, free if nest.scores else None
+            nest, before, loaded if not layers else None, free if nest.scores else None, arrivals
         )
         layers.append(scheduled)
         before = (int(scheduled.last[-1]), nest)
@@ -201,7 +228,11 @@ def _schedule_image(mapping: Mapping, done: list[ImageSchedule], gap: Cycles, ho
 
 
 def _schedule_layer(
-    nest: LayerMapping, before: tuple[int, LayerMapping] | None, loaded: int | None, free: int | None
+    nest: LayerMapping,
+    before: tuple[int, LayerMapping] | None,
+    loaded: int | None,
+    free: int | None,
+    arrivals: WeightArrivals,
 ) -> LayerSchedule:
     """One layer behind the step in cycle before[0], the last of layer before[1]; None for the very first layer.
 
@@ -212,22 +243,49 @@ def _schedule_layer(
         ready = before[0] + max(LAYER_GAP, nest.wait)
         fill, drain = LAYER_GAP - 1, max(0, nest.wait - LAYER_GAP)
     with_input = max(ready, loaded + 1) if loaded is not None else ready
-    first = max(with_input, free + 1) if free is not None else with_input
-    unhindered = first + nest.steps_per_tile - 1
+    with_output = max(with_input, free + 1) if free is not None else with_input
     drained = before[0] + before[1].drain_last + RECORD_CHANGE if before else 0
-    start = max(unhindered, drained)
-    last = start + np.concatenate([[0], np.cumsum(pass_intervals(nest))])
-    steps_end = first + nest.steps - 1
+    last, arrived, waited = _walk_passes(nest, with_output, drained, arrivals)
+    first = max(with_output, arrived[0] + WEIGHTS_TO_STEP) if arrived else with_output
     return LayerSchedule(
         first=first,
         last=last,
         stalls=Stalls(
             fill=fill,
-            drain=drain + int(last[-1]) - steps_end,
+            drain=drain + int(last[-1]) - (with_output + waited + nest.steps - 1),
             input=with_input - ready,
-            output=first - with_input,
+            output=with_output - with_input,
+            weight_load=waited,
         ),
+        arrived=tuple(arrived),
     )
+
+
+def _walk_passes(
+    nest: LayerMapping, first: int, drained: int, arrivals: WeightArrivals
+) -> tuple[Cycles, list[int], int]:
+    """Every pass's last step, int64 (Q,), when streamed tiles have arrived, and the cycles waited for them.
+
+    first : the cycle from which steps may be issued. drained : the earliest one for the first pass's last step.
+    Passes are walked in runs that wait for weights together: a streamed tile's, or all of the layer's.
+    """
+    run = nest.results if nest.streamed else nest.passes
+    intervals = np.append(pass_intervals(nest), 0)
+    ends: list[Cycles] = []
+    arrived: list[int] = []
+    waited = 0
+    for start in range(0, nest.passes, run):
+        begin = first
+        if nest.streamed:
+            arrived.append(arrivals.arrive())
+            begin = max(first, arrived[-1] + WEIGHTS_TO_STEP)
+        waited += begin - first
+        last = np.cumsum([max(begin + nest.steps_per_tile - 1, drained), *intervals[start : start + run - 1]])
+        if nest.streamed:
+            arrivals.release(int(last[-1]))
+        ends.append(last)
+        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.drain_full
+    return np.concatenate(ends), arrived, waited
 
 
 def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cycles, Cycles]:

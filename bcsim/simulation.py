@@ -178,9 +178,10 @@ def _layers(
             slots=slots.slots,
             operations=counted.operations,
             energy_pj=sum(parts.values()),
+            streamed_weight_words=nest.streamed_words,
             histogram=found.histogram if found else None,
         )
-        for layer, found, slots, counted, parts in zip(
-            program.layers, fidelity, steady, counts.layers, energy.layers, strict=True
+        for layer, found, slots, counted, parts, nest in zip(
+            program.layers, fidelity, steady, counts.layers, energy.layers, run.mapping.layers, strict=True
         )
     )

@@ -95,11 +95,12 @@ class MachineSimulator:
         record: int = 0,
         gaps: Sequence[int] | None = None,
         holds: Sequence[int] | None = None,
+        weight_gaps: Sequence[int] | None = None,
     ) -> MachineRun:
         """Run images q, unsigned integers (n, inputs), as the input stream carries them.
 
         record : for how many of the first images to keep every write and output word.
-        gaps, holds : of input and output words, see `schedule_images`.
+        gaps, holds, weight_gaps : of input, output and weight words, see `schedule_images`.
 
         Raises ValueError for an empty or wrongly shaped q.
         """
@@ -108,7 +109,7 @@ class MachineSimulator:
             raise ValueError(
                 f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}"
             )
-        schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds)
+        schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
         scores, writes = self._compute(q, schedules, record)
         classes = scores.argmax(axis=1)
         slots, layers = count_slots(mapping, schedules)
@@ -151,9 +152,11 @@ def run_machine(
     record: int = 0,
     gaps: Sequence[int] | None = None,
     holds: Sequence[int] | None = None,
+    weight_gaps: Sequence[int] | None = None,
 ) -> MachineRun:
     """`MachineSimulator(mapping).run(q, ...)`."""
-    return MachineSimulator(mapping).run(q, record=record, gaps=gaps, holds=holds)
+    simulator = MachineSimulator(mapping)
+    return simulator.run(q, record=record, gaps=gaps, holds=holds, weight_gaps=weight_gaps)
 
 
 def _run_block(

@@ -73,7 +73,7 @@ def _layer_slots(nest: LayerMapping, machine: Machine, stalls: Sequence[Stalls])
     counter["busy"] = layer.outputs * layer.inputs * passes
     counter["chunk_padding"] = layer.outputs * (lanes - layer.inputs) * passes
     counter["tile_padding"] = (nest.tiles * machine.pes - layer.outputs) * lanes * passes
-    for cause in ("fill", "drain", "input", "output"):
+    for cause in ("fill", "drain", "input", "output", "weight_load"):
         counter[cause] = sum(getattr(stall, cause) for stall in stalls) * machine.slots
     return counter
 

@@ -12,6 +12,8 @@ __all__ = [
     "LOADED_TO_STEP",
     "RECORD_CHANGE",
     "SCORES_TO_VALID",
+    "WEIGHTS_TO_STEP",
+    "WEIGHT_START",
     "array_latency",
     "round_cycles",
     "shadow_latency",
@@ -30,6 +32,12 @@ RECORD_CHANGE = 1
 
 SCORES_TO_VALID = 2
 """From the write of the last scores to the first word of the output stream."""
+
+WEIGHT_START = 2
+"""The cycle of a run from which the source of the weight stream offers its first word."""
+
+WEIGHTS_TO_STEP = 2
+"""From the acceptance of a streamed tile's last word to the tile's first step, at least."""
 
 
 def tree_levels(machine: Machine) -> int:

@@ -17,6 +17,7 @@ from bcsim.compiler.mapping import LayerMapping
 from bcsim.files import atomic_write
 from bcsim.schedule import ImageSchedule, LayerSchedule
 from bcsim.simulator import MachineRun
+from bcsim.timing import WEIGHTS_TO_STEP
 
 __all__ = ["trace_events", "write_trace"]
 
@@ -68,13 +69,19 @@ def _stream_events(index: int, image: ImageSchedule) -> Iterator[Event]:
 
 
 def _step_events(nest: LayerMapping, layer: LayerSchedule, base: int) -> Iterator[Event]:
-    """Every step with its addresses; a tile's last step may come later than its turn."""
+    """Every step with its activation and its weight word, of the memory or, where streamed, of an image's stream.
+
+    A tile's last step may come later than its turn.
+    """
     per_plane = nest.chunks * nest.digits
     start = layer.first
-    for tile, last in enumerate(layer.last.tolist()):
+    for index, last in enumerate(layer.last.tolist()):
+        tile = nest.tile_of(index)
+        if index and nest.streamed and index % nest.results == 0:
+            start = max(start, layer.arrived[tile] + WEIGHTS_TO_STEP)
         for step in range(nest.steps_per_tile):
             cycle = last if step == nest.steps_per_tile - 1 else start + step
-            weight = nest.first_weight + (tile * nest.steps_per_tile + step) // nest.digits
+            weight = nest.first_weight + tile * nest.tile_words + step // nest.digits
             yield _event("array", f"tile {tile}", cycle, activation=base + step % per_plane, weight=weight)
         start = last + 1
 

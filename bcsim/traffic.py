@@ -74,7 +74,7 @@ def layer_traffic(nest: LayerMapping, machine: Machine) -> dict[str, MemoryTraff
     parameter_reads = rounds * (nest.layer.target.bits if _searches(nest) else 1)
     return {
         "activation": _activation(nest, machine),
-        "weight": _read_only(machine.weight_words, machine.slots, nest.steps // nest.digits),
+        "weight": _weight(nest, machine),
         "parameter": _read_only(
             machine.parameter_words,
             machine.remainder_bits + machine.divisor_bits,
@@ -93,10 +93,17 @@ def _read_only(words: int, word_bits: int, read: int, memories: int = 1) -> Memo
     return MemoryTraffic(words, word_bits, read, read * word_bits, 0, 0, memories)
 
 
+def _weight(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
+    """Streamed words are written once an image."""
+    read = _read_only(machine.weight_words, machine.slots, nest.steps // nest.digits)
+    written = nest.streamed_words
+    return replace(read, words_written=written, bits_written=written * machine.slots)
+
+
 def _activation(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
     word_bits = machine.lanes * machine.digit
     read = nest.steps
-    loaded = nest.source_words if nest.first_weight == 0 else 0
+    loaded = nest.source_words if nest.first_parameter == 0 else 0
     drained = nest.positions * nest.rounds * nest.target_digits if not nest.scores else 0
     return MemoryTraffic(
         words=machine.activation_words,

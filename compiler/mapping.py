@@ -18,6 +18,7 @@ from bcsim.compiler.nest import LayerMapping, ceil_div, make_nest
 from bcsim.compiler.plan import Tensor, place_tensors
 from bcsim.compiler.program import DenseLayer, Program, Search
 from bcsim.compiler.requantisers import parameter_fields
+from bcsim.compiler.streaming import place_weights
 from bcsim.compiler.waits import wait_cycles
 from bcsim.compiler.weight_words import matching_constants, pack_weights, unpack_weights
 from bcsim.errors import BcsimError
@@ -31,6 +32,7 @@ class Image:
     """The words of every memory; what a bitstream holds or the bus loads.
 
     weights : uint8 (weight words, ceil(M * N / 8)), bit i of a word in byte i // 8.
+    streamed : the words that each image brings over the weight stream, in the same form.
     offsets, divisors : int64 (R, parameter words), the two fields of the parameter memories.
     minimum : bool (R, parameter words), the third: pool by the least value.
     issue, drain : one record per layer, as integers (bcsim.records).
@@ -38,12 +40,18 @@ class Image:
     """
 
     weights: NDArray[np.uint8]
+    streamed: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     divisors: NDArray[np.int64]
     minimum: NDArray[np.bool_]
     issue: tuple[int, ...]
     drain: tuple[int, ...]
     stream: int
+
+    def weight_words(self, nest: LayerMapping) -> NDArray[np.uint8]:
+        """A layer's weight words, wherever they come from."""
+        words = self.streamed if nest.streamed else self.weights
+        return words[nest.first_weight : nest.first_weight + nest.weight_words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Mapping:
     position_beats : input stream words of one position; a dense network has one position.
     beats : input stream words of one image.
     activation_words : how much of the activation memory the plan uses.
+    slots : first words of the slots for streamed tiles, in the weight memory; none where no layer's weights stream.
     """
 
     program: Program
@@ -65,6 +74,7 @@ class Mapping:
     position_beats: int
     beats: int
     activation_words: int
+    slots: tuple[int, ...]
     image: Image
 
 
@@ -82,12 +92,12 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         for index, layer in enumerate(program.layers)
     ]
     nests = [replace(nest, fill=_fill(number, nests, sources)) for number, nest in enumerate(nests)]
+    nests, slots = place_weights(nests, machine)
     inputs, bases, used = _plan(nests, sources, machine)
     _require(machine, "activation_words", used)
     layers: list[LayerMapping] = []
     for index, nest in enumerate(nests):
         layers.append(_place(nest, layers, index, sources, inputs, bases, machine))
-    _require(machine, "weight_words", sum(layer.weight_words for layer in layers))
     _require(machine, "parameter_words", sum(layer.parameter_span for layer in layers))
     first = layers[0].geometry
     position_beats = ceil_div(first.channels[0], machine.input_bytes)
@@ -101,6 +111,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         position_beats=position_beats,
         beats=beats,
         activation_words=used,
+        slots=slots,
         image=_image(layers, position_beats, beats, program.classes, machine),
     )
 
@@ -206,7 +217,6 @@ def _place(
         read_bases=inputs if reads[0] == INPUT else (starts[0],),
         source_stride=stride,
         write_base=0 if nest.scores else bases[index],
-        first_weight=sum(layer.weight_words for layer in before),
         first_parameter=sum(layer.parameter_span for layer in before),
     )
     _check_padding(placed, reads, machine)
@@ -237,13 +247,15 @@ def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -
 def _image(
     layers: Sequence[LayerMapping], position_beats: int, beats: int, classes: int, machine: Machine
 ) -> Image:
-    weights, parameters = [], []
+    nothing = np.zeros((0, ceil_div(machine.slots, 8)), dtype=np.uint8)
+    resident, streamed, parameters = [nothing], [nothing], []
     for nest in layers:
         words = pack_weights(nest, machine)
-        weights.append(words)
+        (streamed if nest.streamed else resident).append(words)
         parameters.append(parameter_fields(nest, machine, _constants(nest, words, machine)))
     return Image(
-        weights=np.concatenate(weights),
+        weights=np.concatenate(resident),
+        streamed=np.concatenate(streamed),
         offsets=np.concatenate([fields.offsets for fields in parameters], axis=1),
         divisors=np.concatenate([fields.divisors for fields in parameters], axis=1),
         minimum=np.concatenate([fields.minimum for fields in parameters], axis=1),

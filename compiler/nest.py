@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import DenseLayer, Search
@@ -15,6 +19,8 @@ from bcsim.machine import Machine
 from bcsim.timing import round_cycles, write_cycles
 
 __all__ = ["LayerMapping", "ceil_div", "make_nest"]
+
+Count = TypeVar("Count", int, NDArray[np.int64])
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -26,8 +32,9 @@ class LayerMapping:
     """One layer's loop nest, its drain and its addresses.
 
     Outermost first, the loops are output position, tile, window of the pooling, plane, source, kernel row, kernel
-    column, chunk, digit. One round of the innermost six is a *pass*: it leaves one accumulator in every
-    processing element. A dense layer has one position, one window and one tap.
+    column, chunk, digit; where weights are streamed, tile comes before position. One round of the innermost six is a
+    *pass*: it leaves one accumulator in every processing element. A dense layer has one position, one window and one
+    tap.
 
     chunks, digits, planes, tiles : trip counts; `taps` is that of source, kernel row and kernel column together.
     tile_chunks : chunks by which a tile's first chunk lies behind that of the tile before; 0 where all tiles read
@@ -46,7 +53,9 @@ class LayerMapping:
     source_stride : words from one source to the next.
     write_base : where its output goes (0 for the scores, which are not stored there).
     wait : least cycles from the previous layer's last step to this layer's first.
-    first_weight, first_parameter : the layer's first words in the weight and parameter memories.
+    streamed : its weights come over the weight stream, a tile at a time (`compiler/streaming.py`).
+    first_weight, first_parameter : the layer's first words in the weight memory (where streamed, of an image's
+        weight stream) and in the parameter memories.
     parameter_words : words of each parameter memory in one round.
     """
 
@@ -73,6 +82,7 @@ class LayerMapping:
     source_stride: int = 0
     write_base: int = 0
     wait: int = 0
+    streamed: bool = False
     first_weight: int = 0
     first_parameter: int = 0
     parameter_words: int = 1
@@ -120,9 +130,29 @@ class LayerMapping:
         """Words of the output tensor in the activation memory."""
         return self.positions * self.output_pixel_words
 
+    def first_pass(self, position: Count, tile: Count) -> Count:
+        """The number, in order of issue, of a tile's first pass at a position."""
+        if self.streamed:
+            return (tile * self.positions + position) * self.window
+        return (position * self.tiles + tile) * self.window
+
+    def tile_of(self, number: int) -> int:
+        """The tile of a pass, by its number in order of issue."""
+        return number // self.results if self.streamed else number // self.window % self.tiles
+
+    @property
+    def tile_words(self) -> int:
+        """Weight words of one tile."""
+        return self.planes * self.taps * self.chunks
+
     @property
     def weight_words(self) -> int:
-        return self.tiles * self.planes * self.taps * self.chunks
+        return self.tiles * self.tile_words
+
+    @property
+    def streamed_words(self) -> int:
+        """Weight words that an image brings for this layer."""
+        return self.weight_words if self.streamed else 0
 
     @property
     def parameter_span(self) -> int:

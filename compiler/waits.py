@@ -50,6 +50,8 @@ def drain_cycles(nest: LayerMapping) -> NDArray[np.int64]:
     """int64 (Q,): K * V of every pass, in order of issue."""
     per_tile = np.full(nest.tiles, nest.drain_full, dtype=np.int64)
     per_tile[-1] = nest.drain_last
+    if nest.streamed:
+        return np.repeat(per_tile, nest.results)
     return np.tile(np.repeat(per_tile, nest.window), nest.positions)
 
 
@@ -59,8 +61,9 @@ def pass_intervals(nest: LayerMapping) -> NDArray[np.int64]:
 
 
 def writing_passes(nest: LayerMapping) -> NDArray[np.int64]:
-    """int64 (positions * tiles,): the passes whose rounds are written, the last of each pooling window."""
-    return np.arange(nest.positions * nest.tiles, dtype=np.int64) * nest.window + nest.window - 1
+    """int64 (positions, tiles): the passes whose rounds are written, the last of each pooling window."""
+    position = np.arange(nest.positions, dtype=np.int64)[:, None]
+    return nest.first_pass(position, np.arange(nest.tiles, dtype=np.int64)) + nest.window - 1
 
 
 def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
@@ -73,7 +76,7 @@ def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
     chunks = nest.output_pixel_words // nest.target_digits
     last_round = (np.arange(chunks) + 1) * machine.groups - 1
     tile, round_ = np.divmod(last_round, nest.rounds_full)
-    passes = writing_passes(nest).reshape(nest.positions, nest.tiles)[:, tile]
+    passes = writing_passes(nest)[:, tile]
     begin = from_last[passes] + shadow_latency(machine) + round_ * nest.round_cycles
     return np.asarray(begin + nest.write_cycles, dtype=np.int64).ravel()
 
@@ -86,10 +89,10 @@ def first_reads(nest: LayerMapping) -> NDArray[np.int64]:
     geometry = nest.geometry
     shape = (len(geometry.channels), geometry.height, geometry.width, nest.chunks_in_source)
     reads = np.full(shape, NEVER, dtype=np.int64)
-    position = np.arange(nest.positions) * nest.tiles
+    position = np.arange(nest.positions, dtype=np.int64)
     for tile in range(nest.tiles if nest.tile_chunks else 1):
         for place in range(nest.window):
-            start = ((position + tile) * nest.window + place) * nest.steps_per_tile
+            start = (nest.first_pass(position, np.full_like(position, tile)) + place) * nest.steps_per_tile
             _note_reads(reads, nest, tile, place, start)
     return reads.reshape(shape[0], -1)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bcsim import __version__
 from bcsim.compiler.mapping import Mapping
+from bcsim.errors import BcsimError
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table
 from bcsim.rtl.vectors import bench_vectors
@@ -56,6 +57,10 @@ def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> Machine
 
 def write_verilog(folder: Path, mapping: Mapping) -> Verilog:
     """The accelerator as Verilog, with the program's words as memory images."""
+    if mapping.machine.weight_stream_bytes:
+        raise BcsimError(
+            "Machine parameter weight_stream_bytes must be 0 for Verilog; only the simulator streams weights"
+        )
     verilog = to_verilog(Accelerator(mapping.machine, image=mapping.image), TOP)
     machine, program = mapping.machine, mapping.program
     heading = (

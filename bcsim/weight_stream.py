@@ -1,0 +1,69 @@
+"""When streamed weights arrive: the words of the weight stream, tile by tile, into two slots (docs/machine.md).
+
+Letters in shapes: W words of the stream in a run, T streamed tiles of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.streaming import SLOTS
+from bcsim.timing import WEIGHT_START
+
+__all__ = ["WeightArrivals", "memory_gaps", "stream_beats"]
+
+
+def stream_beats(mapping: Mapping) -> list[tuple[int, ...]]:
+    """For every streamed layer the words of the stream in each of its tiles."""
+    machine = mapping.machine
+    return [
+        (nest.tile_words * machine.weight_beats,) * nest.tiles for nest in mapping.layers if nest.streamed
+    ]
+
+
+def memory_gaps(mapping: Mapping, images: int) -> NDArray[np.int64]:
+    """int64 (W,): idle cycles before each word, as the machine's parameters describe the memory behind the stream."""
+    machine = mapping.machine
+    tiles = [beats for layer in stream_beats(mapping) for beats in layer]
+    gaps = np.full(sum(tiles), machine.weight_stream_interval - 1, dtype=np.int64)
+    gaps[np.cumsum([0, *tiles[:-1]]) if tiles else []] += machine.weight_stream_latency
+    return np.tile(gaps, images)
+
+
+class WeightArrivals:
+    """The streamed tiles of one image after another: when each has arrived, given when its slot came free.
+
+    gaps : one per word of the stream, over all images, as in `schedule_images`; None for the machine's memory.
+    """
+
+    def __init__(self, mapping: Mapping, gaps: Sequence[int] | None) -> None:
+        self._opens = [tile == 0 for layer in stream_beats(mapping) for tile in range(len(layer))]
+        beats = [beats for layer in stream_beats(mapping) for beats in layer]
+        self._starts = np.cumsum([0, *beats])
+        self._gaps = None if gaps is None else np.asarray(gaps, dtype=np.int64)
+        self._memory = memory_gaps(mapping, 1)
+        self._accepted = WEIGHT_START - 1
+        self._released: list[int] = []
+
+    def arrive(self) -> int:
+        """The cycle in which the next tile's last word is accepted; the tiles before must have been released."""
+        index = len(self._released)
+        image, tile = divmod(index, len(self._opens))
+        gaps = self._word_gaps(image, tile)
+        change = int(index > 0 and self._opens[tile])
+        free = self._released[-SLOTS] + 1 if index >= SLOTS else 0
+        first = max(self._accepted + 1 + max(int(gaps[0]), change), free)
+        self._accepted = first + int((gaps[1:] + 1).sum())
+        return self._accepted
+
+    def release(self, cycle: int) -> None:
+        """The tile that arrived last has its last step in this cycle."""
+        self._released.append(cycle)
+
+    def _word_gaps(self, image: int, tile: int) -> NDArray[np.int64]:
+        gaps, before = (self._memory, 0) if self._gaps is None else (self._gaps, image * len(self._memory))
+        return gaps[before + self._starts[tile] : before + self._starts[tile + 1]]

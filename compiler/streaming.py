@@ -1,0 +1,74 @@
+"""Weight streaming: which layers' weights stay on the chip, and which pass through two slots, tile by tile.
+
+A slot holds the weight words of one tile. While a tile is computed from one slot, at all positions, the next
+one's words arrive in the other. The slots lie behind the words that stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from bcsim.compiler.nest import LayerMapping
+from bcsim.errors import BcsimError
+from bcsim.machine import Machine
+
+__all__ = ["SLOTS", "place_weights"]
+
+SLOTS = 2
+
+
+def place_weights(
+    nests: Sequence[LayerMapping], machine: Machine
+) -> tuple[list[LayerMapping], tuple[int, ...]]:
+    """The nests with `streamed` and `first_weight`, and the slots' first words; no slots where nothing streams.
+
+    Raises BcsimError saying how many words would do.
+    """
+    streamed = _streamed(nests, machine)
+    placed, resident, passing = [], 0, 0
+    for index, nest in enumerate(nests):
+        if index in streamed:
+            placed.append(replace(nest, streamed=True, first_weight=passing))
+            passing += nest.weight_words
+        else:
+            placed.append(replace(nest, first_weight=resident))
+            resident += nest.weight_words
+    slot = _slot_words(nests, streamed)
+    return placed, tuple(resident + index * slot for index in range(SLOTS)) if streamed else ()
+
+
+def _streamed(nests: Sequence[LayerMapping], machine: Machine) -> frozenset[int]:
+    """Indices of the layers that stream.
+
+    Those with the most passes for a tile go first, as these hide its transfer best, until the rest fits; then
+    those that fit after all return, the largest first.
+    """
+    by_reuse = sorted(range(len(nests)), key=lambda index: -nests[index].results)
+    choices = [frozenset(by_reuse[:count]) for count in range(len(nests) + 1)]
+    if not machine.weight_stream_bytes:
+        choices = choices[:1]
+    needed = [_needed(nests, choice) for choice in choices]
+    if min(needed) > machine.weight_words:
+        raise BcsimError(
+            f"Machine {machine.name!r} is too small for this network: it needs weight_words of at least "
+            f"{min(needed)}, not {machine.weight_words}"
+        )
+    streamed = next(
+        choice for choice, words in zip(choices, needed, strict=True) if words <= machine.weight_words
+    )
+    for index in sorted(streamed, key=lambda index: -nests[index].weight_words):
+        if _needed(nests, streamed - {index}) <= machine.weight_words:
+            streamed -= {index}
+    return streamed
+
+
+def _slot_words(nests: Sequence[LayerMapping], streamed: Collection[int]) -> int:
+    """The largest streamed tile's."""
+    return max((nests[index].tile_words for index in streamed), default=0)
+
+
+def _needed(nests: Sequence[LayerMapping], streamed: Collection[int]) -> int:
+    """Weight words of the layers that stay, and the slots'."""
+    resident = sum(nest.weight_words for index, nest in enumerate(nests) if index not in streamed)
+    return resident + SLOTS * _slot_words(nests, streamed)
