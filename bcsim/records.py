@@ -60,7 +60,7 @@ DRAIN_FIELDS: Fields = (
 """A layer as the drain walker reads it."""
 
 WALK_FIELDS: Fields = (
-    ("sources", 2),
+    ("sources", 4),
     ("kernel_rows", 5),
     ("kernel_columns", 5),
     ("window_rows", 4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bcsim import records
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import Search
+from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["drain_record", "issue_record", "stream_record"]
@@ -28,7 +29,18 @@ def issue_record(nest: LayerMapping, machine: Machine, *, first: bool) -> int:
         "read_base_odd": nest.read_bases[-1],
     }
     walk = _walk_fields(nest) if machine.spatial else {}
-    return records.pack(records.issue_fields(machine), **dense, **walk)
+    return _pack_layer(nest, records.issue_fields(machine), dense | walk)
+
+
+def _pack_layer(nest: LayerMapping, fields: records.Fields, values: dict[str, int]) -> int:
+    """The record's word; BcsimError for a layer whose loops or windows are beyond the record's fields."""
+    for name, width in fields:
+        if values[name] >= 1 << width:
+            raise BcsimError(
+                f"Layer {nest.layer.name!r} is too large for the machine's records: {name} would be {values[name]}; "
+                f"accepted are values up to {(1 << width) - 1}"
+            )
+    return records.pack(fields, **values)
 
 
 def _wrap(value: int, bits: int) -> int:
@@ -88,7 +100,7 @@ def drain_record(nest: LayerMapping, machine: Machine) -> int:
         "last": int(nest.scores),
     }
     positions = {"positions": nest.positions - 1, "window": nest.window - 1} if machine.spatial else {}
-    return records.pack(records.drain_fields(machine), **dense, **positions)
+    return _pack_layer(nest, records.drain_fields(machine), dense | positions)
 
 
 def stream_record(

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.flow import INPUT, Reads, last_reader, layer_reads
+from bcsim.compiler.flow import INPUT, Reads, layer_reads
+from bcsim.compiler.joint_sources import place_outputs, stored_chunks
 from bcsim.compiler.machine_records import drain_record, issue_record, stream_record
 from bcsim.compiler.nest import LayerMapping, ceil_div, make_nest
-from bcsim.compiler.plan import Tensor, place_tensors
 from bcsim.compiler.program import DenseLayer, Program, Search
 from bcsim.compiler.requantisers import parameter_fields
 from bcsim.compiler.streaming import place_weights
@@ -87,10 +88,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     packed = _packs(program, machine)
     sources = layer_reads(program)
     _check_sources(program, sources)
-    nests = [
-        make_nest(layer, machine, scores=layer is program.layers[-1], packed=packed and index == 0)
-        for index, layer in enumerate(program.layers)
-    ]
+    nests = _nests(program, machine, sources, packed)
     nests = [replace(nest, fill=_fill(number, nests, sources)) for number, nest in enumerate(nests)]
     nests, slots = place_weights(nests, machine)
     inputs, bases, used = _plan(nests, sources, machine)
@@ -114,6 +112,21 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         slots=slots,
         image=_image(layers, position_beats, beats, program.classes, machine),
     )
+
+
+def _nests(program: Program, machine: Machine, sources: Reads, packed: bool) -> list[LayerMapping]:
+    chunks = stored_chunks(program.layers, sources, machine.lanes)
+    return [
+        make_nest(
+            layer,
+            machine,
+            scores=layer is program.layers[-1],
+            packed=packed and index == 0,
+            source_chunks=chunks[reads[0]],
+            output_chunks=chunks[index],
+        )
+        for index, (layer, reads) in enumerate(zip(program.layers, sources, strict=True))
+    ]
 
 
 def _require(machine: Machine, parameter: str, needed: int) -> None:
@@ -184,12 +197,7 @@ def _plan(
     """
     words = nests[0].source_words
     inputs = tuple(buffer * words for buffer in range(machine.input_buffers))
-    readers = last_reader(sources)
-    hidden = [
-        Tensor(nest.output_words, number, readers.get(number, number))
-        for number, nest in enumerate(nests[:-1])
-    ]
-    bases, space = place_tensors(hidden)
+    bases, space = place_outputs(nests, sources)
     start = machine.input_buffers * words
     return inputs, [start + base for base in bases], start + space
 
@@ -208,12 +216,13 @@ def _place(
     stride = starts[1] - starts[0] if len(starts) > 1 else 0
     if any(later - earlier != stride for earlier, later in pairwise(starts)):
         raise BcsimError(
-            f"Layer {nest.layer.name!r} reads {len(starts)} sources; the machine takes at most 2, or more "
-            "that lie at equal distances"
+            f"Layer {nest.layer.name!r} reads {len(starts)} sources in an order that the machine cannot take; accepted "
+            "are 1 or 2, or more that are different tensors, which no other layer of more than 2 reads in a "
+            "contradicting order"
         )
     placed = replace(
         nest,
-        source_fill=0 if reads[0] == INPUT else before[reads[0]].fill,
+        source_fills=tuple(0 if source == INPUT else before[source].fill for source in reads),
         read_bases=inputs if reads[0] == INPUT else (starts[0],),
         source_stride=stride,
         write_base=0 if nest.scores else bases[index],
@@ -229,8 +238,8 @@ def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -
     The loader fills them with 0, a layer with the level of one reader.
     """
     geometry = nest.geometry
-    uneven = geometry.channels[0] % machine.lanes and nest.factor == 1
-    if not any(geometry.pads) or geometry.pad_level == nest.source_fill or not uneven:
+    others = [fill for fill in nest.source_fills if fill != geometry.pad_level]
+    if not any(geometry.pads) or not others or not any(nest.idle_lanes(machine.lanes)):
         return
     if INPUT in reads:
         raise BcsimError(
@@ -239,8 +248,7 @@ def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -
         )
     raise BcsimError(
         f"Layer {nest.layer.name!r} pads with level {geometry.pad_level} what another layer pads with level "
-        f"{nest.source_fill}; the machine takes that where lanes ({machine.lanes}) divides its "
-        f"{geometry.channels[0]} channels"
+        f"{others[0]}; the machine takes that where lanes ({machine.lanes}) divides its {geometry.channels[0]} channels"
     )
 
 
@@ -267,8 +275,8 @@ def _image(
 
 def _constants(nest: LayerMapping, words: NDArray[np.uint8], machine: Machine) -> NDArray[np.int64]:
     """What the array adds to every output's accumulator, int64 (tiles * M,), read back from the words."""
-    beyond = nest.chunks_in_source * machine.lanes - nest.geometry.channels[0]
-    filled = 0 if nest.factor == 2 else nest.source_fill * beyond * nest.taps
+    taps = nest.geometry.kernel[0] * nest.geometry.kernel[1]
+    filled = taps * sum(map(mul, nest.source_fills, nest.idle_lanes(machine.lanes)))
     per_tile = len(words) // nest.tiles
     shifts = np.array([plane.shift for plane in nest.layer.planes for _ in range(nest.factor)])
     constants = []

@@ -44,8 +44,9 @@ class LayerMapping:
     round_cycles : V of docs/machine.md.
     write_cycles : from a round's first cycle to its first write.
     target_digits : digits of an output value in the activation memory; 1 for scores, which are written whole.
-    chunks_in_source : chunks of one position of a source; more than `chunks` where a tile reads a part of them.
-    source_fill, fill : what the lanes beyond the channels hold, in the sources and in the output: the level that
+    chunks_in_source : chunks of one position of a source; more than `chunks` where a tile reads a part of them, or
+        another layer reads the source together with one of more channels.
+    source_fills, fill : what the lanes beyond the channels hold, in each source and in the output: the level that
         means 0 where a reader pads with it, so that they hold the same at every position.
     output_pixel_words : words of one position of the output; 0 for scores.
     doubles : bit b set where the accumulators double before plane b.
@@ -76,7 +77,7 @@ class LayerMapping:
     scores: bool
     chunks_in_source: int
     output_pixel_words: int
-    source_fill: int = 0
+    source_fills: tuple[int, ...] = ()
     fill: int = 0
     read_bases: tuple[int, ...] = ()
     source_stride: int = 0
@@ -145,6 +146,11 @@ class LayerMapping:
         """Weight words of one tile."""
         return self.planes * self.taps * self.chunks
 
+    def idle_lanes(self, lanes: int) -> list[int]:
+        """For each source, the lanes beyond its channels that a tap adds to an accumulator; 0 where planes cancel."""
+        read = 0 if self.factor == 2 else self.chunks * lanes
+        return [max(0, read - channels) for channels in self.geometry.channels]
+
     @property
     def weight_words(self) -> int:
         return self.tiles * self.tile_words
@@ -173,18 +179,28 @@ class LayerMapping:
         return self.rounds_last * self.round_cycles
 
 
-def make_nest(layer: DenseLayer, machine: Machine, *, scores: bool, packed: bool) -> LayerMapping:
+def make_nest(
+    layer: DenseLayer,
+    machine: Machine,
+    *,
+    scores: bool,
+    packed: bool,
+    source_chunks: int = 0,
+    output_chunks: int = 0,
+) -> LayerMapping:
     """The layer's loop nest; addresses follow.
 
     packed : the host sends one position for each window, with the whole window as its channels.
+    source_chunks, output_chunks : the least chunks that a position has in its sources and in its output.
     """
     geometry = _packed(layer.geometry) if packed else layer.geometry
     _check(layer, geometry, scores)
     search = isinstance(layer.requantiser, Search)
     unit = machine.requantisers if scores else machine.lanes
     drained = ceil_div(layer.outputs, unit) * unit
-    in_source = ceil_div(max(geometry.channels), machine.lanes)
-    chunks, tile_chunks = _tile_chunks(layer, geometry, machine, in_source)
+    if not scores:
+        drained = max(drained, output_chunks * machine.lanes)
+    chunks, tile_chunks = _tile_chunks(layer, geometry, machine)
     factor = 2 if geometry.groups > 1 else 1
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
     return LayerMapping(
@@ -203,7 +219,7 @@ def make_nest(layer: DenseLayer, machine: Machine, *, scores: bool, packed: bool
         target_digits=digits,
         doubles=_doubles(layer, machine, factor),
         scores=scores,
-        chunks_in_source=in_source,
+        chunks_in_source=max(source_chunks, ceil_div(max(geometry.channels), machine.lanes)),
         output_pixel_words=0 if scores else drained // machine.lanes * digits,
         parameter_words=1 << layer.target.bits if search else 1,
     )
@@ -220,23 +236,19 @@ def _check(layer: DenseLayer, geometry: Geometry, scores: bool) -> None:
             f"Layer {layer.name!r} gives scores at {geometry.output[0]} x {geometry.output[1]} positions; "
             "the machine takes networks that end in one position"
         )
-    if len(set(geometry.channels)) > 1:
-        raise BcsimError(
-            f"Layer {layer.name!r} reads sources of {', '.join(map(str, geometry.channels))} channels; "
-            "the machine takes sources of equally many channels"
-        )
 
 
-def _tile_chunks(layer: DenseLayer, geometry: Geometry, machine: Machine, in_source: int) -> tuple[int, int]:
+def _tile_chunks(layer: DenseLayer, geometry: Geometry, machine: Machine) -> tuple[int, int]:
     """(chunks of a tap, chunks from one tile to the next): a tile of whole groups reads only their channels."""
-    if geometry.groups == 1:
-        return in_source, 0
+    whole = ceil_div(max(geometry.channels), machine.lanes)
+    if geometry.groups == 1 or len(set(geometry.channels)) > 1:
+        return whole, 0
     per_group = layer.outputs // geometry.groups
     groups, left = divmod(machine.pes, per_group)
     channels = groups * (geometry.channels[0] // geometry.groups)
     if left or channels % machine.lanes:
-        return in_source, 0
-    chunks = min(channels // machine.lanes, in_source)
+        return whole, 0
+    chunks = min(channels // machine.lanes, whole)
     return chunks, channels // machine.lanes
 
 

@@ -37,14 +37,19 @@ def _spread(nest: LayerMapping, plane: int, outputs: int, machine: Machine) -> N
     """One machine plane's weights over all channels of all sources, int8 (outputs, taps, channels with padding)."""
     layer, geometry = nest.layer, nest.geometry
     which, second = divmod(plane, nest.factor)
-    signs = layer.planes[which].signs(layer.inputs).reshape(layer.outputs, nest.taps, -1)
+    signs = layer.planes[which].signs(layer.inputs)
     channels = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
     spread = np.full((outputs, nest.taps, channels), -1 if second else 1, dtype=np.int8)
-    per_group = geometry.channels[0] // geometry.groups
-    outputs_per_group = layer.outputs // geometry.groups
-    for group in range(geometry.groups):
-        rows = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
-        spread[rows, :, group * per_group : (group + 1) * per_group] = signs[rows]
+    taps, outputs_per_group = geometry.kernel[0] * geometry.kernel[1], layer.outputs // geometry.groups
+    start = 0
+    for source, channels in enumerate(geometry.channels):
+        per_group = channels // geometry.groups
+        part = signs[:, start : start + taps * per_group].reshape(layer.outputs, taps, per_group)
+        places = slice(source * taps, (source + 1) * taps)
+        start += taps * per_group
+        for group in range(geometry.groups):
+            rows = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
+            spread[rows, places, group * per_group : (group + 1) * per_group] = part[rows]
     return spread
 
 

@@ -6,15 +6,12 @@ doubling, divided and searched requantisers, offsets that saturate, channels tha
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import (
-    ConvLayer,
     DenseLayer,
     Divide,
     Encoding,
@@ -123,71 +120,3 @@ def random_machine(rng: np.random.Generator) -> Machine:
         input_bytes=int(rng.choice([b for b in (1, 2, 4) if lanes % b == 0])),
         shift_planes=True,
     )
-
-
-def _random_geometry(rng: np.random.Generator, shape: tuple[int, int, int], levels: int) -> Geometry:
-    height, width, channels = shape
-    kernel = (int(rng.integers(1, min(height, 3) + 1)), int(rng.integers(1, min(width, 3) + 1)))
-    stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
-    pads = tuple(int(p) for p in rng.integers(0, 2, 4) * (max(kernel) > 1))
-    groups = int(rng.choice([g for g in (1, 1, 2, channels) if channels % g == 0]))
-    geometry = Geometry(height, width, (channels,), kernel, stride, pads, groups, int(rng.integers(levels)))
-    rows, columns = geometry.windows
-    if rng.random() < 0.4 and rows > 1 and columns > 1:
-        side = int(rng.integers(2, min(rows, columns, 3) + 1))
-        geometry = replace(geometry, pool=Pool((side, side), (int(rng.integers(1, side + 1)),) * 2))
-    return geometry
-
-
-def conv_layer(
-    rng: np.random.Generator,
-    geometry: Geometry,
-    outputs: int,
-    source: Encoding,
-    bits: int,
-    name: str,
-    reads: tuple[str, ...],
-) -> ConvLayer:
-    """A layer of the geometry with random weights."""
-    matrix = random_layer(rng, geometry.window_inputs, outputs, source, bits, name)
-    minimum = rng.random(outputs) < 0.3 if geometry.pool else None
-    values = {field.name: getattr(matrix, field.name) for field in fields(matrix)}
-    return ConvLayer(**values, windows=geometry, sources=reads, minimum=minimum)
-
-
-def random_conv_program(rng: np.random.Generator, *, layers: int = 3, largest: int = 9) -> Program:
-    """Convolutions, strides, padding, groups, pooling, sometimes an addition, and a dense end."""
-    shape = (int(rng.integers(1, 8)), int(rng.integers(1, 8)), int(rng.integers(1, largest)))
-    bits = int(rng.integers(1, 9))
-    source, built, before = Encoding(bits, Fraction(1), Fraction(0)), [], ""
-    for index in range(int(rng.integers(1, layers + 1))):
-        geometry = _random_geometry(rng, shape, source.levels)
-        if not built:
-            geometry = replace(geometry, pad_level=0)
-        outputs = geometry.groups * int(rng.integers(1, 4))
-        layer = conv_layer(rng, geometry, outputs, source, int(rng.integers(1, 9)), f"conv{index}", (before,))
-        built.append(layer)
-        shape, source, before = (*geometry.output, outputs), layer.target, layer.name
-        if rng.random() < 0.4:
-            built += _random_addition(rng, shape, source, before, index)
-            source, before = built[-1].target, built[-1].name
-    end = Geometry(shape[0], shape[1], (shape[2],), kernel=shape[:2])
-    built.append(conv_layer(rng, end, int(rng.integers(1, 11)), source, 16, "scores", (before,)))
-    first = built[0].geometry
-    coding = InputCoding(built[0].source, built[0].source)
-    return Program("random", coding, (first.channels[0], first.height, first.width), tuple(built))
-
-
-def _random_addition(
-    rng: np.random.Generator, shape: tuple[int, int, int], source: Encoding, before: str, index: int
-) -> list[ConvLayer]:
-    """A 1 x 1 convolution and the addition of its result to its source."""
-    height, width, channels = shape
-    point = Geometry(height, width, (channels,))
-    branch = conv_layer(rng, point, channels, source, source.bits, f"branch{index}", (before,))
-    both = Geometry(height, width, (channels, channels), groups=channels)
-    added = conv_layer(
-        rng, both, channels, source, int(rng.integers(1, 9)), f"add{index}", (before, branch.name)
-    )
-    ones = (WeightPlane.pack(np.ones((channels, 2), np.int8)),)
-    return [branch, replace(added, planes=ones, low=0, high=2 * (source.levels - 1))]

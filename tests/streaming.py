@@ -13,7 +13,8 @@ from bcsim.compiler.program import Program
 from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.weight_stream import stream_beats
-from tests.programs import random_conv_program, random_machine, random_program
+from tests.conv_programs import random_conv_program
+from tests.programs import random_machine, random_program
 
 
 def least_words(program: Program, machine: Machine) -> int:
@@ -31,7 +32,9 @@ def streaming_machine(rng: np.random.Generator, *, spatial: bool) -> Machine:
     """A random machine with a weight stream and room for every weight."""
     machine = random_machine(rng)
     if spatial:
-        machine = replace(machine, spatial=True, pes=machine.lanes * int(rng.integers(1, 3)))
+        machine = replace(
+            machine, spatial=True, activation_words=16384, pes=machine.lanes * int(rng.integers(1, 3))
+        )
     return replace(machine, weight_stream_bytes=int(rng.choice([1, 2, 4, 8])))
 
 

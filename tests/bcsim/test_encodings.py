@@ -16,7 +16,8 @@ from bcsim.encodings import (
     reading_from_text,
 )
 from bcsim.errors import BcsimError
-from tests.programs import conv_layer, random_layer, random_program
+from tests.conv_programs import conv_layer
+from tests.programs import random_layer, random_program
 
 LEVELS = np.arange(256)
 

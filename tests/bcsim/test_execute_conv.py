@@ -11,7 +11,8 @@ from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Layer, Prog
 from bcsim.execute import BACKENDS, Levels, Prepared, execute
 from bcsim.kernels import backend as lookup_backend
 from bcsim.kernels import portable
-from tests.programs import conv_layer, random_conv_program, random_images
+from tests.conv_programs import conv_layer, random_conv_program
+from tests.programs import random_images
 from tests.reference import run_reference
 
 SEEDS = range(0, 120, 20)

@@ -9,7 +9,8 @@ from bcsim.compiler.flow import INPUT, last_reader, layer_reads
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
 from bcsim.kernels.rows import place_rows
-from tests.programs import conv_layer, random_program
+from tests.conv_programs import conv_layer
+from tests.programs import random_program
 
 SOURCE = Encoding(2, Fraction(1), Fraction(0))
 

@@ -12,7 +12,8 @@ from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
 from bcsim.errors import BcsimError
 from bcsim.machine import MEDIUM, Machine
 from bcsim.simulator import run_machine
-from tests.programs import conv_layer, random_conv_program, random_images, random_machine
+from tests.conv_programs import conv_layer, random_conv_program
+from tests.programs import random_images, random_machine
 from tests.reference import run_reference
 
 

@@ -20,7 +20,8 @@ from bcsim.simulator import run_machine
 from bcsim.slots import steady_slots
 from bcsim.timing import WEIGHT_START, WEIGHTS_TO_STEP
 from bcsim.weight_stream import memory_gaps, stream_beats
-from tests.programs import conv_layer, random_images
+from tests.conv_programs import conv_layer
+from tests.programs import random_images
 from tests.streaming import random_gaps, streamed_network, weight_words
 
 IMAGES = 4
@@ -73,7 +74,7 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int, spa
 @pytest.mark.parametrize("spatial", [False, True])
 @pytest.mark.parametrize("seed", range(20))
 def test_images_follow_at_the_speed_of_a_stream_slower_than_the_machine(seed: int, spatial: bool) -> None:
-    latency, interval = 20_000, 3
+    latency, interval = 50_000, 3
     fast = streamed_network(seed, spatial=spatial)
     assert steady_slots(fast)[1] < latency
     machine = replace(fast.machine, weight_stream_latency=latency, weight_stream_interval=interval)

@@ -17,7 +17,8 @@ from bcsim.rtl.project import TOP
 from bcsim.rtl.vectors import bench_vectors, random_pauses
 from bcsim.rtl.verilog import to_verilog
 from bcsim.simulator import run_machine
-from tests.programs import random_conv_program, random_images, random_program
+from tests.conv_programs import random_conv_program
+from tests.programs import random_images, random_program
 from tests.rtl.collisions import spoil_collisions
 
 
@@ -31,7 +32,7 @@ def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
 
 def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:
     """The first random program that the machine takes; some need shift planes. Spatial machines get both kinds."""
-    draw = random_conv_program if machine.spatial and generator.random() < 0.7 else random_program
+    draw = random_conv_program if machine.spatial and generator.random() < 0.9 else random_program
     while True:
         try:
             return map_program(draw(generator, **limits), machine)
@@ -39,10 +40,15 @@ def fitting_program(generator: np.random.Generator, machine: Machine, **limits: 
             continue
 
 
+def seeded_mapping(seed: int, machine: Machine, **limits: int) -> tuple[Mapping, np.random.Generator]:
+    """The network of a seed on the machine, and the generator behind it."""
+    generator = np.random.default_rng(seed)
+    return fitting_program(generator, machine, **limits), generator
+
+
 def network(seed: int, machine: Machine, **limits: int) -> dict[str, Any]:
     """A random network on the machine: how to load it, images, pauses and what the simulator makes of them."""
-    generator = np.random.default_rng(seed)
-    mapping = fitting_program(generator, machine, **limits)
+    mapping, generator = seeded_mapping(seed, machine, **limits)
     q = random_images(generator, mapping.program, int(generator.integers(2, 5)))
     gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
     holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()

@@ -16,7 +16,8 @@ from bcsim.rtl.program_image import load_writes
 from bcsim.rtl.register_map import Control, Error, Register, Status
 from bcsim.rtl.registers import SETTLE
 from bcsim.simulator import run_machine, stream_values
-from tests.programs import random_conv_program, random_images, random_machine, random_program
+from tests.conv_programs import random_conv_program
+from tests.programs import random_images, random_machine, random_program
 from tests.rtl.bench import Bench, expected
 
 IMAGES = 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,25 @@ import pytest
 from bcsim.machine import Machine
 from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.project import TOP
-from tests.rtl.networks import build_machine, network
+from tests.conv_programs import FEATURES, features
+from tests.rtl.networks import build_machine, network, seeded_mapping
 
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
-NETWORKS = 12
+DENSE, SPATIAL = 12, 40
+"""Networks on each machine without and with convolutions."""
 SOAKED = 1000
 SEEDS_PER_MACHINE = 1_000_000
 
 MEMORIES: dict[str, Any] = {"activation_words": 1024, "weight_words": 32768, "parameter_words": 4096}
-SPATIAL = MEMORIES | {"spatial": True, "activation_words": 4096}
+WINDOWS = MEMORIES | {"spatial": True, "activation_words": 4096}
 MACHINES = (
     Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=1, input_buffers=1, **MEMORIES),
     Machine(lanes=2, pes=3, digit=2, requantisers=1, input_bytes=1, shift_planes=True, **MEMORIES),
     Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=8, shift_planes=True, **MEMORIES),
     Machine(lanes=6, pes=9, digit=8, requantisers=3, input_bytes=2, input_buffers=1, **MEMORIES),
     Machine(lanes=12, pes=6, digit=8, requantisers=6, input_bytes=4, shift_planes=True, **MEMORIES),
-    Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, **SPATIAL),
-    Machine(lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, **SPATIAL),
+    Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, **WINDOWS),
+    Machine(lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, **WINDOWS),
 )
 
 
@@ -63,13 +66,29 @@ def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> N
 @pytest.mark.rtl
 @pytest.mark.parametrize("built", range(len(MACHINES)), indirect=True)
 def test_random_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
-    check_networks(built, range(NETWORKS), tmp_path)
+    check_networks(built, range(_networks(built[0])), tmp_path)
+
+
+def _networks(machine: int) -> int:
+    return SPATIAL if MACHINES[machine].spatial else DENSE
+
+
+def test_at_least_50_networks_are_convolutional_and_hold_every_kind_of_layer() -> None:
+    found: Counter[str] = Counter()
+    for index, machine in enumerate(MACHINES):
+        for seed in range(index * SEEDS_PER_MACHINE, index * SEEDS_PER_MACHINE + _networks(index)):
+            mapping = seeded_mapping(seed, machine)[0]
+            found.update(features(mapping.program, packed=mapping.packed))
+    assert found.pop("convolutional") >= 50
+    assert len(found) == len(FEATURES) - 1
+    assert min(found.values()) >= 5, found
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("built", range(len(MACHINES)), indirect=True)
 def test_thousands_of_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
-    for start in range(NETWORKS, NETWORKS + SOAKED, 100):
+    first = _networks(built[0])
+    for start in range(first, first + SOAKED, 100):
         scratch = tmp_path / str(start)
         scratch.mkdir()
         check_networks(built, range(start, start + 100), scratch)

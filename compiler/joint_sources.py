@@ -1,0 +1,86 @@
+"""Tensors that a layer reads together: as many chunks a position in each, and three or more at equal distances.
+
+The walker has one stride from source to source, and strides from row to row and from column to column for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bcsim.compiler.flow import INPUT, Reads, last_reader
+from bcsim.compiler.nest import LayerMapping, ceil_div
+from bcsim.compiler.plan import Tensor, place_tensors
+from bcsim.compiler.program import DenseLayer
+
+__all__ = ["place_outputs", "source_rows", "stored_chunks"]
+
+
+def stored_chunks(layers: Sequence[DenseLayer], reads: Reads, lanes: int) -> dict[int, int]:
+    """For every tensor, by the index of the layer that gives it, the chunks of a position.
+
+    As many for all tensors that some layer reads together: narrower ones end in chunks without channels.
+    """
+    chunks = {INPUT: ceil_div(layers[0].geometry.channels[0], lanes)}
+    chunks |= {index: ceil_div(layer.outputs, lanes) for index, layer in enumerate(layers)}
+    for _ in reads:
+        for tensors in reads:
+            chunks |= dict.fromkeys(tensors, max(chunks[tensor] for tensor in tensors))
+    return chunks
+
+
+def source_rows(reads: Reads) -> list[tuple[int, ...]]:
+    """Tensors, each once, that must lie one behind the other so that layers find three or more at equal distances.
+
+    Layers whose orders contradict each other are left out.
+    """
+    rows: list[tuple[int, ...]] = []
+    for tensors in reads:
+        if len(tensors) > 2 and len(set(tensors)) == len(tensors):
+            rows = _with_row(rows, tensors)
+    return rows
+
+
+def place_outputs(nests: Sequence[LayerMapping], reads: Reads) -> tuple[list[int], int]:
+    """An address for every hidden layer's output, behind the input buffers, and the words used."""
+    readers, rows = last_reader(reads), source_rows(reads)
+    placed = {tensor for row in rows for tensor in row}
+    rows += [(number,) for number in range(len(nests) - 1) if number not in placed]
+    tensors = [
+        Tensor(
+            sum(nests[number].output_words for number in row),
+            min(row),
+            max(readers.get(number, number) for number in row),
+        )
+        for row in rows
+    ]
+    starts, space = place_tensors(tensors)
+    bases = {
+        number: start + place * nests[number].output_words
+        for row, start in zip(rows, starts, strict=True)
+        for place, number in enumerate(row)
+    }
+    return [bases[number] for number in range(len(nests) - 1)], space
+
+
+def _with_row(rows: Sequence[tuple[int, ...]], row: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The rows with one more, merged with those that share tensors with it; as they were where that is impossible."""
+    apart = []
+    for other in rows:
+        if not set(other) & set(row):
+            apart.append(other)
+        elif joined := _joined(row, other):
+            row = joined
+        else:
+            return list(rows)
+    return [*apart, row]
+
+
+def _joined(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """A row in which both a and b stand; empty if there is none."""
+    for first, second in ((a, b), (b, a)):
+        for start in range(len(first)):
+            common = first[start:]
+            row = first + second[len(common) :]
+            if second[: len(common)] == common[: len(second)] and len(set(row)) == len(row):
+                return row
+    return ()
