@@ -91,6 +91,10 @@ class Recipe:
             raise BcsimError(
                 f"Network {self.network} takes no images but rows of pixels: augment must be none"
             )
+        if self.augment == "crop-flip" and not self.topology.flips:
+            raise BcsimError(
+                f"Network {self.network} reads digits, which mirroring changes: augment must be none or crop"
+            )
 
     @property
     def is_real(self) -> bool:

@@ -61,14 +61,15 @@ class Trainer:
     def __init__(self, recipe: Recipe, splits: Splits, device: str = "cpu") -> None:
         self.recipe, self.device = recipe, choose_device(device)
         prepare(recipe.seed)
-        self.model = build(recipe).to(self.device)
+        with memory_errors(self.device):
+            self.model = build(recipe).to(self.device)
+            self._train = Images.of(splits.train, self.device)
+            self._validation = Images.of(splits.validation, self.device)
         self.optimiser = make_optimiser(self.model, recipe)
         self.history: list[EpochReport] = []
         self.best_state: dict[str, Any] = {}
         self.is_stopping = False
         self._pass: _Pass | None = None
-        self._train = Images.of(splits.train, self.device)
-        self._validation = Images.of(splits.validation, self.device)
 
     def run(self) -> Iterator[EpochReport]:
         """Train the epochs that are left, one each time the iterator is advanced; ends early once stopped.
@@ -146,8 +147,6 @@ class Trainer:
         if not finished:
             return None
         loss = begun.loss / begun.steps
-        if not math.isfinite(loss):
-            raise BcsimError(f"Training loss became {loss} in epoch {epoch + 1}: lower --lr-start")
         start = time.perf_counter()
         evaluated = with_weights(self.model, self.recipe.inference, self._train)
         error = error_rate(evaluated, self._validation)
@@ -167,7 +166,11 @@ class Trainer:
             if self.is_stopping:
                 return False
             start = begun.steps * size
-            begun.loss += self._step(*self._train.batch(begun.order[start : start + size]))
+            loss = self._step(*self._train.batch(begun.order[start : start + size]))
+            if not math.isfinite(loss):
+                epoch = len(self.history) + 1
+                raise BcsimError(f"Training loss became {loss} in epoch {epoch}: lower --lr-start")
+            begun.loss += loss
             begun.steps += 1
         return True
 

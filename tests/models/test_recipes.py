@@ -71,6 +71,10 @@ def test_bad_options(option: str, value: Any, message: str) -> None:
             "Network digits takes no images but rows of pixels: augment must be none",
         ),
         (
+            {"network": "svhn-cnn", "augment": "crop-flip"},
+            "Network svhn-cnn reads digits, which mirroring changes: augment must be none or crop",
+        ),
+        (
             {"method": "det"},
             "Recipe must name its network: digits, digits-cnn, mnist-mlp, cifar10-cnn, svhn-cnn",
         ),

@@ -68,14 +68,13 @@ def test_digits_error_is_that_of_the_card() -> None:
 
 def test_mnist_error_is_that_of_the_card() -> None:
     wrong, images = _card_error("mnist-mlp")
-    assert wrong / images <= 0.014
+    assert wrong / images <= 0.0129
     if not (Path(os.environ.get("BCSIM_DATA", os.devnull)) / "mnist").is_dir():
         pytest.skip("BCSIM_DATA names no folder with MNIST in it")
     measured, count = _measured_error("mnist-mlp")
     # 2 images may fall on the other side: the order of float32 additions depends on the processor.
     assert count == images
     assert abs(measured - wrong) <= 2
-    assert measured / count <= 0.014
 
 
 def test_unknown_name() -> None:

@@ -98,6 +98,13 @@ def test_out_of_memory_is_one_sentence(splits: Splits, monkeypatch: pytest.Monke
     assert str(caught.value) == message
 
 
+def test_a_network_too_large_for_the_memory_is_one_sentence(splits: Splits) -> None:
+    with pytest.raises(BcsimError) as caught:
+        Trainer(dataclasses.replace(_SHORT, width=2**40), splits)
+    message = "Training needs more memory than cpu has: lower --batch or --width"
+    assert str(caught.value) == message
+
+
 def test_other_errors_pass(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
@@ -164,6 +171,15 @@ def test_diverging_training_says_so(splits: Splits) -> None:
     with pytest.raises(BcsimError) as caught:
         _trained(recipe, splits)
     assert str(caught.value) == "Training loss became nan in epoch 1: lower --lr-start"
+
+
+def test_a_step_whose_loss_is_not_finite_ends_the_epoch(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, float("inf")])
+    monkeypatch.setattr(Trainer, "_step", lambda *_: next(losses))
+    with pytest.raises(BcsimError, match=r"^Training loss became inf in epoch 1: lower --lr-start$"):
+        _trained(_SHORT, splits)
 
 
 def test_batch_larger_than_the_training_set(splits: Splits) -> None:
