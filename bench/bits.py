@@ -30,7 +30,7 @@ from bcsim.models import SHIPPED, shipped_path
 from bench.bits_plot import plot
 
 FIGURES = ("float_error", "program_error", "agreement", "cycles", "energy_pj")
-BITS = (8, 6, 5, 4, 3, 2, 1)
+BITS = (8, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
