@@ -126,6 +126,57 @@ class Net:
         return self.graph(self.dense(self.flatten(x), outputs))
 
 
+def _quantised(net: Net, t: str) -> str:
+    kind = net.rng.integers(4)
+    if kind == 0:
+        return net.sign(t)
+    return net.bipolar(t) if kind == 1 else net.quant(t, 0.5, *[(0, 7), (-2, 1)][kind - 2])
+
+
+def _convolved(net: Net, t: str) -> str:
+    """A convolution of any shape, then normalisation, activation and pooling in any order, then a quantiser."""
+    rng, channels = net.rng, net.channels(t)
+    groups = int(rng.choice([g for g in (1, 2, channels) if channels % g == 0]))
+    pads = (1, int(rng.integers(1, 3)), int(rng.integers(1, 3)), 1)
+    stride = (1, int(rng.integers(1, 3)))
+    values = [(-1, 1), (-1, 0, 1), (-3, -1, 2, 3)][rng.integers(3)]
+    t = net.conv(
+        t, groups * int(rng.integers(1, 4 if channels < 8 else 2)), (3, 2), stride, pads, groups, values
+    )
+    for step in rng.permutation(["norm", "relu", "pool"])[: rng.integers(1, 4)]:
+        if step == "pool":
+            t = net.max_pool(t, (2, 1), (1, 1))
+        elif step == "norm":
+            t = net.norm(t)
+        else:
+            t = net.relu(t)
+    return _quantised(net, t)
+
+
+def random_net(seed: int) -> Graph:
+    """Convolutions, additions, concatenations, averages and padded maxima of each other's outputs."""
+    rng = np.random.default_rng(seed)
+    net = Net(rng, (2, 6, 5))
+    t = _convolved(net, "x")
+    for _ in range(3):
+        kind = rng.integers(5)
+        if kind == 0:
+            t = _convolved(net, t)
+            continue
+        if kind == 4:
+            t = net.max_pool(t, (3, 2), (2, 1), (1, 1, 2, 0))
+            continue
+        branch = net.conv(t, net.channels(t), (3, 3), pads=(1, 1, 1, 1))
+        branch = net.quant(branch, 1.0, -4, 3)
+        if kind == 1:
+            t = _quantised(net, net.norm(net.add(t, branch)))
+        elif kind == 2:
+            t = _convolved(net, net.concat(branch, t))
+        else:
+            t = _quantised(net, net.average(net.add(branch, t), (2, 2), pads=(1, 0, 0, 1)))
+    return net.end(t)
+
+
 def channels_last(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """A tensor (n, C, H, W) or (n, C) as (n, H, W, C)."""
     return values.reshape(len(values), *image_shape(values.shape[1:])).transpose(0, 2, 3, 1)
