@@ -106,16 +106,20 @@ class Walk:
         if name not in self.structure.initializers:
             raise BcsimError(f"its input {name!r} is a further output of a node; accepted are first outputs")
         tensor = self.structure.initializers[name]
-        self._reserve(tensor_elements(tensor))
+        # What a file stores is bounded by its size, so it leaves the room for what is computed from it.
+        self._check_room(tensor_elements(tensor))
         return Constant.of(
             tensor_array(tensor, self.file.folder), kind=type_name(tensor.data_type), latent=True
         )
 
-    def _reserve(self, elements: int) -> None:
+    def _check_room(self, elements: int) -> None:
         if elements > self.room:
             raise BcsimError(
                 f"the file's constants take more than {MAX_FOLDED} values in all, which is the limit"
             )
+
+    def _reserve(self, elements: int) -> None:
+        self._check_room(elements)
         self.room -= elements
 
     def _fold(self, site: Site) -> NodeReport:
