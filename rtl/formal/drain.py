@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In
@@ -16,6 +16,9 @@ from bcsim.timing import RECORD_CHANGE
 
 __all__ = ["DrainProof"]
 
+PASSES = ("window", "tiles", "positions")
+"""Loops around a pass, from the innermost out; a machine without `spatial` has the tiles alone."""
+
 FIRST_TILE = 4
 """Cycles from reset to the first tile, at least: that of the first step, and the array's latency."""
 
@@ -25,6 +28,9 @@ class DrainProof(wiring.Component):
 
     That is for every round, once and in order, so that all of a layer's values lie in the words that its rounds
     fill; the layer's last round is marked, and each leaves the writer the time for its digits.
+
+    On a spatial machine, rounds are counted through all positions, and of a pooling window's passes only the last
+    one's are written.
 
     Assumed, as the mapping sees to it: the words of a layer have addresses; its digits are no more than the cycles
     of a round; one record is the last; no tile comes before the one before has had its rounds (the issue walker's
@@ -40,7 +46,7 @@ class DrainProof(wiring.Component):
     Members
     -------
     choice : In(ArrayLayout(StructLayout, machine.layers))
-        Any program: layers of up to two tiles, values of up to two bits and digits.
+        Any program: layers of up to two tiles, positions and passes of a window, values of up to two bits and digits.
     tile : In(1)
     """
 
@@ -48,7 +54,8 @@ class DrainProof(wiring.Component):
         self.machine, self.search = machine, search
         self.walker = DrainWalker(machine)
         rounds = (tile_rounds(machine) - 1).bit_length()
-        fields = dict.fromkeys(("tiles", "bits", "digits", "scores", "last"), 1)
+        self.passes = PASSES if machine.spatial else ("tiles",)
+        fields = dict.fromkeys((*self.passes, "bits", "digits", "scores", "last"), 1)
         fields |= dict.fromkeys(("rounds_full", "rounds_last"), rounds)
         layout = StructLayout(fields | {"write_base": len(self.walker.place.address)})
         self.program = SymbolicProgram(layout, machine.layers)
@@ -98,26 +105,35 @@ class DrainProof(wiring.Component):
         return Mux(layer.digits, words << 1, words)
 
     def _rounds(self, layer: View[StructLayout]) -> Value:
-        return Mux(layer.tiles, layer.rounds_full + 1, 0) + layer.rounds_last + 1
+        """That are written."""
+        rounds = Mux(layer.tiles, layer.rounds_full + 1, 0) + layer.rounds_last + 1
+        return Mux(layer.positions, rounds << 1, rounds) if self.machine.spatial else rounds
 
     def _assume_tiles(self, m: Module) -> None:
         """No tile before the walker has its first record, nor before the rounds of the one before."""
-        left, second = Signal(range(32), init=FIRST_TILE), Signal()
-        ends = Signal()
+        left, ends = Signal(range(32), init=FIRST_TILE), Signal()
         layer = self._layer(m, "tile", self.tile & ends)
-        more = Mux(ends, layer.rounds_last, layer.rounds_full)
+        seconds = {name: Signal(name=f"second_of_{name}") for name in self.passes}
+        more = Mux(seconds["tiles"] == layer.tiles, layer.rounds_last, layer.rounds_full)
         cycles = Mux(layer.bits, *(8, 5) if self.search else (2, 1))
-        m.d.comb += [Assume(~self.tile | (left == 0)), ends.eq(second == layer.tiles)]
+        advance: Value = self.tile
+        for name, second in seconds.items():
+            with m.If(advance):
+                m.d.sync += second.eq(second != layer[name])
+            advance = advance & (second == layer[name])
+        m.d.comb += [
+            Assume(~self.tile | (left == 0)),
+            ends.eq(Cat(second == layer[name] for name, second in seconds.items()).all()),
+        ]
         with m.If(self.tile):
             m.d.sync += left.eq(Mux(more, cycles << 1, cycles) - 1 + Mux(ends, RECORD_CHANGE, 0))
-            m.d.sync += second.eq(~ends)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
 
     def _check_places(self, m: Module) -> None:
         walker, groups = self.walker, self.machine.groups
         round_, offset, group = (
-            Signal(range(2 * tile_rounds(self.machine) + 1)),
+            Signal(range(2 * tile_rounds(self.machine) * (1 + self.machine.spatial) + 1)),
             Signal.like(walker.place.address),
             Signal.like(walker.place.group),
         )

@@ -16,6 +16,7 @@ from bcsim.rtl.formal.invariant import prove_invariant
 from bcsim.rtl.formal.issue import IssueProof
 from bcsim.rtl.formal.loader import LoaderProof
 from bcsim.rtl.formal.output import OutputProof
+from bcsim.rtl.formal.window_walk import WindowProof
 
 pytest.importorskip("pyosys", reason="proofs need Yosys and ABC (the hdl extra)")
 
@@ -113,7 +114,49 @@ def test_a_wrong_claim_about_the_issue_walker_is_refuted():
         prove_invariant(Unread(small, bits=1))
 
 
-def drain_machine(pes, layers):
+WINDOW_LOOPS = [
+    ("kernel_rows", "kernel_columns"),
+    ("kernel_rows", "rows"),
+    ("kernel_columns", "columns"),
+    ("window_rows", "rows"),
+    ("window_columns", "columns"),
+    ("tiles", "chunks", "digits"),
+    ("tiles", "chunks", "columns"),
+    ("sources", "kernel_columns"),
+    ("planes", "kernel_rows"),
+]
+
+
+def window_machine():
+    return machine(lanes=2, pes=2, requantisers=1, activation_words=8, spatial=True)
+
+
+@pytest.mark.parametrize("loops", WINDOW_LOOPS, ids="-".join)
+def test_the_window_walk_stays_inside_its_tensors(loops):
+    prove_invariant(WindowProof(window_machine(), loops=dict.fromkeys(loops, 1), side=2))
+
+
+class NoPadding(WindowProof):
+    """Claims that no step lies outside of the tensor."""
+
+    def _check(self, m, walk, layer, place, source):
+        m.d.comb += Assert(~walk.pad)
+
+
+class NoOtherColumn(WindowProof):
+    """Claims that every step reads the tensor's first column."""
+
+    def _place(self, layer, counts, words):
+        return replace(super()._place(layer, counts, words), column=Const(0))
+
+
+@pytest.mark.parametrize("wrong", [NoPadding, NoOtherColumn])
+def test_a_wrong_claim_about_the_window_walk_is_refuted(wrong):
+    with pytest.raises(BcsimError, match=REFUTED):
+        prove_invariant(wrong(window_machine(), loops={"kernel_columns": 1}, side=2))
+
+
+def drain_machine(pes, layers, **parameters):
     """Values of up to two digits; two groups of lanes."""
     return machine(
         lanes=2,
@@ -124,6 +167,7 @@ def drain_machine(pes, layers):
         activation_words=6,
         parameter_words=8,
         layers=layers,
+        **parameters,
     )
 
 
@@ -134,6 +178,13 @@ def drain_machine(pes, layers):
 )
 def test_the_drain_walker_stays_inside_its_tensors(pes, layers, search):
     prove_invariant(DrainProof(drain_machine(pes, layers), search=search))
+
+
+@pytest.mark.parametrize(
+    ("pes", "layers", "search"), [(1, 1, False), (1, 1, True)], ids=["divided", "searched"]
+)
+def test_the_drain_walker_of_convolutions_stays_inside_its_tensors(pes, layers, search):
+    prove_invariant(DrainProof(drain_machine(pes, layers, spatial=True), search=search))
 
 
 class Early(DrainProof):
