@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bcsim.compiler.flow import INPUT, Reads, last_reader
+from bcsim.compiler.lag import write_lag
 from bcsim.compiler.nest import LayerMapping, ceil_div
 from bcsim.compiler.plan import Tensor, place_tensors
 from bcsim.compiler.program import DenseLayer
@@ -50,6 +51,7 @@ def place_outputs(nests: Sequence[LayerMapping], reads: Reads) -> tuple[list[int
             sum(nests[number].output_words for number in row),
             min(row),
             max(readers.get(number, number) for number in row),
+            write_lag(nests[row[0]]) if len(row) == 1 else None,
         )
         for row in rows
     ]

@@ -193,7 +193,8 @@ def _plan(
 ) -> tuple[tuple[int, ...], list[int], int]:
     """Where tensors lie: (input buffers' bases, bases of the layers' outputs, words used).
 
-    The input buffers come first, the rest behind them. A layer writes one tensor while it reads others.
+    The input buffers come first, the rest behind them. A layer writes one tensor while it reads others, and may write
+    over what it has read.
     """
     words = nests[0].source_words
     inputs = tuple(buffer * words for buffer in range(machine.input_buffers))

@@ -11,44 +11,79 @@ __all__ = ["Tensor", "place_tensors"]
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """`words` words that live from layer `first`, which writes them, to layer `last`, the last that reads them."""
+    """`words` words that live from layer `first`, which writes them, to layer `last`, the last that reads them.
+
+    lag : a tensor that layer `first` is the last to read may begin as little as this many words above this one: by the
+        time a word of it is overwritten it has been read. None where it must lie clear of it.
+    """
 
     words: int
     first: int
     last: int
+    lag: int | None = None
 
     def meets(self, other: Tensor) -> bool:
         """Whether both live at the same time."""
         return self.first <= other.last and other.first <= self.last
 
+    def clearance(self, above: Tensor) -> int:
+        """Least words from this tensor's first to the first of one that lies above it."""
+        if self.lag is not None and above.last == self.first:
+            return min(self.lag, self.words)
+        return self.words
+
 
 def place_tensors(tensors: Sequence[Tensor]) -> tuple[list[int], int]:
-    """An address for each tensor such that no two that meet overlap, and the words used.
+    """An address for each tensor such that no two that meet overlap by more than their lags allow, and the words used.
 
-    A chain, where each meets only its neighbours, is placed at alternate ends of the least space that holds
-    every neighbouring pair, which is optimal. Otherwise the best of two first fits: by size, and by time.
+    A chain, where each meets only its neighbours, gets the least space there is. Otherwise the best of first fits by
+    size, by time and by time reversed.
     """
     if not tensors:
         return [], 0
-    plans = [
-        _first_fit(tensors, lambda t: (-t.words, t.first)),
-        _first_fit(tensors, lambda t: (t.first, -t.words)),
-    ]
     if all(
         later.first == earlier.last == index + 1 for index, (earlier, later) in enumerate(pairwise(tensors))
     ):
-        plans.append(_alternate(tensors))
+        return _place_chain(tensors)
+    plans = [
+        _first_fit(tensors, lambda t: (-t.words, t.first)),
+        _first_fit(tensors, lambda t: (t.first, -t.words)),
+        _first_fit(tensors, lambda t: (-t.first, -t.words)),
+    ]
     return min(plans, key=lambda plan: plan[1])
 
 
-def _pairs(tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    return list(pairwise(tensors))
+def _place_chain(tensors: Sequence[Tensor]) -> tuple[list[int], int]:
+    """The least space of a chain, found by bisection."""
+    least, enough = max(tensor.words for tensor in tensors), sum(tensor.words for tensor in tensors)
+    while least < enough:
+        space = (least + enough) // 2
+        if _chain_ends(tensors, space):
+            enough = space
+        else:
+            least = space + 1
+    ends = _chain_ends(tensors, least)
+    bases = [ends[-1][0]]
+    for (lowest, highest), tensor, after in zip(ends[-2::-1], tensors[-2::-1], tensors[:0:-1], strict=True):
+        bases.append(lowest if bases[-1] >= lowest + tensor.clearance(after) else highest)
+    return bases[::-1], least
 
 
-def _alternate(tensors: Sequence[Tensor]) -> tuple[list[int], int]:
-    sizes = [tensor.words for tensor in tensors]
-    space = max([*sizes, *(a + b for a, b in pairwise(sizes))])
-    return [0 if index % 2 == 0 else space - size for index, size in enumerate(sizes)], space
+def _chain_ends(tensors: Sequence[Tensor], space: int) -> list[tuple[int, int]]:
+    """The lowest and the highest base of every tensor that those before it allow; [] where one does not fit.
+
+    A tensor may lie below the one before it, at best below its highest base, or above, at best above its lowest.
+    """
+    ends = [(0, space - tensors[0].words)]
+    for before, tensor in pairwise(tensors):
+        lowest, highest = ends[-1]
+        top = space - tensor.words
+        below = min(top, highest - tensor.clearance(before))
+        above = lowest + before.clearance(tensor)
+        if below < 0 and above > top:
+            return []
+        ends.append((0 if below >= 0 else above, top if above <= top else below))
+    return ends
 
 
 def _first_fit(
@@ -57,11 +92,15 @@ def _first_fit(
     bases: dict[int, int] = {}
     for index in sorted(range(len(tensors)), key=lambda i: order(tensors[i])):
         tensor, base = tensors[index], 0
-        taken = sorted((bases[i], bases[i] + tensors[i].words) for i in bases if tensors[i].meets(tensor))
-        for start, stop in taken:
-            if base + tensor.words <= start:
+        taken = sorted(
+            (bases[i] - tensor.clearance(tensors[i]), bases[i] + tensors[i].clearance(tensor))
+            for i in bases
+            if tensors[i].meets(tensor)
+        )
+        for highest_below, lowest_above in taken:
+            if base <= highest_below:
                 break
-            base = max(base, stop)
+            base = max(base, lowest_above)
         bases[index] = base
     used = max(bases[index] + tensors[index].words for index in bases)
     return [bases[index] for index in range(len(tensors))], used

@@ -1,0 +1,29 @@
+"""How closely a layer's writes may follow its reads through one region of the activation memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bcsim.compiler.geometry import window_corners
+from bcsim.compiler.nest import LayerMapping
+
+__all__ = ["write_lag"]
+
+
+def write_lag(nest: LayerMapping) -> int | None:
+    """Least words by which the layer's output must lie below a source that nobody reads later.
+
+    Positions are read and written in the same order, and a position's values are written behind the last step
+    that computes them. So with  output base + (p + 1) * W' <= source base + a(p)  for every position p - W' words of a
+    position of the output, a(p) the lowest word that p or a later position reads - no word is overwritten before its
+    last read. None where a layer goes tile by tile, whose last tile reads everything again.
+    """
+    if nest.streamed:
+        return None
+    geometry = nest.geometry
+    rows, columns = window_corners(geometry)
+    top = np.clip(rows, 0, geometry.height - 1).min(axis=1)
+    left = np.clip(columns, 0, geometry.width - 1).min(axis=1)
+    lowest = np.minimum.accumulate((top * geometry.width + left)[::-1])[::-1]
+    written = (np.arange(nest.positions) + 1) * nest.output_pixel_words
+    return int((written - lowest * nest.chunks_in_source * nest.digits).max())
