@@ -67,6 +67,10 @@ class Assembler:
         self._append(stage, linear, target, replace(geometry, pool=stage.pool), names)
         self._own[stage.output] = target.encoding
         self._made[stage.output, target.encoding] = stage.name
+        values = self.known.get(stage.output)
+        if target.exact and values:
+            # The middle of three values may have turned out unreachable.
+            self.known = {**self.known, stage.output: tuple(v for v in values if holds(target.encoding, [v]))}
 
     def _target(self, stage: Stage, linear: Linear) -> Target:
         if stage is self.stages.stages[-1]:

@@ -86,7 +86,7 @@ def padded_tensors(stages: Sequence[Stage]) -> frozenset[str]:
     return frozenset(name for stage in stages if stage.pads for name in stage.sources)
 
 
-def holds(encoding: Encoding, values: Fractions | None) -> bool:
+def holds(encoding: Encoding, values: Sequence[Fraction] | None) -> bool:
     """Whether values are known and the encoding has a level for each of them."""
     if values is None:
         return False

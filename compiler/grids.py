@@ -10,7 +10,7 @@ from math import gcd, lcm
 import numpy as np
 
 from bcsim.compiler.graph import Node
-from bcsim.compiler.pieces import Piece, Steps, forward, is_shared, to_pieces
+from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, is_shared, to_pieces
 from bcsim.compiler.program import Encoding, InputCoding
 from bcsim.errors import BcsimError
 
@@ -22,16 +22,17 @@ Fractions = tuple[Fraction, ...]
 def quantiser_values(pieces: Sequence[Piece]) -> Fractions | None:
     """The distinct values, ascending, that the last quantiser leaves to the last piece's output.
 
-    None without a quantiser, or where a later piece differs between channels.
+    None without a quantiser, or where later pieces are of more than two kinds in different channels.
     """
     quantisers = [index for index, piece in enumerate(pieces) if isinstance(piece, Steps)]
     if not quantisers:
         return None
     last = pieces[quantisers[-1]]
     after = pieces[quantisers[-1] + 1 :]
-    if not isinstance(last, Steps) or not all(is_shared(piece) for piece in after):
+    channels = distinct_channels(after)
+    if not isinstance(last, Steps) or not channels:
         return None
-    return tuple(sorted({_through(after, value) for value in last.values}))
+    return tuple(sorted({_through(after, value, channel) for channel in channels for value in last.values}))
 
 
 def grid_encoding(values: Fractions, most_bits: int) -> Encoding | None:
@@ -98,8 +99,8 @@ def _table(levels: Sequence[Fraction], stream: Encoding) -> np.ndarray[tuple[int
     return None if nearest == list(range(len(levels))) else np.array(nearest, dtype=np.int64)
 
 
-def _through(pieces: Iterable[Piece], value: Fraction) -> Fraction:
-    return reduce(lambda x, piece: forward(piece, x), pieces, value)
+def _through(pieces: Iterable[Piece], value: Fraction, channel: int = 0) -> Fraction:
+    return reduce(lambda x, piece: forward(piece, x, channel), pieces, value)
 
 
 def common_step(differences: Iterable[Fraction]) -> Fraction:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from bcsim.compiler.graph import AveragePool, Concat
 from bcsim.compiler.grids import common_step, grid_encoding, quantiser_values
-from bcsim.compiler.pieces import Piece, Steps, forward, is_shared, to_pieces
+from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, to_pieces
 from bcsim.compiler.stages import Stage
 from bcsim.errors import BcsimError
 
@@ -66,12 +66,21 @@ def stage_values(
 
 def _summed(stage: Stage, sources: Sequence[Fractions | None], pieces: Sequence[Piece]) -> Fractions | None:
     known = [values for values in sources if values is not None]
-    if len(known) < len(sources) or not all(map(is_shared, pieces)):
+    channels = distinct_channels(pieces)
+    if len(known) < len(sources) or not channels:
         return None
     sums = _sums(stage, known)
     if sums is None:
         return None
-    return tuple(sorted({reduce(lambda x, piece: forward(piece, x), pieces, value) for value in sums}))
+    return tuple(
+        sorted(
+            {
+                reduce(lambda x, piece: forward(piece, x, channel), pieces, value)
+                for channel in channels
+                for value in sums
+            }
+        )
+    )
 
 
 def _sums(stage: Stage, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:

@@ -34,6 +34,7 @@ __all__ = [
     "Steps",
     "at",
     "compose",
+    "distinct_channels",
     "exact_sqrt",
     "forward",
     "is_elementwise",
@@ -91,6 +92,22 @@ def is_shared(piece: Piece) -> bool:
     if isinstance(piece, Line):
         return len(piece.scale) == len(piece.shift) == 1
     return isinstance(piece, Limit) or len(piece.bounds) == 1
+
+
+def distinct_channels(pieces: Sequence[Piece], most: int = 2) -> list[int]:
+    """Channels of which each has other lines than those before, and which have those of all; empty for more than
+    `most`, or where anything but lines differs between channels."""
+    if not all(is_shared(piece) or isinstance(piece, Line) for piece in pieces):
+        return []
+    lines = [piece for piece in pieces if isinstance(piece, Line)]
+    count = max((len(part) for line in lines for part in (line.scale, line.shift)), default=1)
+    seen: dict[tuple[Fraction, ...], int] = {}
+    for channel in range(count):
+        key = tuple(at(part, channel) for line in lines for part in (line.scale, line.shift))
+        seen.setdefault(key, channel)
+        if len(seen) > most:
+            return []
+    return list(seen.values())
 
 
 def forward(piece: Piece, x: Fraction, channel: int = 0) -> Fraction:

@@ -18,6 +18,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     refused,
     views,
 )
+from bcsim.compiler.importer.padded_maxima import quantise_before_maxima
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
@@ -47,7 +48,7 @@ def import_onnx(path: str | Path) -> Graph:
     for report in walk.reports:
         if report.status == "unsupported":
             raise report.error
-    return Graph(
+    graph = Graph(
         name=file.path.stem,
         input=walk.structure.input,
         input_shape=walk.structure.shape,
@@ -57,6 +58,7 @@ def import_onnx(path: str | Path) -> Graph:
         notes=tuple(walk.notes),
         metadata=metadata,
     )
+    return quantise_before_maxima(graph)
 
 
 def inspect_onnx(path: str | Path) -> list[NodeReport]:

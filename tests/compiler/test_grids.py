@@ -110,7 +110,9 @@ def test_grid_encoding(values: list[str], bits: int, encoding: Encoding | None) 
         ([multi_threshold([[0.0, 1.0]], -2.0, 1.0)], [-3, -1, 1]),
         ([quant(1.0, -2, 2), relu()], [0, 1, 2]),
         ([bipolar(), quant(0.5, 0, 3)], [0, 0.5, 1.0, 1.5]),
-        ([bipolar(), affine([1.0, 2.0])], None),
+        ([bipolar(), affine([1.0, 2.0, 2.0])], [-2, -1, 1, 2]),
+        ([quant(1.0, 0, 3), affine([1.0, -1.0], [0.0, 3.0])], [0, 1, 2, 3]),
+        ([bipolar(), affine([1.0, 2.0, 3.0])], None),
     ],
 )
 def test_quantiser_values(nodes: list[Node], values: list[float] | None) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcsim.compiler.graph import Flatten, Node
-from bcsim.compiler.pieces import Line, exact_sqrt, forward, to_pieces
+from bcsim.compiler.pieces import Line, distinct_channels, exact_sqrt, forward, to_pieces
 from tests.compiler.exact import (
     affine,
     batch_norm,
@@ -76,6 +76,13 @@ def test_adjacent_lines_become_one() -> None:
 
 def test_equal_channels_become_one_value() -> None:
     assert to_pieces([affine([2.0, 2.0], [1.0, 1.0])]) == [Line((Fraction(2),), (Fraction(1),))]
+
+
+def test_channels_with_the_same_lines_stand_for_each_other() -> None:
+    assert distinct_channels(to_pieces([relu()])) == [0]
+    assert distinct_channels(to_pieces([affine([1.0, 1.0, 2.0, 1.0]), relu()])) == [0, 2]
+    assert distinct_channels(to_pieces([affine([1.0, 2.0, 3.0])])) == []
+    assert distinct_channels(to_pieces([multi_threshold([[0.0], [1.0]])])) == []
 
 
 def test_a_linear_layer_is_no_piece() -> None:
