@@ -8,7 +8,7 @@ from zlib import crc32
 
 from bcsim.errors import BcsimError
 
-__all__ = ["PRESETS", "Machine", "parse_machine"]
+__all__ = ["OUTSIDE", "PRESETS", "Machine", "parse_machine"]
 
 DIGITS = (1, 2, 4, 8)
 

@@ -1,7 +1,7 @@
 """The program memories' words: field tuples, and packing to and from plain integers.
 
 A record's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
-A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `rounds_*`, `bits`, `beats`, `classes`)
+A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `words`, `rounds_*`, `bits`, `beats`, `classes`)
 holds that count minus one.
 """
 
@@ -16,8 +16,13 @@ __all__ = [
     "ISSUE_FIELDS",
     "LOAD_FIELDS",
     "POSITION_FIELDS",
+    "SLOT_FIELDS",
+    "STREAMED_DRAIN_FIELDS",
+    "STREAMED_WALK_FIELDS",
     "STREAM_FIELDS",
     "WALK_FIELDS",
+    "WEIGHT_FIELDS",
+    "WEIGHT_STREAM_FIELDS",
     "Fields",
     "drain_fields",
     "issue_fields",
@@ -108,19 +113,64 @@ STREAM_FIELDS: Fields = (
 """What the loader and the output know of the program; one word."""
 
 
+WEIGHT_FIELDS: Fields = (
+    ("streamed", 1),
+    ("weight_base", 24),
+    ("weight_base_odd", 24),
+)
+"""What issue records hold behind these where weights can stream."""
+
+STREAMED_WALK_FIELDS: Fields = (("streamed_tiles", 16),)
+"""What a spatial machine's issue records hold behind WEIGHT_FIELDS: the loop around the positions."""
+
+STREAMED_DRAIN_FIELDS: Fields = (
+    ("streamed_tiles", 16),
+    ("position_stride", 20),
+    ("tile_stride", 20),
+)
+"""What a spatial machine's drain records hold behind POSITION_FIELDS where weights can stream; strides in words."""
+
+SLOT_FIELDS: Fields = (
+    ("streams", 1),
+    ("slot_base", 24),
+    ("slot_base_odd", 24),
+)
+"""What the stream record holds last where weights can stream."""
+
+WEIGHT_STREAM_FIELDS: Fields = (
+    ("tiles", 16),
+    ("words", 24),
+    ("last", 1),
+)
+"""A layer whose weights stream as the weight loader reads it: tiles and the words of each."""
+
+
+def _present(*parts: tuple[object, Fields]) -> Fields:
+    """The fields of the parts whose condition holds, one after the other."""
+    return tuple(field for condition, fields in parts if condition for field in fields)
+
+
 def issue_fields(machine: Machine) -> Fields:
     """The issue record's on this machine."""
-    return ISSUE_FIELDS + WALK_FIELDS if machine.spatial else ISSUE_FIELDS
+    streams = machine.weight_stream_bytes
+    return ISSUE_FIELDS + _present(
+        (machine.spatial, WALK_FIELDS),
+        (streams, WEIGHT_FIELDS),
+        (streams and machine.spatial, STREAMED_WALK_FIELDS),
+    )
 
 
 def drain_fields(machine: Machine) -> Fields:
     """The drain record's on this machine."""
-    return DRAIN_FIELDS + POSITION_FIELDS if machine.spatial else DRAIN_FIELDS
+    streams = machine.weight_stream_bytes and machine.spatial
+    return DRAIN_FIELDS + _present((machine.spatial, POSITION_FIELDS), (streams, STREAMED_DRAIN_FIELDS))
 
 
 def stream_fields(machine: Machine) -> Fields:
     """The stream record's on this machine."""
-    return STREAM_FIELDS + LOAD_FIELDS if machine.spatial else STREAM_FIELDS
+    return STREAM_FIELDS + _present(
+        (machine.spatial, LOAD_FIELDS), (machine.weight_stream_bytes, SLOT_FIELDS)
+    )
 
 
 def record_bits(fields: Fields) -> int:

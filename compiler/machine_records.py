@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bcsim import records
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import Search
 from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
-__all__ = ["drain_record", "issue_record", "stream_record"]
+__all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]
 
 
-def issue_record(nest: LayerMapping, machine: Machine, *, first: bool) -> int:
+def issue_record(nest: LayerMapping, machine: Machine, slots: Sequence[int], *, first: bool) -> int:
     """The layer as the issue walker reads it."""
     dense = {
         "chunks": nest.chunks - 1,
         "digits": nest.digits - 1,
         "planes": nest.planes - 1,
-        "tiles": nest.tiles - 1,
+        "tiles": _inner_tiles(nest, machine) - 1,
         "read_base": nest.read_bases[0],
         "wait": nest.wait,
         "drain_full": nest.drain_full,
@@ -29,7 +31,8 @@ def issue_record(nest: LayerMapping, machine: Machine, *, first: bool) -> int:
         "read_base_odd": nest.read_bases[-1],
     }
     walk = _walk_fields(nest) if machine.spatial else {}
-    return _pack_layer(nest, records.issue_fields(machine), dense | walk)
+    weights = _weight_fields(nest, machine, slots) if machine.weight_stream_bytes else {}
+    return _pack_layer(nest, records.issue_fields(machine), dense | walk | weights)
 
 
 def _pack_layer(nest: LayerMapping, fields: records.Fields, values: dict[str, int]) -> int:
@@ -41,6 +44,21 @@ def _pack_layer(nest: LayerMapping, fields: records.Fields, values: dict[str, in
                 f"accepted are values up to {(1 << width) - 1}"
             )
     return records.pack(fields, **values)
+
+
+def _inner_tiles(nest: LayerMapping, machine: Machine) -> int:
+    """Trips of the loop of tiles at one position; a spatial machine walks streamed tiles in a loop around it."""
+    return 1 if nest.streamed and machine.spatial else nest.tiles
+
+
+def _weight_fields(nest: LayerMapping, machine: Machine, slots: Sequence[int]) -> dict[str, int]:
+    bases = slots if nest.streamed else [nest.first_weight]
+    fields = {"streamed": int(nest.streamed), "weight_base": bases[0], "weight_base_odd": bases[-1]}
+    return fields | ({"streamed_tiles": _outer_tiles(nest) - 1} if machine.spatial else {})
+
+
+def _outer_tiles(nest: LayerMapping) -> int:
+    return nest.tiles if nest.streamed else 1
 
 
 def _wrap(value: int, bits: int) -> int:
@@ -89,7 +107,7 @@ def _walk_fields(nest: LayerMapping) -> dict[str, int]:
 def drain_record(nest: LayerMapping, machine: Machine) -> int:
     """The layer as the drain walker reads it."""
     dense = {
-        "tiles": nest.tiles - 1,
+        "tiles": _inner_tiles(nest, machine) - 1,
         "rounds_full": nest.rounds_full - 1,
         "rounds_last": nest.rounds_last - 1,
         "search": int(isinstance(nest.layer.requantiser, Search)),
@@ -100,13 +118,28 @@ def drain_record(nest: LayerMapping, machine: Machine) -> int:
         "last": int(nest.scores),
     }
     positions = {"positions": nest.positions - 1, "window": nest.window - 1} if machine.spatial else {}
-    return _pack_layer(nest, records.drain_fields(machine), dense | positions)
+    streamed = _streamed_places(nest, machine) if machine.spatial and machine.weight_stream_bytes else {}
+    return _pack_layer(nest, records.drain_fields(machine), dense | positions | streamed)
+
+
+def _streamed_places(nest: LayerMapping, machine: Machine) -> dict[str, int]:
+    """A tile's values lie in pes / lanes words of every position, times the digits."""
+    return {
+        "streamed_tiles": _outer_tiles(nest) - 1,
+        "position_stride": nest.output_pixel_words,
+        "tile_stride": machine.pes // machine.lanes * nest.target_digits,
+    }
 
 
 def stream_record(
-    first: LayerMapping, machine: Machine, beats: int, position_beats: int, classes: int
+    first: LayerMapping,
+    machine: Machine,
+    slots: Sequence[int],
+    beats: int,
+    position_beats: int,
+    classes: int,
 ) -> int:
-    """What the loader and the output know of the program; `first` is the layer that reads the input."""
+    """What the loaders and the output know of the program; `first` is the layer that reads the input."""
     fields = {
         "beats": beats - 1,
         "digits": first.digits - 1,
@@ -116,4 +149,21 @@ def stream_record(
         "fingerprint": machine.fingerprint,
     }
     load = {"position_beats": position_beats - 1} if machine.spatial else {}
-    return records.pack(records.stream_fields(machine), **fields, **load)
+    bases = slots or (0, 0)
+    weights = {"streams": int(bool(slots)), "slot_base": bases[0], "slot_base_odd": bases[1]}
+    streams = weights if machine.weight_stream_bytes else {}
+    return records.pack(records.stream_fields(machine), **fields, **load, **streams)
+
+
+def weight_stream_records(nests: Sequence[LayerMapping]) -> tuple[int, ...]:
+    """The layers whose weights stream as the weight loader reads them."""
+    streamed = [nest for nest in nests if nest.streamed]
+    return tuple(
+        records.pack(
+            records.WEIGHT_STREAM_FIELDS,
+            tiles=nest.tiles - 1,
+            words=nest.tile_words - 1,
+            last=int(nest is streamed[-1]),
+        )
+        for nest in streamed
+    )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.flow import INPUT, Reads, layer_reads
 from bcsim.compiler.joint_sources import place_outputs, stored_chunks
-from bcsim.compiler.machine_records import drain_record, issue_record, stream_record
+from bcsim.compiler.machine_records import drain_record, issue_record, stream_record, weight_stream_records
 from bcsim.compiler.nest import LayerMapping, ceil_div, make_nest
 from bcsim.compiler.program import DenseLayer, Program, Search
 from bcsim.compiler.requantisers import parameter_fields
@@ -38,6 +38,7 @@ class Image:
     minimum : bool (R, parameter words), the third: pool by the least value.
     issue, drain : one record per layer, as integers (bcsim.records).
     stream : the one record of loader and output.
+    weight_stream : one record for each layer whose weights stream.
     """
 
     weights: NDArray[np.uint8]
@@ -48,6 +49,7 @@ class Image:
     issue: tuple[int, ...]
     drain: tuple[int, ...]
     stream: int
+    weight_stream: tuple[int, ...] = ()
 
     def weight_words(self, nest: LayerMapping) -> NDArray[np.uint8]:
         """A layer's weight words, wherever they come from."""
@@ -110,7 +112,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         beats=beats,
         activation_words=used,
         slots=slots,
-        image=_image(layers, position_beats, beats, program.classes, machine),
+        image=_image(layers, slots, position_beats, beats, program.classes, machine),
     )
 
 
@@ -254,7 +256,12 @@ def _check_padding(nest: LayerMapping, reads: Sequence[int], machine: Machine) -
 
 
 def _image(
-    layers: Sequence[LayerMapping], position_beats: int, beats: int, classes: int, machine: Machine
+    layers: Sequence[LayerMapping],
+    slots: Sequence[int],
+    position_beats: int,
+    beats: int,
+    classes: int,
+    machine: Machine,
 ) -> Image:
     nothing = np.zeros((0, ceil_div(machine.slots, 8)), dtype=np.uint8)
     resident, streamed, parameters = [nothing], [nothing], []
@@ -268,9 +275,10 @@ def _image(
         offsets=np.concatenate([fields.offsets for fields in parameters], axis=1),
         divisors=np.concatenate([fields.divisors for fields in parameters], axis=1),
         minimum=np.concatenate([fields.minimum for fields in parameters], axis=1),
-        issue=tuple(issue_record(nest, machine, first=nest is layers[0]) for nest in layers),
+        issue=tuple(issue_record(nest, machine, slots, first=nest is layers[0]) for nest in layers),
         drain=tuple(drain_record(nest, machine) for nest in layers),
-        stream=stream_record(layers[0], machine, beats, position_beats, classes),
+        stream=stream_record(layers[0], machine, slots, beats, position_beats, classes),
+        weight_stream=weight_stream_records(layers),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import View
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
 from bcsim.compiler.mapping import Image
 from bcsim.machine import Machine
@@ -17,9 +17,11 @@ from bcsim.rtl.drain_writer import DrainWriter
 from bcsim.rtl.issue import IssueWalker
 from bcsim.rtl.loader import Loader
 from bcsim.rtl.memory import (
+    SLICE_BITS,
     ActivationMemory,
     LoadedMemory,
     LoadedRegister,
+    LoadSignature,
     WriteArbiter,
     WriteSignature,
 )
@@ -27,10 +29,11 @@ from bcsim.rtl.output import Output
 from bcsim.rtl.padding import Padding
 from bcsim.rtl.program_image import program_memories
 from bcsim.rtl.records import stream_layout
-from bcsim.rtl.register_map import ADDRESS_BITS
+from bcsim.rtl.register_map import ADDRESS_BITS, ProgramMemory
 from bcsim.rtl.registers import Registers
 from bcsim.rtl.requantiser import Requantiser
 from bcsim.rtl.step import StepLayout
+from bcsim.rtl.weight_loader import WeightLoader
 
 __all__ = ["Accelerator", "MonitorSignature"]
 
@@ -69,6 +72,8 @@ class Accelerator(wiring.Component):
         Images, one value a byte, TLAST with an image's last word.
     m_axis : Out(StreamSignature(4))
         The scores in class order, then the class with TLAST.
+    s_axis_weights : In(StreamSignature(machine.weight_stream_bytes))
+        Only where weights can stream: an image's, TLAST with the last word.
     s_axil : In(LiteSignature(16))
         The registers of register_map.py.
     interrupt : Out(1)
@@ -87,6 +92,11 @@ class Accelerator(wiring.Component):
             {
                 "s_axis": In(StreamSignature(size=machine.input_bytes, keep=True)),
                 "m_axis": Out(StreamSignature(size=4)),
+                **(
+                    {"s_axis_weights": In(StreamSignature(size=machine.weight_stream_bytes))}
+                    if machine.weight_stream_bytes
+                    else {}
+                ),
                 "s_axil": In(LiteSignature(address_bits=ADDRESS_BITS)),
                 "interrupt": Out(1),
                 "monitor": Out(MonitorSignature(machine)),
@@ -96,6 +106,7 @@ class Accelerator(wiring.Component):
         self._issue, self._drain = IssueWalker(machine), DrainWalker(machine)
         self._loader, self._output = Loader(machine), Output(machine)
         self._array, self._writer = Array(machine), DrainWriter(machine)
+        self._weight_loader = WeightLoader(machine) if machine.weight_stream_bytes else None
         self._requantisers = [Requantiser(machine) for _ in range(machine.requantisers)]
 
     def elaborate(self, platform: object) -> Module:
@@ -111,6 +122,8 @@ class Accelerator(wiring.Component):
         m.submodules.drain_writer = ResetInserter(stopped)(self._writer)
         m.submodules.loader = ResetInserter(stopped)(self._loader)
         m.submodules.output = ResetInserter(stopped)(self._output)
+        if self._weight_loader:
+            m.submodules.weight_loader = ResetInserter(stopped)(self._weight_loader)
         m.d.comb += stopped.eq(~self._registers.running)
         self._connect_memories(m)
         self._connect_activations(m)
@@ -124,18 +137,22 @@ class Accelerator(wiring.Component):
         stream, *rest = program_memories(self.machine, self.image)
         m.submodules.stream_record = record = LoadedRegister(width=stream.width, init=sum(stream.words))
         issue, drain, weights, *parameters = memories = [
-            LoadedMemory(width=memory.width, depth=memory.depth, init=memory.words) for memory in rest
+            LoadedMemory(width=memory.width, depth=memory.depth, init=memory.words, unit=memory.unit)
+            for memory in rest
         ]
         m.submodules.issue_memory, m.submodules.drain_memory = issue, drain
         m.submodules.weight_memory = weights
+        loads = [record.load, *(memory.load for memory in memories)]
+        if self._weight_loader:
+            loads[ProgramMemory.WEIGHTS] = self._stream_weights(
+                m, self._weight_loader, weights, parameters.pop(), record
+            )
         program = self._registers.program
-        for load, enable in zip(
-            [record.load, *(memory.load for memory in memories)], program.enable, strict=True
-        ):
+        for load, enable in zip(loads, program.enable, strict=True):
             m.d.comb += [
                 load.slices.eq(Mux(enable, program.slices, 0)),
                 load.address.eq(program.address),
-                load.data.eq(program.data),
+                load.data.eq(program.data.replicate(len(load.data) // SLICE_BITS)),
             ]
         m.d.comb += [
             self._registers.fingerprint.eq(View(stream_layout(self.machine), record.data).fingerprint),
@@ -159,6 +176,36 @@ class Accelerator(wiring.Component):
                 memory.address.eq(self._drain.parameter_address + candidate),
                 requantiser.parameter.eq(memory.data),
             ]
+
+    def _stream_weights(
+        self,
+        m: Module,
+        loader: WeightLoader,
+        weights: LoadedMemory,
+        records: LoadedMemory,
+        program: LoadedRegister,
+    ) -> PureInterface:
+        """Connect the weight loader; returns where the bus writes weights instead, while the machine is stopped."""
+        issue, registers, axis, stream = self._issue, self._registers, self.s_axis_weights, loader.stream
+        m.submodules.weight_stream_memory = records
+        bus = LoadSignature(width=weights.width, depth=weights.depth, unit=weights.unit).create()
+        for name in ("slices", "address", "data"):
+            of_bus, of_stream = getattr(bus, name), getattr(loader.write, name)
+            m.d.comb += getattr(weights.load, name).eq(Mux(bus.slices.any(), of_bus, of_stream))
+        m.d.comb += [
+            records.address.eq(loader.record_address),
+            loader.record.eq(records.data),
+            loader.program.eq(program.data),
+            stream.tdata.eq(axis.tdata),
+            stream.tlast.eq(axis.tlast),
+            stream.tvalid.eq(axis.tvalid & registers.running),
+            axis.tready.eq(stream.tready & registers.running),
+            issue.tiles_arrived.eq(loader.arrived),
+            loader.release.eq(issue.release_tile),
+            registers.bad_weights.eq(loader.bad_length),
+            registers.events.waits_weights.eq(issue.waits_weights),
+        ]
+        return bus
 
     def _connect_activations(self, m: Module) -> None:
         """The activation memory between loader, array and drain."""

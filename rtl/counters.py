@@ -20,34 +20,42 @@ class EventLayout(StructLayout):
     sent : unsigned(1)
         An image's class, accepted by the receiver.
     step : unsigned(1)
-    waits_input, waits_output, waits_drain : unsigned(1)
-        As in IssueWalker.
+    waits_input, waits_output, waits_drain, waits_weights : unsigned(1)
+        As in IssueWalker; the last only where weights can `stream`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool = False) -> None:
         names = ("accepted", "sent", "step", "waits_input", "waits_output", "waits_drain")
-        super().__init__(dict.fromkeys(names, 1))
+        super().__init__(dict.fromkeys((*names, "waits_weights") if streams else names, 1))
 
 
 class Counters(wiring.Component):
     """Counts events from the first accepted input word on.
 
+    Parameters
+    ----------
+    streams : bool
+        Whether weights can stream.
+
     Members
     -------
     clear : In(1)
         Start over; the next accepted word is the first.
-    events : In(EventLayout())
+    events : In(EventLayout(streams))
     cycles : Out(64)
         From the first accepted word to the latest class, both included.
-    images, steps, stall_input, stall_output, stall_drain : Out(32)
+    images, steps, stall_input, stall_output, stall_drain, stall_weights : Out(32)
+        The last only where weights can stream.
     """
 
-    def __init__(self) -> None:
-        events = ("images", "steps", "stall_input", "stall_output", "stall_drain")
+    def __init__(self, *, streams: bool = False) -> None:
+        weights = ("stall_weights",) if streams else ()
+        events = ("images", "steps", "stall_input", "stall_output", "stall_drain", *weights)
+        self.streams = streams
         super().__init__(
             {
                 "clear": In(1),
-                "events": In(EventLayout()),
+                "events": In(EventLayout(streams=streams)),
                 "cycles": Out(64),
                 **dict.fromkeys(events, Out(32)),
             }
@@ -64,6 +72,7 @@ class Counters(wiring.Component):
             (self.stall_input, events.waits_input),
             (self.stall_output, events.waits_output),
             (self.stall_drain, events.waits_drain),
+            *(((self.stall_weights, events.waits_weights),) if self.streams else ()),
         )
         m.d.comb += counting.eq(begun | events.accepted)
         with m.If(counting):

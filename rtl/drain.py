@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
@@ -15,6 +15,7 @@ from bcsim.machine import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
+from bcsim.rtl.nested_sum import NestedSum
 from bcsim.rtl.program_address import ProgramAddress
 from bcsim.rtl.record_reader import RecordReader
 from bcsim.rtl.records import drain_layout, trip_widths
@@ -27,6 +28,12 @@ __all__ = ["DrainWalker", "Round", "rounds"]
 DENSE_LOOPS = ("tiles",)
 SPATIAL_LOOPS = ("window", "tiles", "positions")
 """Around the rounds of a pass, from the innermost out, named as in the record."""
+
+STREAMED_LOOPS = (*SPATIAL_LOOPS, "streamed_tiles")
+"""Where weights can stream, as in WindowWalk."""
+
+PLACES = {"words": 20, "positions": 20, "streamed_tiles": 20}
+"""Loops with a stride of their own in a streamed layer's output, and its bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,9 @@ class DrainWalker(wiring.Component):
         m = Module()
         layout = drain_layout(self.machine)
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
-        loops = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
+        streams = bool(self.machine.spatial and self.machine.weight_stream_bytes)
+        spatial_loops = STREAMED_LOOPS if streams else SPATIAL_LOOPS
+        loops = spatial_loops if self.machine.spatial else DENSE_LOOPS
         m.submodules.loops = nest = LoopNest(widths=trip_widths(self.machine, layout, loops))
         layer, round_ = Signal(layout), Signal(RoundLayout(self.machine))
         take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
@@ -173,14 +182,21 @@ class DrainWalker(wiring.Component):
         ]
         with m.If(take):
             m.d.sync += [layer.eq(self.record), awake.eq(1)]
-        count, last_round = self._count_rounds(
-            m, end, Mux(nest.lasts.tiles, layer.rounds_last, layer.rounds_full)
-        )
+        last_tile = nest.lasts.tiles & nest.lasts.streamed_tiles if streams else nest.lasts.tiles
+        count, last_round = self._count_rounds(m, end, Mux(last_tile, layer.rounds_last, layer.rounds_full))
         m.d.comb += [pass_end.eq(end & last_round), round_.place.last.eq(last_round & last_pass)]
         self._time_rounds(m, take, end, last_round)
-        words = self._address_parameters(m, take, end, layer.last)
-        m.d.comb += words.turn.layer.eq(round_.place.last)
-        self._place_values(m, take, end & nest.lasts.window if self.machine.spatial else end, round_.place)
+        restart = layer.last & round_.place.last if streams else layer.last
+        words = self._address_parameters(m, take, end, restart)
+        tile_turn = last_round & nest.turns.streamed_tiles if streams else Const(0)
+        m.d.comb += words.turn.layer.eq(round_.place.last | tile_turn if streams else round_.place.last)
+        written = end & nest.lasts.window if self.machine.spatial else end
+        if streams:
+            self._place_streamed(
+                m, take, written, round_.place, layer, last_round & nest.turns.positions, tile_turn
+            )
+        else:
+            self._place_values(m, take, written, round_.place)
         if self.machine.spatial:
             self._pool(m, take, pass_end, nest, round_, count)
             self._replay(m, last_round, nest, words)
@@ -263,6 +279,39 @@ class DrainWalker(wiring.Component):
             m.d.sync += group.eq(group + 1)
             with m.If(group == self.machine.groups - 1):
                 m.d.sync += [group.eq(0), address.eq(address + place.digits + 1)]
+
+    def _place_streamed(
+        self,
+        m: Module,
+        take: Signal,
+        written: Value,
+        place: View,
+        layer: View,
+        position_turn: Value,
+        tile_turn: Value,
+    ) -> None:
+        """As `_place_values`, and on to a tile's words of the next position, or to the next tile's of the first."""
+        group, word_end = Signal.like(place.group), Signal()
+        strides = {name: min(bits, len(place.address)) for name, bits in PLACES.items()}
+        m.submodules.places = places = NestedSum(width=len(place.address), strides=strides)
+        m.d.comb += [
+            word_end.eq(written & (group == self.machine.groups - 1)),
+            places.start.eq(take),
+            places.initial.eq(self.record.write_base),
+            places.advance.eq(word_end),
+            places.turns.words.eq(~position_turn & ~tile_turn),
+            places.turns.positions.eq(position_turn),
+            places.turns.streamed_tiles.eq(tile_turn),
+            places.strides.words.eq(layer.digits + 1),
+            places.strides.positions.eq(layer.position_stride),
+            places.strides.streamed_tiles.eq(layer.tile_stride),
+            place.group.eq(group),
+            place.address.eq(places.value),
+        ]
+        with m.If(take):
+            m.d.sync += group.eq(0)
+        with m.Elif(written):
+            m.d.sync += group.eq(Mux(word_end, 0, group + 1))
 
     def _connect_phases(self, m: Module, round_: View) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)

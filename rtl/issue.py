@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
@@ -19,14 +19,16 @@ from bcsim.rtl.record_reader import RecordReader
 from bcsim.rtl.records import issue_layout, trip_widths
 from bcsim.rtl.requantiser import QUOTIENT_BITS, tile_rounds
 from bcsim.rtl.step import StepLayout
-from bcsim.rtl.window_walk import LOOPS as SPATIAL_LOOPS
-from bcsim.rtl.window_walk import WindowWalk
+from bcsim.rtl.tile_gate import TileGate
+from bcsim.rtl.window_walk import WindowWalk, spatial_loops
 from bcsim.timing import LAYER_GAP, round_cycles
 
 __all__ = ["IssueWalker", "IssuedStep", "issue_steps"]
 
 DENSE_LOOPS = ("digits", "chunks", "planes", "tiles")
 """From the innermost out, named as in the record."""
+
+STREAMING_MEMBERS = {"tiles_arrived": In(2), "release_tile": Out(1), "waits_weights": Out(1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class IssueWalker(wiring.Component):
         The step needs a new weight word.
     waits_input, waits_output, waits_drain : Out(1)
         Why there is no step in this cycle; none of them where the walker is between two layers or in reset.
+    tiles_arrived, release_tile, waits_weights
+        Where weights can stream: as TileGate's `arrived` and `release`, and one more cause.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -153,13 +157,14 @@ class IssueWalker(wiring.Component):
                 "waits_output": Out(1),
                 "waits_drain": Out(1),
                 **({"pad": Out(1), "pad_digit": Out(machine.digit)} if machine.spatial else {}),
+                **(STREAMING_MEMBERS if machine.weight_stream_bytes else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layout = issue_layout(self.machine)
-        names = SPATIAL_LOOPS if self.machine.spatial else DENSE_LOOPS
+        names = spatial_loops(self.machine) if self.machine.spatial else DENSE_LOOPS
         m.submodules.loops = loops = LoopNest(widths=trip_widths(self.machine, layout, names))
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
@@ -180,37 +185,70 @@ class IssueWalker(wiring.Component):
         ]
         with m.If(go):
             m.d.sync += layer.eq(record)
-        self._sequence(m, go, held, ends.planes, layer_end, reader.ready)
-        self._hold(m, held, Mux(loops.lasts.tiles, layer.drain_last, layer.drain_full), layer_end)
+        gate = self._gate_tiles(m, go, loops.turns[names[-1]], layer_end)
+        self._sequence(m, go, held, ends.planes, layer_end, reader.ready, gate)
+        last_tile = loops.lasts.tiles
+        if "streamed_tiles" in names:
+            last_tile &= loops.lasts.streamed_tiles
+        self._hold(m, held, Mux(last_tile, layer.drain_last, layer.drain_full), layer_end)
         base = self._input_base(m)
         if self.machine.spatial:
             self._walk_windows(m, go, base, layer, loops)
         else:
             self._walk_words(m, go, base, ends)
-        self._address_weights(m, go, loops, layer_end, layer.last)
+        self._address_weights(m, go, loops, layer_end, layer, gate)
         if self.machine.shift_planes:
             plane_end = ends[names[names.index("planes") - 1]]
             self._double(m, go, ends, plane_end, layer.doubles)
         return m
 
+    def _gate_tiles(self, m: Module, go: Signal, tile_turn: Value, layer_end: Signal) -> TileGate | None:
+        """What holds steps back whose weights have not arrived."""
+        if not self.machine.weight_stream_bytes:
+            return None
+        m.submodules.gate = gate = TileGate()
+        m.d.comb += [
+            gate.arrived.eq(self.tiles_arrived),
+            self.release_tile.eq(gate.release),
+            gate.start.eq(go),
+            gate.streamed.eq(self.record.streamed),
+            gate.advance.eq(self.step.valid),
+            gate.tile_turn.eq(tile_turn),
+            gate.layer_end.eq(layer_end),
+        ]
+        return gate
+
     def _sequence(
-        self, m: Module, go: Signal, held: Signal, pass_end: Value, layer_end: Signal, ready: Signal
+        self,
+        m: Module,
+        go: Signal,
+        held: Signal,
+        pass_end: Value,
+        layer_end: Signal,
+        ready: Signal,
+        gate: TileGate | None,
     ) -> None:
-        """When a layer's first step and a tile's last one may be issued."""
+        """When a layer's first step, a tile's last one and a streamed tile's first one may be issued."""
         record = self.record
         elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
         waited, image, space = Signal(), Signal(), Signal()
+        starved: Value = gate.starved if gate else Const(0)
+        weights: Value = gate.ready | ~record.streamed if gate else Const(1)
         m.d.comb += waited.eq(elapsed >= record.wait)
         with m.FSM():
             with m.State("Wait"):
                 m.d.comb += [
                     image.eq(self.loaded | ~record.first),
                     space.eq(self.output_free | ~record.scores),
-                    go.eq(ready & waited & image & space),
+                    go.eq(
+                        ready & waited & image & space & weights if gate else ready & waited & image & space
+                    ),
                     self.waits_drain.eq(ready & ~waited),
                     self.waits_input.eq(ready & waited & ~image),
                     self.waits_output.eq(ready & waited & image & ~space),
                 ]
+                if gate:
+                    m.d.comb += self.waits_weights.eq(ready & waited & image & space & ~weights)
                 with m.If(~waited):
                     m.d.sync += elapsed.eq(elapsed + 1)
                 with m.If(go):
@@ -218,9 +256,11 @@ class IssueWalker(wiring.Component):
             with m.State("Walk"):
                 m.d.sync += elapsed.eq(LAYER_GAP)
                 m.d.comb += [
-                    self.waits_drain.eq(pass_end & held),
-                    self.step.valid.eq(~self.waits_drain),
+                    self.waits_drain.eq(pass_end & held & ~starved if gate else pass_end & held),
+                    self.step.valid.eq(~self.waits_drain & ~starved if gate else ~self.waits_drain),
                 ]
+                if gate:
+                    m.d.comb += self.waits_weights.eq(starved)
                 with m.If(self.step.valid & layer_end):
                     m.next = "Wait"
 
@@ -270,11 +310,17 @@ class IssueWalker(wiring.Component):
         ]
 
     def _address_weights(
-        self, m: Module, go: Signal, loops: LoopNest, layer_end: Signal, restart: Value
+        self,
+        m: Module,
+        go: Signal,
+        loops: LoopNest,
+        layer_end: Signal,
+        layer: View,
+        gate: TileGate | None,
     ) -> None:
         """The next weight word with every chunk, through all layers."""
         m.submodules.weights = words = ProgramAddress(
-            width=len(self.weight_address), replays=self.machine.spatial
+            width=len(self.weight_address), replays=self.machine.spatial, jumps=gate is not None
         )
         first_digit, turns = Signal(), loops.turns
         m.d.comb += [
@@ -282,7 +328,7 @@ class IssueWalker(wiring.Component):
             self.weight_address.eq(words.address),
             words.advance.eq(self.step.valid & loops.ends.digits),
             words.stride.eq(1),
-            words.restart.eq(restart),
+            words.restart.eq(layer.last),
             words.turn.layer.eq(layer_end),
         ]
         if self.machine.spatial:
@@ -290,6 +336,13 @@ class IssueWalker(wiring.Component):
                 words.turn.window.eq(turns.window_columns | turns.window_rows),
                 words.turn.tile.eq(turns.tiles),
                 words.turn.position.eq(turns.columns | turns.rows),
+            ]
+        if gate:
+            record = self.record
+            begin = Mux(record.streamed & gate.odd, record.weight_base_odd, record.weight_base)
+            m.d.comb += [
+                words.jump.eq(go | gate.switch),
+                words.target.eq(Mux(go, begin, Mux(gate.odd, layer.weight_base, layer.weight_base_odd))),
             ]
         with m.If(go):
             m.d.sync += first_digit.eq(1)

@@ -39,19 +39,28 @@ def slices(width: int) -> int:
 
 
 class LoadSignature(wiring.Signature):
-    """Writes from the bus, one slice of a word at a time.
+    """Writes of a part of a word at a time.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word.
+    depth : int
+        Words.
+    unit : int
+        Bits that can be written at once: one slice, as by the bus, or several.
 
     Members
     -------
     slices : Out(slices(width))
-        Write enables, one-hot; bit k writes bits 32*k and up.
+        Write enables, all of one unit; bit k writes bits 32*k and up.
     address : Out(address_bits(depth))
-    data : Out(32)
+    data : Out(unit)
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
+    def __init__(self, *, width: int, depth: int, unit: int = SLICE_BITS) -> None:
         super().__init__(
-            {"slices": Out(slices(width)), "address": Out(address_bits(depth)), "data": Out(SLICE_BITS)}
+            {"slices": Out(slices(width)), "address": Out(address_bits(depth)), "data": Out(unit)}
         )
 
 
@@ -68,27 +77,30 @@ class LoadedMemory(wiring.Component):
         Words.
     init : iterable of int
         The first words; the others are 0.
+    unit : int
+        As in LoadSignature.
 
     Members
     -------
     address : In(address_bits(depth))
     enable : In(1)
     data : Out(width)
-    load : In(LoadSignature(width, depth))
+    load : In(LoadSignature(width, depth, unit))
     """
 
-    def __init__(self, *, width: int, depth: int, init: Iterable[int] = ()) -> None:
+    def __init__(self, *, width: int, depth: int, init: Iterable[int] = (), unit: int = SLICE_BITS) -> None:
         require_positive("Width", width)
         require_positive("Depth", depth)
         self.width = width
         self.depth = depth
         self.words = tuple(init)
+        self.unit = unit
         super().__init__(
             {
                 "address": In(address_bits(depth)),
                 "enable": In(1, init=1),
                 "data": Out(width),
-                "load": In(LoadSignature(width=width, depth=depth)),
+                "load": In(LoadSignature(width=width, depth=depth, unit=unit)),
             }
         )
 
@@ -100,7 +112,7 @@ class LoadedMemory(wiring.Component):
         write = words.write_port(granularity=min(whole, SLICE_BITS))
         read = words.read_port()
         output = Signal(self.width, reset_less=True)
-        unpadded = self.load.data.replicate(slices(self.width)) & ((1 << self.width) - 1)
+        unpadded = self.load.data.replicate(-(-self.width // self.unit)) & ((1 << self.width) - 1)
         m.d.comb += [
             write.en.eq(self.load.slices),
             write.addr.eq(self.load.address),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -35,12 +35,14 @@ class ProgramAddress(wiring.Component):
     """Goes through a program's words; where it replays, through a layer's once for every position, and through a
     tile's for every pass of a window.
 
-    Latency: 1 cycle from `advance` to `address`.
+    Latency: 1 cycle from `advance` or `jump` to `address`.
 
     Parameters
     ----------
     width : int
     replays : bool
+    jumps : bool
+        Whether it can go on elsewhere.
 
     Members
     -------
@@ -51,12 +53,15 @@ class ProgramAddress(wiring.Component):
         Where it does not replay, only `layer` counts.
     restart : In(1)
         The next layer is the program's first.
+    jump : In(1)
+        Only where it jumps: what comes next begins at `target`, as behind a layer.
+    target : In(width)
     address : Out(width)
     """
 
-    def __init__(self, *, width: int, replays: bool) -> None:
+    def __init__(self, *, width: int, replays: bool, jumps: bool = False) -> None:
         require_positive("Width", width)
-        self.width, self.replays = width, replays
+        self.width, self.replays, self.jumps = width, replays, jumps
         super().__init__(
             {
                 "advance": In(1),
@@ -64,6 +69,7 @@ class ProgramAddress(wiring.Component):
                 "turn": In(TurnLayout()),
                 "restart": In(1),
                 "address": Out(width),
+                **({"jump": In(1), "target": In(width)} if jumps else {}),
             }
         )
 
@@ -71,16 +77,22 @@ class ProgramAddress(wiring.Component):
         m = Module()
         following = Signal(self.width)
         onward = Mux(self.turn.layer & self.restart, 0, self.address + self.stride)
-        m.d.comb += following.eq(self._replay(m, following, onward) if self.replays else onward)
-        with m.If(self.advance):
+        advance, jump = self.advance, self.jump if self.jumps else Const(0)
+        chosen = self._replay(m, following, onward, jump) if self.replays else onward
+        m.d.comb += following.eq(Mux(jump, self.target, chosen) if self.jumps else chosen)
+        with m.If(advance | jump if self.jumps else advance):
             m.d.sync += self.address.eq(following)
         return m
 
-    def _replay(self, m: Module, following: Signal, onward: Value) -> Value:
+    def _replay(self, m: Module, following: Signal, onward: Value, jump: Value) -> Value:
         of_tile, of_layer = Signal(self.width), Signal(self.width)
         turn = self.turn
-        with m.If(self.advance & (turn.tile | turn.position | turn.layer)):
+        new_tile, new_layer = (
+            self.advance & (turn.tile | turn.position | turn.layer),
+            self.advance & turn.layer,
+        )
+        with m.If(new_tile | jump if self.jumps else new_tile):
             m.d.sync += of_tile.eq(following)
-        with m.If(self.advance & turn.layer):
+        with m.If(new_layer | jump if self.jumps else new_layer):
             m.d.sync += of_layer.eq(following)
         return Mux(turn.window, of_tile, Mux(turn.position, of_layer, onward))

@@ -7,32 +7,40 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping import Image
 from bcsim.machine import Machine
-from bcsim.records import drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import SLICE_BITS, slices
 from bcsim.rtl.register_map import Register
 from bcsim.rtl.requantiser import ParameterLayout
+from bcsim.rtl.weight_loader import weight_unit
 
 __all__ = ["MemoryWords", "load_writes", "program_memories"]
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryWords:
-    """A memory's shape and its first words; the others are 0."""
+    """A memory's shape and its first words; the others are 0. unit : as in LoadSignature."""
 
     width: int
     depth: int
     words: tuple[int, ...] = ()
+    unit: int = SLICE_BITS
 
 
 def program_memories(machine: Machine, image: Image | None = None) -> tuple[MemoryWords, ...]:
-    """The program memories in the order of ProgramMemory; without an image they are empty."""
+    """The program memories in the order of ProgramMemory; without an image they are empty.
+
+    Where weights can stream, the weight loader's records come last.
+    """
     require_machine(machine)
+    streamed = MemoryWords(
+        record_bits(WEIGHT_STREAM_FIELDS), machine.layers, image.weight_stream if image else ()
+    )
     return (
         MemoryWords(record_bits(stream_fields(machine)), 1, (image.stream,) if image else ()),
         MemoryWords(record_bits(issue_fields(machine)), machine.layers, image.issue if image else ()),
         MemoryWords(record_bits(drain_fields(machine)), machine.layers, image.drain if image else ()),
-        MemoryWords(machine.lanes * machine.pes, machine.weight_words, _weights(image)),
+        MemoryWords(machine.slots, machine.weight_words, _weights(image), weight_unit(machine)),
         *(
             MemoryWords(
                 ParameterLayout(machine).size,
@@ -41,6 +49,7 @@ def program_memories(machine: Machine, image: Image | None = None) -> tuple[Memo
             )
             for r in range(machine.requantisers)
         ),
+        *((streamed,) if machine.weight_stream_bytes else ()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,7 @@ class ProgramSignature(wiring.Signature):
 
     Members
     -------
-    enable : Out(4 + machine.requantisers)
+    enable : Out(len(program_memories(machine)))
         One bit for each memory, in the order of ProgramMemory.
     slices : Out
         One-hot, as many bits as the widest memory has slices.
@@ -86,11 +86,16 @@ class ProgramPort(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         program = self.program
-        kinds = program_memories(self.machine)[: ProgramMemory.PARAMETERS + 1]
+        memories = program_memories(self.machine)
+        kinds = memories[: ProgramMemory.PARAMETERS + 1]
+        alike: Value = Const(int(ProgramMemory.PARAMETERS))
+        if self.machine.weight_stream_bytes:
+            kinds = (*kinds, memories[-1])
+            alike = Mux(self.memory == len(memories) - 1, len(kinds) - 1, ProgramMemory.PARAMETERS)
         slice_ = Signal(len(program.slices), init=1)
         kind, inside, last, write = Signal(range(len(kinds))), Signal(), Signal(), Signal()
         m.d.comb += [
-            kind.eq(Mux(self.memory < ProgramMemory.PARAMETERS, self.memory, ProgramMemory.PARAMETERS)),
+            kind.eq(Mux(self.memory < ProgramMemory.PARAMETERS, self.memory, alike)),
             inside.eq(
                 (self.memory < len(program.enable)) & (self.address < Array(k.depth for k in kinds)[kind])
             ),

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from bcsim import __version__
 from bcsim.compiler.mapping import Mapping
-from bcsim.errors import BcsimError
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table
-from bcsim.rtl.vectors import bench_vectors
+from bcsim.rtl.vectors import Pauses, bench_vectors
 from bcsim.rtl.verilog import Verilog, to_verilog
 from bcsim.simulator import MachineRun, run_machine
+from bcsim.weight_stream import memory_gaps
 
 __all__ = ["MARK", "TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
 
@@ -32,7 +32,7 @@ BENCH = Path(__file__).with_name("bench")
 
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """Images q, uint8 (n, inputs), and the pauses of source and sink (see `run_machine`).
+    """Images q, uint8 (n, inputs), and the pauses of sources and sink (see `run_machine`).
 
     name : where the images come from.
     """
@@ -41,6 +41,11 @@ class Stimulus:
     q: NDArray[np.uint8]
     gaps: Sequence[int] | None = None
     holds: Sequence[int] | None = None
+    weight_gaps: Sequence[int] | None = None
+
+    def pauses(self) -> Pauses:
+        """What the simulator and the bench both take."""
+        return {"gaps": self.gaps, "holds": self.holds, "weight_gaps": self.weight_gaps}
 
 
 def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> MachineRun:
@@ -48,7 +53,7 @@ def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> Machine
 
     Returns the simulator's run, which the bench expects. Raises BcsimError where Yosys is missing.
     """
-    run = run_machine(mapping, stimulus.q, record=len(stimulus.q), gaps=stimulus.gaps, holds=stimulus.holds)
+    run = run_machine(mapping, stimulus.q, record=len(stimulus.q), **stimulus.pauses())
     verilog = write_verilog(folder, mapping)
     _write_description(folder, mapping, verilog)
     write_bench(folder, run, stimulus)
@@ -57,10 +62,6 @@ def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> Machine
 
 def write_verilog(folder: Path, mapping: Mapping) -> Verilog:
     """The accelerator as Verilog, with the program's words as memory images."""
-    if mapping.machine.weight_stream_bytes:
-        raise BcsimError(
-            "Machine parameter weight_stream_bytes must be 0 for Verilog; only the simulator streams weights"
-        )
     verilog = to_verilog(Accelerator(mapping.machine, image=mapping.image), TOP)
     machine, program = mapping.machine, mapping.program
     heading = (
@@ -86,6 +87,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
         "inputs": mapping.program.inputs,
         "classes": mapping.program.classes,
         "words_per_image": mapping.beats,
+        "weight_words_per_image": len(memory_gaps(mapping, 1)),
         "files": sorted(verilog.images),
     }
     (folder / MARK).write_text(json.dumps(description, indent=2) + "\n")
@@ -93,7 +95,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
 
 def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     """The bench, its vectors and the test that runs it."""
-    vectors = bench_vectors(run, stimulus.q, gaps=stimulus.gaps, holds=stimulus.holds)
+    vectors = bench_vectors(run, stimulus.q, **stimulus.pauses())
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
     for name in ("accelerator_bench.py", "simulator.py", "lint.vlt"):
         shutil.copyfile(BENCH / name, folder / name)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from amaranth.lib.data import StructLayout
 
 from bcsim.machine import Machine
-from bcsim.records import drain_fields, issue_fields, stream_fields
+from bcsim.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, stream_fields
 from bcsim.rtl.memory import address_bits
 
-__all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths"]
+__all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths", "weight_stream_layout"]
 
 
 def issue_layout(machine: Machine) -> StructLayout:
@@ -28,13 +28,21 @@ def stream_layout(machine: Machine) -> StructLayout:
     return StructLayout(dict(stream_fields(machine)))
 
 
+def weight_stream_layout() -> StructLayout:
+    """The weight stream record's fields, likewise."""
+    return StructLayout(dict(WEIGHT_STREAM_FIELDS))
+
+
 def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) -> dict[str, int]:
     """Bits of the loops' trip counts: the record's, where the machine's memories do not bound them more closely.
 
-    A layer's chunks, rows, columns and positions are words of the activation memory, its tiles have weights and
-    parameters of their own.
+    A layer's chunks, rows, columns and positions are words of the activation memory, its tiles have parameters of their
+    own and, where weights do not stream, weights too.
     """
     words = address_bits(machine.activation_words)
-    tiles = address_bits(min(machine.weight_words, machine.parameter_words))
-    most = {"tiles": tiles} | dict.fromkeys(("chunks", "rows", "columns", "positions"), words)
+    own = (machine.parameter_words, *(() if machine.weight_stream_bytes else (machine.weight_words,)))
+    tiles = address_bits(min(own))
+    most = {"tiles": tiles, "streamed_tiles": tiles} | dict.fromkeys(
+        ("chunks", "rows", "columns", "positions"), words
+    )
     return {name: min(layout[name].width, most.get(name, layout[name].width)) for name in loops}

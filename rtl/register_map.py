@@ -46,6 +46,7 @@ class Register(IntEnum):
     STALL_INPUT = 0x2C  # cycles in which it waited for an image, also behind the last one
     STALL_OUTPUT = 0x30  # ... for room for scores
     STALL_DRAIN = 0x34  # ... for the requantisers
+    STALL_WEIGHTS = 0x38  # ... for a streamed tile; only where weights can stream
     MEMORY = 0x40  # which ProgramMemory DATA goes to
     ADDRESS = 0x44  # which word; starts with its least significant 32 bits
     DATA = 0x48  # writes the next 32 bits of the word, then of the words behind it
@@ -75,10 +76,16 @@ class Error(IntFlag):
     BUS_ADDRESS = 4  # no such register, or a write of less than 32 bits
     PROGRAM_SIZE = 8  # DATA beyond the end of a memory, or to a memory that does not exist
     PROGRAM_BUSY = 16  # DATA while running
+    WEIGHT_LENGTH = (
+        32  # an image's packet of weights was too short or too long: the machine waits for a reset
+    )
 
 
 class ProgramMemory(IntEnum):
-    """Numbers for MEMORY; the parameter memory of requantiser r is PARAMETERS + r."""
+    """Numbers for MEMORY; the parameter memory of requantiser r is PARAMETERS + r.
+
+    Where weights can stream, the weight loader's records are PARAMETERS + machine.requantisers.
+    """
 
     STREAM = 0
     ISSUE = 1
@@ -104,8 +111,9 @@ PARAMETERS = (
     "outputs",
     "shift_planes",
     "spatial",
+    "weight_stream_bytes",
 )
-"""The machine's parameters, readable at 0x80 and up."""
+"""The machine's parameters, readable at 0x80 and up; the last only where it is not 0."""
 
 
 def parameter_address(index: int) -> int:

@@ -58,9 +58,11 @@ class Registers(wiring.Component):
         The machine is out of reset.
     flush : Out(1)
         The first cycle after `running`, which stays low until the array has taken its last step through.
-    events : In(EventLayout())
+    events : In(EventLayout(streams))
     bad_length : In(1)
         The loader drops an image.
+    bad_weights : In(1)
+        Only where weights can stream: the weight loader stops.
     loaded, output_free : In(1)
         For STATUS.
     """
@@ -69,6 +71,7 @@ class Registers(wiring.Component):
         require_machine(machine)
         self.machine = machine
         self.autostart = autostart
+        self.streams = machine.weight_stream_bytes > 0
         super().__init__(
             {
                 "bus": In(LiteSignature(address_bits=ADDRESS_BITS)),
@@ -77,8 +80,9 @@ class Registers(wiring.Component):
                 "fingerprint": In(32),
                 "running": Out(1),
                 "flush": Out(1),
-                "events": In(EventLayout()),
+                "events": In(EventLayout(streams=self.streams)),
                 "bad_length": In(1),
+                **({"bad_weights": In(1)} if self.streams else {}),
                 "loaded": In(1),
                 "output_free": In(1),
             }
@@ -87,7 +91,7 @@ class Registers(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.subordinate = bus = LiteSubordinate(address_bits=ADDRESS_BITS)
-        m.submodules.counters = counters = Counters()
+        m.submodules.counters = counters = Counters(streams=self.streams)
         m.submodules.program_port = port = ProgramPort(self.machine)
         connect(m, flipped(self.bus), bus.bus)
         connect(m, flipped(self.program), port.program)
@@ -107,7 +111,10 @@ class Registers(wiring.Component):
         m.d.comb += counters.clear.eq(start)
         errors = self._sticky(
             m,
-            Cat(self.bad_length, mismatch, bus.refused, port.too_large, port.busy),
+            Cat(
+                *(self.bad_length, mismatch, bus.refused, port.too_large, port.busy),
+                *((self.bad_weights,) if self.streams else ()),
+            ),
             Mux(write[Register.ERRORS], data, 0),
         )
         pending = self._sticky(m, self.events.sent, Mux(write[Register.INTERRUPT], data, 0))
@@ -171,9 +178,14 @@ class Registers(wiring.Component):
             Register.STALL_INPUT: counters.stall_input,
             Register.STALL_OUTPUT: counters.stall_output,
             Register.STALL_DRAIN: counters.stall_drain,
+            **({Register.STALL_WEIGHTS: counters.stall_weights} if self.streams else {}),
             Register.MEMORY: port.memory,
             Register.ADDRESS: port.address,
-            **{parameter_address(i): parameter_value(self.machine, i) for i in range(len(PARAMETERS))},
+            **{
+                parameter_address(i): parameter_value(self.machine, i)
+                for i, name in enumerate(PARAMETERS)
+                if name != "weight_stream_bytes" or self.streams
+            },
         }
 
     def _read(self, m: Module, bus: LiteSubordinate, contents: dict[int, Value | int]) -> None:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.mapping import Mapping
 from bcsim.machine import Machine
 from bcsim.simulator import MachineRun, Writes, stream_values
+from bcsim.weight_stream import memory_gaps
 
-__all__ = ["bench_vectors", "random_pauses", "stream_words"]
+__all__ = ["Pauses", "bench_vectors", "random_pauses", "stream_words", "weight_words"]
+
+
+class Pauses(TypedDict):
+    """Cycles for which sources and sink pause, see `schedule_images`."""
+
+    gaps: Sequence[int] | None
+    holds: Sequence[int] | None
+    weight_gaps: Sequence[int] | None
 
 
 def bench_vectors(
-    run: MachineRun, q: NDArray[np.uint8], *, gaps: Sequence[int] | None, holds: Sequence[int] | None
+    run: MachineRun,
+    q: NDArray[np.uint8],
+    *,
+    gaps: Sequence[int] | None,
+    holds: Sequence[int] | None,
+    weight_gaps: Sequence[int] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded."""
     mapping = run.mapping
@@ -35,7 +50,26 @@ def bench_vectors(
         "output_data": outputs.data,
         "output_last": outputs.last,
         "group_bits": np.array(mapping.machine.requantisers * mapping.machine.digit),
+        **_weight_vectors(mapping, len(q), weight_gaps),
     }
+
+
+def _weight_vectors(mapping: Mapping, images: int, gaps: Sequence[int] | None) -> dict[str, NDArray[Any]]:
+    """The weight stream of so many images, where the machine has one."""
+    if not mapping.machine.weight_stream_bytes:
+        return {}
+    data, last = weight_words(mapping)
+    pauses = memory_gaps(mapping, images) if gaps is None else np.asarray(gaps, np.int64)
+    return {"weight_data": data, "weight_last": last, "weight_gaps": pauses}
+
+
+def weight_words(mapping: Mapping) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """One image's words of the weight stream: data uint8 (W, bytes of a word), last (W,)."""
+    machine, words = mapping.machine, mapping.image.streamed
+    padded = np.zeros((len(words), machine.weight_beats * machine.weight_stream_bytes), np.uint8)
+    padded[:, : words.shape[1]] = words
+    data = padded.reshape(-1, machine.weight_stream_bytes)
+    return data, np.arange(len(data)) == len(data) - 1
 
 
 def random_pauses(generator: np.random.Generator, count: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from bcsim.rtl.memory import address_bits
 from bcsim.rtl.nested_sum import NestedSum
 from bcsim.rtl.records import issue_layout
 
-__all__ = ["LOOPS", "WindowWalk", "window_reads"]
+__all__ = ["LOOPS", "WindowWalk", "spatial_loops", "window_reads"]
 
 LOOPS = (
     "digits",
@@ -33,6 +33,9 @@ LOOPS = (
 )
 """A spatial machine's loops from the innermost out, named as in the record."""
 
+STREAMED_LOOPS = (*LOOPS, "streamed_tiles")
+"""Where weights can stream: a layer whose do has its tiles here, and one trip in the loop of tiles inside."""
+
 ADDRESS_BITS = 20
 """Of strides and origins, which can be negative: addresses wrap around at 2**20, and so do all their lower bits."""
 
@@ -45,6 +48,7 @@ STRIDES = {
     "tiles": "tile_stride",
     "columns": "column_stride",
     "rows": "row_stride",
+    "streamed_tiles": "tile_stride",
 }
 """Each loop's stride in the record, in words."""
 
@@ -53,13 +57,19 @@ RIGHT = {"window_columns": "right", "columns": "pool_right"}
 """The loops' strides in rows and columns."""
 
 
+def spatial_loops(machine: Machine) -> tuple[str, ...]:
+    """The machine's loops from the innermost out."""
+    return STREAMED_LOOPS if machine.weight_stream_bytes else LOOPS
+
+
 def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, int]]:
     """(address, outside, digit of the padding's level, counted from the least significant) of a layer's steps."""
     reads = []
-    for trip in product(*(range(record[name] + 1) for name in reversed(LOOPS))):
-        counts = dict(zip(reversed(LOOPS), trip, strict=True))
+    loops = [name for name in reversed(STREAMED_LOOPS) if name in record]
+    for trip in product(*(range(record[name] + 1) for name in loops)):
+        counts = dict(zip(loops, trip, strict=True))
         address = base + record["origin"] + counts["chunks"] * (record["digits"] + 1) + counts["digits"]
-        address += sum(counts[name] * record[stride] for name, stride in STRIDES.items())
+        address += sum(counts[name] * record[STRIDES[name]] for name in loops if name in STRIDES)
         row = record["top"] + counts["kernel_rows"] + sum(counts[n] * record[s] for n, s in DOWN.items())
         column = (
             record["left"] + counts["kernel_columns"] + sum(counts[n] * record[s] for n, s in RIGHT.items())
@@ -92,7 +102,7 @@ class WindowWalk(wiring.Component):
     advance : In(1)
         A step is issued.
     turns, ends : In(StructLayout)
-        As in LoopNest, of LOOPS.
+        As in LoopNest, of the machine's loops.
     address : Out(address_bits(machine.activation_words))
     pad : Out(1)
         The step reads the padding.
@@ -103,7 +113,8 @@ class WindowWalk(wiring.Component):
     def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        flags = In(StructLayout(dict.fromkeys(LOOPS, 1)))
+        self.loops = spatial_loops(machine)
+        flags = In(StructLayout(dict.fromkeys(self.loops, 1)))
         super().__init__(
             {
                 "start": In(1),
@@ -149,7 +160,7 @@ class WindowWalk(wiring.Component):
     def _strides(self, innermost: str, fields: dict[str, str], most: int) -> dict[str, int]:
         """Stride widths of the loops from `innermost` out."""
         layout = issue_layout(self.machine)
-        names = LOOPS[LOOPS.index(innermost) :]
+        names = self.loops[self.loops.index(innermost) :]
         return {name: min(layout[fields[name]].width, most) if name in fields else 0 for name in names}
 
     def _position(self, innermost: str, fields: dict[str, str]) -> NestedSum:
@@ -158,8 +169,10 @@ class WindowWalk(wiring.Component):
 
     def _connect(self, m: Module, total: NestedSum, fields: dict[str, str]) -> None:
         m.d.comb += [total.start.eq(self.start), total.advance.eq(self.advance)]
-        m.d.comb += [total.turns[name].eq(self.turns[name]) for name in total.loops if name in LOOPS]
-        m.d.comb += [total.strides[name].eq(self.layer[field]) for name, field in fields.items()]
+        m.d.comb += [total.turns[name].eq(self.turns[name]) for name in total.loops if name in self.loops]
+        m.d.comb += [
+            total.strides[name].eq(self.layer[field]) for name, field in fields.items() if name in self.loops
+        ]
 
     def _select_digit(self, m: Module) -> None:
         """The digit of the padding's level that the step would read."""

@@ -38,7 +38,7 @@ DataName: TypeAlias = Annotated[
 Images: TypeAlias = Annotated[int, typer.Option(min=1, metavar="N", help="How many images.")]
 Pauses: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="SEED", help="Let source and sink pause at random, the same for the same seed."),
+    typer.Option(metavar="SEED", help="Let sources and sink pause at random, the same for the same seed."),
 ]
 
 
@@ -75,6 +75,7 @@ def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pau
 
     from bcsim.rtl.project import Stimulus
     from bcsim.rtl.vectors import random_pauses
+    from bcsim.weight_stream import memory_gaps
 
     name, q = _images(mapping.program, data or model.dataset, images)
     if pauses is None:
@@ -82,7 +83,8 @@ def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pau
     generator = np.random.default_rng(pauses)
     gaps = random_pauses(generator, len(q) * mapping.beats)
     holds = random_pauses(generator, len(q) * (mapping.program.classes + 1))
-    return Stimulus(name, q, gaps.tolist(), holds.tolist())
+    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q))))
+    return Stimulus(name, q, gaps.tolist(), holds.tolist(), weight_gaps.tolist())
 
 
 def _images(program: Program, data: str | None, images: int) -> tuple[str, NDArray[np.uint8]]:

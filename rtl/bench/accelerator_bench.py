@@ -13,6 +13,12 @@ input word is accepted. Arrays of vectors.npz, W input words, A writes to the ac
     write_data  uint8 (A, bytes of a memory word), 0 in the other groups
     output_cycle, output_data, output_last      int64, int64, bool (Z,)
     group_bits  int64 ()       bits of an activation word that one bit of the mask stands for
+
+Where weights stream, for the V words that an image needs and W of them in all:
+
+    weight_data uint8 (V, bytes of a word)      sent again for every image
+    weight_last bool (V,)
+    weight_gaps int64 (W,)     as gaps; the first word is offered in cycle WEIGHT_START or as much later
 """
 
 from __future__ import annotations
@@ -31,11 +37,15 @@ from cocotb.triggers import FallingEdge, RisingEdge
 PERIOD = 10  # ns; nothing depends on it
 PATIENCE = 1000  # cycles behind the expected end after which the bench gives up
 
+WEIGHT_START = 2
+
 INPUTS = (
     *("s_axis_tvalid", "s_axis_tdata", "s_axis_tkeep", "s_axis_tlast", "m_axis_tready"),
     *("s_axil_awvalid", "s_axil_awaddr", "s_axil_awprot", "s_axil_wvalid", "s_axil_wdata", "s_axil_wstrb"),
     *("s_axil_bready", "s_axil_arvalid", "s_axil_araddr", "s_axil_arprot", "s_axil_rready"),
 )
+
+WEIGHT_INPUTS = ("s_axis_weights_tvalid", "s_axis_weights_tdata", "s_axis_weights_tlast")
 
 Word = tuple[int, int, bool]  # data, how many bytes count, last
 Write = tuple[int, int, int, int]  # cycle, address, mask of groups, data
@@ -57,29 +67,34 @@ class Recording:
 class Source:
     """Offers input words; word i comes gaps[i] cycles later than it could."""
 
-    def __init__(self, dut: Any, words: Sequence[Word], gaps: Sequence[int]) -> None:
-        self.dut, self.words, self.gaps = dut, words, gaps
+    def __init__(self, dut: Any, words: Sequence[Word], gaps: Sequence[int], port: str = "s_axis") -> None:
+        self.words, self.gaps = words, gaps
+        self.valid, self.ready, self.data, self.last = (
+            getattr(dut, f"{port}_{name}") for name in ("tvalid", "tready", "tdata", "tlast")
+        )
+        self.keep = getattr(dut, f"{port}_tkeep", None)
         self.index = 0
-        self.wait = gaps[0]
+        self.wait = gaps[0] if gaps else 0
 
     def drive(self) -> None:
-        offered = self.index < len(self.words) and self.wait == 0
-        self.dut.s_axis_tvalid.value = int(offered)
+        offered = self.index < len(self.gaps) and self.wait == 0
+        self.valid.value = int(offered)
         if offered:
-            data, kept, last = self.words[self.index]
-            self.dut.s_axis_tdata.value = data
-            self.dut.s_axis_tkeep.value = (1 << kept) - 1
-            self.dut.s_axis_tlast.value = int(last)
+            data, kept, last = self.words[self.index % len(self.words)]
+            self.data.value = data
+            self.last.value = int(last)
+            if self.keep is not None:
+                self.keep.value = (1 << kept) - 1
 
     def sample(self) -> bool:
         """Whether a word is accepted in this cycle."""
         if self.wait:
             self.wait -= 1
             return False
-        if self.index == len(self.words) or not self.dut.s_axis_tready.value:
+        if self.index == len(self.gaps) or not self.ready.value:
             return False
         self.index += 1
-        self.wait = self.gaps[self.index] if self.index < len(self.words) else 0
+        self.wait = self.gaps[self.index] if self.index < len(self.gaps) else 0
         return True
 
 
@@ -151,9 +166,14 @@ async def read_counters(bus: Bus) -> tuple[int, int]:
     return await bus.read(CYCLES) | await bus.read(CYCLES_HIGH) << 32, await bus.read(STEPS)
 
 
+def streams_weights(dut: Any) -> bool:
+    """Whether the accelerator has a port for weights."""
+    return hasattr(dut, "s_axis_weights_tvalid")
+
+
 async def start(dut: Any) -> None:
     """Start the clock and hold the reset for a few cycles."""
-    for name in INPUTS:
+    for name in (*INPUTS, *(WEIGHT_INPUTS if streams_weights(dut) else ())):
         getattr(dut, name).value = 0
     dut.rst.value = 1
     Clock(dut.clk, PERIOD, "ns").start(start_high=False)
@@ -163,7 +183,13 @@ async def start(dut: Any) -> None:
 
 
 async def play(
-    dut: Any, words: Sequence[Word], gaps: Sequence[int], holds: Sequence[int], group_bits: int, cycles: int
+    dut: Any,
+    words: Sequence[Word],
+    gaps: Sequence[int],
+    holds: Sequence[int],
+    group_bits: int,
+    cycles: int,
+    weights: Source | None = None,
 ) -> Recording:
     """Stream `words` in and take as many output words as there are `holds`, which should take `cycles` cycles."""
     source, sink, recording = Source(dut, words, gaps), Sink(dut, holds), Recording()
@@ -173,7 +199,12 @@ async def play(
         await rising
         source.drive()
         sink.drive()
+        stream = weights if zero is not None and now - zero >= WEIGHT_START else None
+        if stream:
+            stream.drive()
         await falling
+        if stream:
+            stream.sample()
         accepted = source.sample()
         if zero is None and accepted:
             zero = now
@@ -189,6 +220,8 @@ async def play(
     await rising
     dut.s_axis_tvalid.value = 0
     dut.m_axis_tready.value = 0
+    if weights is not None:
+        weights.valid.value = 0
     return recording
 
 
@@ -236,6 +269,15 @@ def input_words(vectors: Mapping[str, Any]) -> list[Word]:
     )
 
 
+def weight_source(dut: Any, vectors: Mapping[str, Any]) -> Source | None:
+    """The weight stream, where the accelerator has one."""
+    if not streams_weights(dut):
+        return None
+    data, last = integers(vectors["weight_data"]), vectors["weight_last"].tolist()
+    words = [(word, 0, end) for word, end in zip(data, last, strict=True)]
+    return Source(dut, words, vectors["weight_gaps"].tolist(), "s_axis_weights")
+
+
 def integers(rows: Any) -> list[int]:
     """The integer in each row of bytes, least significant first."""
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
@@ -250,7 +292,8 @@ async def equals_the_simulator(dut: Any) -> None:
     await start(dut)
     words, gaps, holds = input_words(vectors), vectors["gaps"].tolist(), vectors["holds"].tolist()
     cycles = expected.outputs[-1][0] + 1
-    got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles)
+    weights = weight_source(dut, vectors)
+    got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles, weights)
     counted, steps = await read_counters(Bus(dut))
     result = {
         "writes": len(got.writes),

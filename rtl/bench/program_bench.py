@@ -21,6 +21,7 @@ from bcsim.rtl.bench.accelerator_bench import (
     play,
     read_counters,
     start,
+    weight_source,
 )
 from bcsim.rtl.register_map import Control, Register
 
@@ -39,7 +40,8 @@ async def run_program(dut: Any, bus: Bus, vectors: dict[str, Any]) -> dict[str, 
     cycles = expected.outputs[-1][0] + 1
     await load(bus, vectors["load"].tolist())
     pauses = vectors["gaps"].tolist(), vectors["holds"].tolist()
-    got = await play(dut, input_words(vectors), *pauses, int(vectors["group_bits"]), cycles)
+    weights = weight_source(dut, vectors)
+    got = await play(dut, input_words(vectors), *pauses, int(vectors["group_bits"]), cycles, weights)
     difference = compare(expected, got)
     counted, _ = await read_counters(bus)
     errors = await bus.read(Register.ERRORS)

@@ -17,6 +17,7 @@ from bcsim.rtl.project import TOP
 from bcsim.rtl.vectors import bench_vectors, random_pauses
 from bcsim.rtl.verilog import to_verilog
 from bcsim.simulator import run_machine
+from bcsim.weight_stream import memory_gaps
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_program
 from tests.rtl.collisions import spoil_collisions
@@ -31,13 +32,19 @@ def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
 
 
 def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:
-    """The first random program that the machine takes; some need shift planes. Spatial machines get both kinds."""
+    """The first random program that the machine takes; some need shift planes. Spatial machines get both kinds.
+
+    Where weights can stream, those of most programs do.
+    """
     draw = random_conv_program if machine.spatial and generator.random() < 0.9 else random_program
+    streams = machine.weight_stream_bytes and generator.random() < 0.9
     while True:
         try:
-            return map_program(draw(generator, **limits), machine)
+            mapping = map_program(draw(generator, **limits), machine)
         except BcsimError:
             continue
+        if mapping.slots or not streams:
+            return mapping
 
 
 def seeded_mapping(seed: int, machine: Machine, **limits: int) -> tuple[Mapping, np.random.Generator]:
@@ -52,6 +59,8 @@ def network(seed: int, machine: Machine, **limits: int) -> dict[str, Any]:
     q = random_images(generator, mapping.program, int(generator.integers(2, 5)))
     gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
     holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
-    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds)
+    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q)))).tolist()
+    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
     load = np.array(list(load_writes(machine, mapping.image)), np.int64)
-    return {"load": load, **bench_vectors(expected, q, gaps=gaps, holds=holds)}
+    vectors = bench_vectors(expected, q, gaps=gaps, holds=holds, weight_gaps=weight_gaps)
+    return {"load": load, **vectors}

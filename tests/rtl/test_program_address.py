@@ -56,6 +56,44 @@ def test_words_are_read_in_order_and_again(replays):
     simulate(dut, script)
 
 
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_jump_begins_elsewhere_and_is_returned_to(replays):
+    dut = ProgramAddress(width=6, replays=replays, jumps=True)
+
+    async def advance(ctx, turn=None):
+        ctx.set(dut.turn, {turn: 1} if turn else {})
+        ctx.set(dut.advance, 1)
+        await ctx.tick()
+        ctx.set(dut.advance, 0)
+        return ctx.get(dut.address)
+
+    async def jump(ctx, target, *, advance):
+        ctx.set(dut.turn, {})
+        ctx.set(dut.target, target)
+        ctx.set(dut.jump, 1)
+        ctx.set(dut.advance, int(advance))
+        await ctx.tick()
+        ctx.set(dut.jump, 0)
+        ctx.set(dut.advance, 0)
+        return ctx.get(dut.address)
+
+    async def script(ctx):
+        ctx.set(dut.stride, 1)
+        assert await jump(ctx, 20, advance=False) == 20
+        assert await advance(ctx) == 21
+        if replays:
+            assert await advance(ctx, "window") == 20
+            assert await advance(ctx) == 21
+            assert await advance(ctx, "position") == 20
+            assert await advance(ctx) == 21
+        assert await jump(ctx, 40, advance=True) == 40
+        assert await advance(ctx) == 41
+        if replays:
+            assert await advance(ctx, "position") == 40
+
+    simulate(dut, script)
+
+
 def test_the_width_is_checked():
     with pytest.raises(ValueError, match=r"^Width must be at least 1, not 0$"):
         ProgramAddress(width=0, replays=True)

@@ -24,11 +24,13 @@ from tests.rtl.networks import build_machine, network, seeded_mapping
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
 DENSE, SPATIAL = 12, 40
 """Networks on each machine without and with convolutions."""
+STREAMED = 16
 SOAKED = 1000
 SEEDS_PER_MACHINE = 1_000_000
 
 MEMORIES: dict[str, Any] = {"activation_words": 1024, "weight_words": 32768, "parameter_words": 4096}
 WINDOWS = MEMORIES | {"spatial": True, "activation_words": 4096}
+STREAMING = WINDOWS | {"weight_words": 40}
 MACHINES = (
     Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=1, input_buffers=1, **MEMORIES),
     Machine(lanes=2, pes=3, digit=2, requantisers=1, input_bytes=1, shift_planes=True, **MEMORIES),
@@ -37,6 +39,36 @@ MACHINES = (
     Machine(lanes=12, pes=6, digit=8, requantisers=6, input_bytes=4, shift_planes=True, **MEMORIES),
     Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, **WINDOWS),
     Machine(lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, **WINDOWS),
+    Machine(
+        lanes=6,
+        pes=9,
+        digit=4,
+        requantisers=3,
+        input_bytes=2,
+        weight_stream_bytes=4,
+        **MEMORIES | {"weight_words": 20},
+    ),
+    Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=4, weight_stream_bytes=1, **STREAMING),
+    Machine(
+        lanes=4,
+        pes=8,
+        digit=4,
+        requantisers=4,
+        input_bytes=4,
+        weight_stream_bytes=2,
+        shift_planes=True,
+        **STREAMING,
+    ),
+    Machine(
+        lanes=6,
+        pes=12,
+        digit=8,
+        requantisers=2,
+        input_bytes=2,
+        weight_stream_bytes=8,
+        shift_planes=True,
+        **STREAMING,
+    ),
 )
 
 
@@ -70,7 +102,27 @@ def test_random_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: 
 
 
 def _networks(machine: int) -> int:
+    if MACHINES[machine].weight_stream_bytes:
+        return STREAMED
     return SPATIAL if MACHINES[machine].spatial else DENSE
+
+
+def test_most_networks_of_streaming_machines_stream() -> None:
+    """Layers of one tile and of several, alone and among resident ones, dense and with many positions to a tile."""
+    found: Counter[str] = Counter()
+    for index, machine in enumerate(MACHINES):
+        for seed in range(_networks(index) if machine.weight_stream_bytes else 0):
+            nests = seeded_mapping(index * SEEDS_PER_MACHINE + seed, machine)[0].layers
+            streamed = [nest for nest in nests if nest.streamed]
+            found["some"] += bool(streamed)
+            found["all"] += len(streamed) == len(nests)
+            found["several positions"] += any(nest.positions > 1 for nest in streamed)
+            found["pooled"] += any(nest.window > 1 for nest in streamed)
+            found["a layer of one tile"] += any(nest.tiles == 1 for nest in streamed)
+            found["several tiles and positions"] += any(n.tiles > 1 and n.positions > 1 for n in streamed)
+    assert found["some"] >= 48
+    assert found["several positions"] >= 16
+    assert min(found.values()) >= 3, found
 
 
 def test_at_least_50_networks_are_convolutional_and_hold_every_kind_of_layer() -> None:

@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The register file over AXI4-Lite: contents, control, errors, the program port."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.sim import Simulator
 
@@ -27,9 +29,13 @@ MACHINE = Machine(
 )
 
 
-def simulate(script, *, autostart=False, fingerprint=MACHINE.fingerprint):
-    """Run `script(ctx, dut, bus)` on a register file whose program has `fingerprint`."""
-    dut = Registers(MACHINE, autostart=autostart)
+STREAMING = replace(MACHINE, weight_stream_bytes=4)
+
+
+def simulate(script, *, machine=MACHINE, autostart=False, fingerprint=None):
+    """Run `script(ctx, dut, bus)` on a register file whose program has `fingerprint`, by default the machine's."""
+    dut = Registers(machine, autostart=autostart)
+    fingerprint = machine.fingerprint if fingerprint is None else fingerprint
 
     async def bench(ctx):
         ctx.set(dut.fingerprint, fingerprint)
@@ -47,14 +53,41 @@ async def event(ctx, dut, *names):
     ctx.set(dut.events, {name: 0 for name, _ in EventLayout()})
 
 
-def test_constants():
+@pytest.mark.parametrize("machine", [MACHINE, STREAMING])
+def test_constants(machine):
     async def script(ctx, dut, bus):
         assert await bus.value(ctx, Register.IDENTIFICATION) == 0x4243534D
         assert await bus.value(ctx, Register.VERSION) == 1
-        assert await bus.value(ctx, Register.FINGERPRINT) == MACHINE.fingerprint
+        assert await bus.value(ctx, Register.FINGERPRINT) == machine.fingerprint
         for index, name in enumerate(PARAMETERS):
-            assert parameter_value(MACHINE, index) == getattr(MACHINE, name)
-            assert await bus.read(ctx, parameter_address(index)) == (OKAY, int(getattr(MACHINE, name)))
+            value = getattr(machine, name)
+            assert parameter_value(machine, index) == value
+            absent = name == "weight_stream_bytes" and not value
+            answer = (SLAVE_ERROR, 0) if absent else (OKAY, int(value))
+            assert await bus.read(ctx, parameter_address(index)) == answer
+
+    simulate(script, machine=machine)
+
+
+def test_waits_for_weights_and_their_wrong_length_are_told_where_they_can_stream():
+    async def script(ctx, dut, bus):
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        ctx.set(dut.bad_weights, 1)
+        ctx.set(dut.events, {"accepted": 1, "waits_weights": 1})
+        await ctx.tick().repeat(3)
+        ctx.set(dut.bad_weights, 0)
+        ctx.set(dut.events, {})
+        assert await bus.value(ctx, Register.STALL_WEIGHTS) == 3
+        assert await bus.value(ctx, Register.ERRORS) == Error.WEIGHT_LENGTH
+        await bus.write(ctx, Register.ERRORS, Error.WEIGHT_LENGTH)
+        assert await bus.value(ctx, Register.ERRORS) == 0
+
+    simulate(script, machine=STREAMING)
+
+
+def test_without_a_weight_stream_its_counter_does_not_exist():
+    async def script(ctx, dut, bus):
+        assert await bus.read(ctx, Register.STALL_WEIGHTS) == (SLAVE_ERROR, 0)
 
     simulate(script)
 
@@ -236,6 +269,19 @@ def test_data_fill_words_slice_by_slice_and_stop_at_the_end(memory, slices, dept
         assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_SIZE
 
     simulate(script)
+
+
+def test_the_weight_loaders_records_lie_behind_the_parameters():
+    memory = ProgramMemory.PARAMETERS + STREAMING.requantisers
+
+    async def script(ctx, dut, bus):
+        writes = await loaded_words(ctx, dut, bus, memory, 0, 5, int)
+        assert writes == [(1 << memory, 1 << index % 2, index // 2, index) for index in range(4)]
+        assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_SIZE
+        await loaded_words(ctx, dut, bus, memory - 1, 0, 1, int)
+        assert await loaded_words(ctx, dut, bus, memory + 1, 0, 1, int) == []
+
+    simulate(script, machine=STREAMING)
 
 
 def test_an_address_starts_at_a_words_first_slice():
