@@ -200,7 +200,9 @@ def make_nest(
     drained = ceil_div(layer.outputs, unit) * unit
     if not scores:
         drained = max(drained, output_chunks * machine.lanes)
-    chunks, tile_chunks = _tile_chunks(layer, geometry, machine)
+    tiles, in_source = ceil_div(drained, machine.pes), ceil_div(max(geometry.channels), machine.lanes)
+    in_source = max(source_chunks, in_source)
+    chunks, tile_chunks = _tile_chunks(layer, geometry, machine, tiles, in_source)
     factor = 2 if geometry.groups > 1 else 1
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
     return LayerMapping(
@@ -209,7 +211,7 @@ def make_nest(
         chunks=chunks,
         digits=ceil_div(layer.source.bits, machine.digit),
         planes=len(layer.planes) * factor,
-        tiles=ceil_div(drained, machine.pes),
+        tiles=tiles,
         tile_chunks=tile_chunks,
         factor=factor,
         rounds=drained // machine.requantisers,
@@ -219,7 +221,7 @@ def make_nest(
         target_digits=digits,
         doubles=_doubles(layer, machine, factor),
         scores=scores,
-        chunks_in_source=max(source_chunks, ceil_div(max(geometry.channels), machine.lanes)),
+        chunks_in_source=in_source,
         output_pixel_words=0 if scores else drained // machine.lanes * digits,
         parameter_words=1 << layer.target.bits if search else 1,
     )
@@ -238,18 +240,25 @@ def _check(layer: DenseLayer, geometry: Geometry, scores: bool) -> None:
         )
 
 
-def _tile_chunks(layer: DenseLayer, geometry: Geometry, machine: Machine) -> tuple[int, int]:
-    """(chunks of a tap, chunks from one tile to the next): a tile of whole groups reads only their channels."""
+def _tile_chunks(
+    layer: DenseLayer, geometry: Geometry, machine: Machine, tiles: int, in_source: int
+) -> tuple[int, int]:
+    """(chunks of a tap, chunks from one tile to the next): a tile of whole groups reads only their channels.
+
+    Not where the last tile would read beyond its source: words there may be written between the two planes that
+    should cancel them.
+    """
     whole = ceil_div(max(geometry.channels), machine.lanes)
     if geometry.groups == 1 or len(set(geometry.channels)) > 1:
         return whole, 0
     per_group = layer.outputs // geometry.groups
     groups, left = divmod(machine.pes, per_group)
     channels = groups * (geometry.channels[0] // geometry.groups)
-    if left or channels % machine.lanes:
+    step = channels // machine.lanes
+    chunks = min(step, whole)
+    if left or channels % machine.lanes or (tiles - 1) * step + chunks > in_source:
         return whole, 0
-    chunks = min(channels // machine.lanes, whole)
-    return chunks, channels // machine.lanes
+    return chunks, step
 
 
 def _doubles(layer: DenseLayer, machine: Machine, factor: int) -> int:

@@ -15,6 +15,7 @@ from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Pr
 from bcsim.compiler.weight_words import pack_weights, unpack_weights
 from bcsim.errors import BcsimError
 from bcsim.machine import MEDIUM, Machine
+from tests.conv_programs import random_conv_program
 from tests.programs import random_layer, random_machine, random_program
 
 
@@ -88,6 +89,18 @@ def test_planes_with_a_gap_are_refused() -> None:
     whole = "Layer 'fc0' has weight planes of shifts [2, 0]; the array takes shifts that fall to 0 in steps of 0 or 1"
     with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
         map_program(program, replace(MEDIUM, shift_planes=True))
+
+
+def test_no_tile_reads_beyond_its_source() -> None:
+    grouped = 0
+    narrow = {"lanes": 2, "pes": 2, "requantisers": 1, "input_bytes": 1}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        machine = replace(random_machine(rng), spatial=True, activation_words=32768, **narrow)
+        for nest in map_program(random_conv_program(rng), machine).layers:
+            assert (nest.tiles - 1) * nest.tile_chunks + nest.chunks <= nest.chunks_in_source
+            grouped += nest.tile_chunks > 0 and nest.tiles > 1
+    assert grouped >= 5
 
 
 @pytest.mark.parametrize("seed", range(10))
