@@ -32,7 +32,7 @@ from bcsim.simulation import simulate
 __all__ = ["compile", "load", "simulate"]
 
 CALIBRATION_IMAGES = 1000
-CALIBRATION_LEAST = 50
+CALIBRATION_LEAST = 20
 CALIBRATION_WORK = 10**11
 """Multiply-accumulates in float64 that calibration may take by default, about ten seconds on two cores."""
 
@@ -51,7 +51,7 @@ def compile(
     bits : of every hidden activation, 1 to 8; or of each linear layer's input, the network's own first. By
         default 8, and what the network's own quantisers say.
     calibration : images that give float activations their ranges: a data set, or what `load_dataset` takes (its
-        training split, the first 1,000, of large convolutional networks fewer, but at least 50). By default the
+        training split, the first 1,000, of large convolutional networks fewer, but at least 20). By default the
         training split of the data set the file names.
     input : how raw levels become the float input: unit, centred, sign, fixed, raw or SCALE,OFFSET; by default what the
         file's metadata say, else unit.
@@ -93,14 +93,15 @@ def _calibration_images(model: Model, calibration: str | Dataset | None) -> tupl
             return None, f"give an .npz file of images preprocessed by {kind} (--calibrate FILE)"
         return None, "give calibration images (--calibrate NAME or FILE), since the file names no data set"
     try:
-        return load_dataset(name, "train", _calibration_count(model)), ""
+        return load_dataset(name, "train", calibration_count(model)), ""
     except BcsimError as error:
         if calibration is not None:
             raise
         return None, str(error)
 
 
-def _calibration_count(model: Model) -> int:
+def calibration_count(model: Model) -> int:
+    """How many training images `compile` calibrates a network on by default."""
     work = count_accumulations(model.graph) if model.graph else 0
     return min(CALIBRATION_IMAGES, max(CALIBRATION_LEAST, CALIBRATION_WORK // max(1, work)))
 

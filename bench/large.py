@@ -21,16 +21,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bcsim.api import compile, load
+from bcsim.api import calibration_count, compile, load
 from bcsim.data import Dataset
 from bcsim.encodings import program_input
 from bcsim.errors import BcsimError
 from bcsim.execute import prepare
 from bench.common import interleaved_medians
 from bench.large_networks import NETWORKS, SHAPE, write_network
-
-CALIBRATION_IMAGES = 50
-"""The least that `bcsim compile` calibrates on, which it takes for networks as large as these."""
 
 
 def _images(count: int) -> Dataset:
@@ -46,7 +43,7 @@ def _compile(path: Path, images: int, rounds: int) -> dict[str, Any]:
     started, worked = time.perf_counter(), time.process_time()
     model = load(path)
     imported = time.perf_counter()
-    program = compile(model, calibration=_images(CALIBRATION_IMAGES), input="centred")
+    program = compile(model, calibration=_images(calibration_count(model)), input="centred")
     compiled, worked, peak = time.perf_counter(), time.process_time() - worked, _peak_mib()
     q = program_input(program, _images(images)).astype(np.uint8)
     prepared = prepare(program)
