@@ -58,10 +58,11 @@ class Builder:
         else:
             self.add("Clip", np.array(-1.0), np.array(1.0))
 
-    def pool(self, op, kernel=2, stride=2):
+    def pool(self, op, kernel=2, stride=2, pad=0):
         channels, rows, columns = self.shape
-        self.add(op, kernel_shape=[kernel] * 2, strides=[stride] * 2)
-        self.shape = (channels, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1)
+        self.add(op, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
+        size = ((length + 2 * pad - kernel) // stride + 1 for length in (rows, columns))
+        self.shape = (channels, *size)
 
     def residual(self, outputs, stride=1):
         """A basic block of ResNet, with a 1x1 convolution on its skip path where the shape changes."""
@@ -102,14 +103,16 @@ def count(graph, kind):
 
 
 def test_resnet_18(tmp_path):
-    network = Builder(np.random.default_rng(18), (3, 32, 32))
-    network.conv(8)
+    network = Builder(np.random.default_rng(18), (3, 96, 96))
+    network.conv(8, kernel=7, stride=2, pad=3)
     network.norm()
     network.activation()
+    network.pool("MaxPool", kernel=3, stride=2, pad=1)
     for outputs, stride in ((8, 1), (16, 2), (32, 2), (64, 2)):
         network.residual(outputs, stride)
         network.residual(outputs)
     network.add("GlobalAveragePool")
+    assert network.shape == (64, 3, 3)
     network.shape = (64, 1, 1)
     network.scores()
     graph = network.check(tmp_path)
@@ -139,7 +142,7 @@ def random_network(rng):
         "norm": network.norm,
         "activation": network.activation,
         "sign": lambda: network.add("Sign"),
-        "maximum": lambda: network.pool("MaxPool", 2, int(rng.integers(1, 3))),
+        "maximum": lambda: network.pool("MaxPool", 2, int(rng.integers(1, 3)), network.shape[0] % 2),
         "mean": lambda: network.pool("AveragePool", 2, int(rng.integers(1, 3))),
         "residual": lambda: network.residual(int(rng.integers(1, 6)), int(rng.integers(1, 3))),
         "concat": lambda: network.concat(int(rng.integers(1, 4))),
