@@ -16,7 +16,7 @@ MEANINGS: tuple[tuple[str, str], ...] = (
         "Reset, synchronous, active high: whatever was loaded or computing is forgotten, memories are not.",
     ),
     ("interrupt", "High while an image's end or an error is noted and CONTROL lets it rise."),
-    ("s_axis_weights_tdata", "Words of the weight stream, the least significant of a weight word first."),
+    ("s_axis_weights_tdata", "Words of the weight stream, a weight word's low bits first."),
     ("s_axis_weights_tlast", "The last word of the weights that an image needs."),
     ("s_axis_weights_", "AXI4-Stream of the weights that are not on the chip."),
     ("s_axis_tdata", "Input words: one value in each byte, least significant byte first."),

@@ -10,6 +10,7 @@ from amaranth.sim import Simulator
 
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.register_map import Register
+from bcsim.timing import WEIGHT_START
 
 
 @dataclass
@@ -63,24 +64,28 @@ class Bench:
         simulator.add_testbench(script)
         simulator.run()
 
-    async def play(self, ctx, images, packets: int, gaps=None, holds=None, limit: int = 20_000) -> Recording:
+    async def play(
+        self, ctx, images, packets: int, gaps=None, holds=None, limit: int = 20_000, weights=()
+    ) -> Recording:
         """Stream `images` in until `packets` output words have left.
 
         gaps, holds : for every input and output word, as in `bcsim.schedule.schedule_images`.
+        weights : words of the weight stream, (tdata, tlast, gap).
         """
         words = self.words(images)
         gaps = [0] * len(words) if gaps is None else gaps
         holds = [0] * packets if holds is None else holds
-        recording = await self.stream(ctx, words, gaps, holds, limit)
+        recording = await self.stream(ctx, words, gaps, holds, limit, weights)
         assert len(recording.outputs) == packets, (
             f"{len(recording.outputs)} of {packets} words in {limit} cycles"
         )
         return recording
 
-    async def stream(self, ctx, words, gaps, holds, limit: int) -> Recording:
+    async def stream(self, ctx, words, gaps, holds, limit: int, weights=()) -> Recording:
         """`play` for stream words, for at most `limit` cycles."""
         dut, recording, zero = self.dut, Recording(), None
         source, sink = Pauses(gaps), Pauses(holds)
+        loaded = Pauses([gap for _, _, gap in weights] or [0])
         for now in range(limit):
             offered = source.ready
             ctx.set(dut.s_axis.tvalid, int(offered))
@@ -90,6 +95,8 @@ class Bench:
                 ctx.set(dut.s_axis.tkeep, keep)
                 ctx.set(dut.s_axis.tlast, last)
             ctx.set(dut.m_axis.tready, int(sink.ready))
+            if weights and zero is not None and now - zero >= WEIGHT_START:
+                self.offer_weights(ctx, weights, loaded)
             accepted = offered and bool(ctx.get(dut.s_axis.tready))
             if accepted and zero is None:
                 zero = now
@@ -105,7 +112,19 @@ class Bench:
                 break
         ctx.set(dut.s_axis.tvalid, 0)
         ctx.set(dut.m_axis.tready, 0)
+        if weights:
+            ctx.set(dut.s_axis_weights.tvalid, 0)
         return recording
+
+    def offer_weights(self, ctx, weights, loaded: Pauses) -> None:
+        """The weight stream's part of a cycle."""
+        port, offered = self.dut.s_axis_weights, loaded.ready
+        ctx.set(port.tvalid, int(offered))
+        if offered:
+            data, last, _ = weights[loaded.done]
+            ctx.set(port.tdata, data)
+            ctx.set(port.tlast, int(last))
+        loaded.step(waiting=True, done=offered and bool(ctx.get(port.tready)))
 
     def words(self, images: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
         """(tdata, tkeep, tlast) of the images' stream words; an image is a list of values or of positions."""
