@@ -22,7 +22,7 @@ from tests.conv_programs import FEATURES, features
 from tests.rtl.networks import build_machine, network, seeded_mapping
 
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
-DENSE, SPATIAL = 12, 40
+DENSE, SPATIAL = 12, 24
 """Networks on each machine without and with convolutions."""
 STREAMED = 16
 SOAKED = 1000
