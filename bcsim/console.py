@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
@@ -17,11 +18,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["errors", "track", "track_bytes", "working"]
+__all__ = ["errors", "standard_output", "track", "track_bytes", "working"]
 
 T = TypeVar("T")
 
+PIPED_WIDTH = 120
+"""Columns where nobody says how many there are: a file or a pipe has room for whole tables."""
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def standard_output(*, soft_wrap: bool = False) -> Console:
+    """Standard output, as wide as the terminal or, where it is none, as COLUMNS or PIPED_WIDTH says."""
+    console = Console(soft_wrap=soft_wrap)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_WIDTH
+    return console
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

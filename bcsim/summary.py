@@ -32,9 +32,9 @@ def print_summary(result: Result, console: Console) -> None:
 def _table(title: str, first: str, *headings: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 

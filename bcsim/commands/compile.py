@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bcsim.commands.options import (
     Bits,
@@ -18,6 +17,7 @@ from bcsim.commands.options import (
     RangeMethod,
     parse_bits,
 )
+from bcsim.console import standard_output
 from bcsim.summary import print_program
 
 __all__ = ["compile"]
@@ -45,6 +45,6 @@ def compile(
         percentile=percentile,
     )
     save_program(program, output)
-    console = Console()
+    console = standard_output()
     print_program(program, console)
     console.print(f"Wrote {output}", markup=False)

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bcsim.commands.options import ModelPath
+from bcsim.console import standard_output
 from bcsim.summary import print_program
 
 __all__ = ["info"]
@@ -22,7 +23,7 @@ def info(model: ModelPath) -> None:
     from bcsim.model import locate
 
     path = locate(model)
-    console = Console()
+    console = standard_output()
     if is_program(path):
         print_program(load_program(path), console)
     else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
+from bcsim.console import standard_output
 from bcsim.formatting import parameter as format_parameter
 from bcsim.machine import PRESETS
 
@@ -23,6 +23,6 @@ def machines() -> None:
     for parameter in columns[0]:
         if parameter != "name":
             table.add_row(parameter, *(format_parameter(column[parameter]) for column in columns))
-    console = Console()
+    console = standard_output()
     console.print(table)
     console.print("--machine takes a preset, and changes to it: medium,lanes=64 or lanes=32,pes=32,digit=8")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from bcsim.commands.options import (
     Bits,
@@ -21,6 +20,7 @@ from bcsim.commands.options import (
     RangeMethod,
     parse_bits,
 )
+from bcsim.console import standard_output
 from bcsim.errors import BcsimError
 from bcsim.files import atomic_write, check_folder, write_text
 
@@ -146,7 +146,7 @@ def _data_name(data: str | None, model: Model) -> str:
 def _print_tables(result: Result) -> None:
     from bcsim.summary import print_summary
 
-    print_summary(result, Console())
+    print_summary(result, standard_output())
 
 
 def _write_files(
@@ -176,4 +176,4 @@ def _write_files(
     if json != "-":
         for path in (json, outputs, trace, report):
             if path is not None:
-                Console().print(f"Wrote {path}", markup=False)
+                standard_output().print(f"Wrote {path}", markup=False)

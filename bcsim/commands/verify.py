@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
+from bcsim.console import standard_output
 
 if TYPE_CHECKING:
     from bcsim.rtl.verify import Verification
@@ -69,7 +69,7 @@ def _report(result: Verification, json: str | None, waves: Path | None) -> None:
     if json == "-":
         sys.stdout.write(text)
         return
-    console = Console(soft_wrap=True)
+    console = standard_output(soft_wrap=True)
     for line in _lines(result):
         console.print(line, markup=False, highlight=False)
     if json is not None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
-from bcsim.console import working
+from bcsim.console import standard_output, working
 
 if TYPE_CHECKING:
     from bcsim.machine import Machine
@@ -53,7 +53,7 @@ def verilog(
         images=images,
         pauses=pauses,
     )
-    console = Console(soft_wrap=True)
+    console = standard_output(soft_wrap=True)
     with new_folder(output, mark=MARK, force=force) as folder:
         with working("Generating Verilog"):
             write_project(folder, mapping, stimulus)
