@@ -91,7 +91,7 @@ def _enlarged(program: Program, machine: Machine) -> Machine:
     last = mapping.layers[-1]
     needed = {
         "activation_words": mapping.activation_words,
-        "weight_words": last.first_weight + last.weight_words,
+        "weight_words": mapping.weight_words,
         "parameter_words": last.first_parameter + last.parameter_span,
         "layers": len(mapping.layers),
         "outputs": program.classes,

@@ -70,15 +70,15 @@ def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
         if slots:
             yield f"  lost to {cause.replace('_', ' ')}", percent(slots / cycles.slots, 1)
     if bits := sum(layer.streamed_weight_words for layer in result.layers) * result.machine.slots:
-        yield "weights streamed per image", f"{count(bits // 8)} bytes"
+        names = ", ".join(layer.name for layer in result.layers if layer.streamed_weight_words)
+        yield "weights streamed per image", f"{count(bits // 8)} bytes: {escape(names)}"
     yield "accumulations per image", count(result.operations["accumulate"])
     yield "multiplications per image", count(result.operations["multiply"])
 
 
 def _layers(result: Result) -> Table:
-    streams = any(layer.streamed_weight_words for layer in result.layers)
     headings = ("inputs", "outputs", "bits", "cycles", "useful", "SQNR", "energy")
-    table = _table("Layers, per image", "layer", *headings, *(("weights",) if streams else ()))
+    table = _table("Layers, per image", "layer", *headings)
     for layer in result.layers:
         table.add_row(
             escape(layer.name),
@@ -89,7 +89,6 @@ def _layers(result: Result) -> Table:
             percent(layer.utilisation, 1),
             decibels(layer.sqnr_db),
             energy(layer.energy_pj),
-            *(("streamed" if layer.streamed_weight_words else "on chip",) if streams else ()),
         )
     return table
 

@@ -84,7 +84,7 @@ def _memories(mapping: Mapping) -> dict[str, MemoryUse]:
             word_bits=machine.lanes * machine.digit,
         ),
         "weight": MemoryUse(
-            used=sum(nest.weight_words for nest in layers),
+            used=mapping.weight_words,
             words=machine.weight_words,
             word_bits=machine.slots,
         ),

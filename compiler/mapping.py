@@ -80,6 +80,12 @@ class Mapping:
     slots: tuple[int, ...]
     image: Image
 
+    @property
+    def weight_words(self) -> int:
+        """How much of the weight memory the plan uses."""
+        streamed = [nest.tile_words for nest in self.layers if nest.streamed]
+        return self.slots[-1] + max(streamed) if streamed else len(self.image.weights)
+
 
 def map_program(program: Program, machine: Machine) -> Mapping:
     """Lay `program` out on `machine`.

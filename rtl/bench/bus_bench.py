@@ -7,9 +7,9 @@ Reads the programs first.npz and second.npz of the working folder, as program_be
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeVar
 
 import cocotb
 import numpy as np
@@ -69,13 +69,16 @@ class Harness:
         return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
 
 
-async def begin(dut: Any, seed: int) -> Harness:
+Built = TypeVar("Built", bound=Harness)
+
+
+async def begin(dut: Any, seed: int, kind: Callable[[Any, int], Built]) -> Built:
     """A harness behind the reset."""
     for name in INPUTS:
         getattr(dut, name).value = 0
     dut.rst.value = 1
     Clock(dut.clk, PERIOD, "ns").start(start_high=False)
-    harness = Harness(dut, seed)
+    harness = kind(dut, seed)
     await harness.reset()
     return harness
 
@@ -105,7 +108,7 @@ async def check_results(harness: Harness, images: list[bytes], expected: list[li
 @cocotb.test()
 async def two_programs_one_after_another(dut: Any) -> None:
     """Both give their results, and the registers say so."""
-    harness = await begin(dut, 1)
+    harness = await begin(dut, 1, Harness)
     assert await harness.host.read_dword(Register.IDENTIFICATION) == IDENTIFICATION
     for name in ("first", "second", "first"):
         vectors, images, expected = read(name)
@@ -120,7 +123,7 @@ async def two_programs_one_after_another(dut: Any) -> None:
 @cocotb.test()
 async def reset_in_mid_image(dut: Any) -> None:
     """Whatever was under way is forgotten; the memories keep the program."""
-    harness = await begin(dut, 2)
+    harness = await begin(dut, 2, Harness)
     vectors, images, expected = read("first")
     await harness.load(vectors)
     for cycles in (3, 20, 55, 160):
@@ -137,7 +140,7 @@ async def reset_in_mid_image(dut: Any) -> None:
 @cocotb.test()
 async def stop_in_mid_image(dut: Any) -> None:
     """The same with the control register, and with another program behind it."""
-    harness = await begin(dut, 3)
+    harness = await begin(dut, 3, Harness)
     for name, cycles in (("first", 1), ("second", 4), ("first", 16), ("second", 7)):
         vectors, images, expected = read(name)
         await harness.load(vectors)
@@ -150,7 +153,7 @@ async def stop_in_mid_image(dut: Any) -> None:
 @cocotb.test()
 async def images_of_a_wrong_length_are_dropped(dut: Any) -> None:
     """Between good ones, with the error flag, which writing clears."""
-    harness = await begin(dut, 4)
+    harness = await begin(dut, 4, Harness)
     vectors, images, expected = read("first")
     await harness.load(vectors)
     size = vectors["tdata"].shape[1]
@@ -167,7 +170,7 @@ async def images_of_a_wrong_length_are_dropped(dut: Any) -> None:
 @cocotb.test()
 async def a_program_for_another_machine_is_refused(dut: Any) -> None:
     """It never runs, an error flag says why, and the right program runs behind it."""
-    harness = await begin(dut, 5)
+    harness = await begin(dut, 5, Harness)
     vectors, images, expected = read("first")
     foreign = dict(vectors, load=vectors["foreign"])
     await harness.load(foreign)
@@ -182,7 +185,7 @@ async def a_program_for_another_machine_is_refused(dut: Any) -> None:
 @cocotb.test()
 async def words_beyond_a_memory_set_a_flag(dut: Any) -> None:
     """A program that is too large is told, and hurts nothing."""
-    harness = await begin(dut, 6)
+    harness = await begin(dut, 6, Harness)
     vectors, images, expected = read("first")
     await harness.load(vectors)
     await harness.host.write_dword(Register.CONTROL, 0)

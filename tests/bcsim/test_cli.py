@@ -116,6 +116,14 @@ def test_info_of_a_program() -> None:
     assert "3 → 16" in found.stdout
 
 
+def test_run_tells_which_weights_stream() -> None:
+    machine = "tiny,weight_words=150,weight_stream_bytes=4,weight_stream_interval=4"
+    found = invoke("run", "digits", "--machine", machine, "--images", "5", "--no-float")
+    assert found.exit_code == 0
+    assert "3,072 bytes: matmul1, matmul2" in found.stdout
+    assert "lost to weight load" in found.stdout
+
+
 def test_machines() -> None:
     found = invoke("machines")
     assert found.exit_code == 0

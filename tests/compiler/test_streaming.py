@@ -22,7 +22,7 @@ def test_slots_hold_two_of_the_largest_tiles_behind_what_stays(seed: int, spatia
     largest = max(nest.tile_words for nest in mapping.layers if nest.streamed)
     resident = sum(nest.weight_words for nest in staying)
     assert mapping.slots == (resident, resident + largest)
-    assert resident + 2 * largest <= mapping.machine.weight_words
+    assert mapping.weight_words == resident + 2 * largest <= mapping.machine.weight_words
     assert len(mapping.image.weights) == resident
     assert len(mapping.image.streamed) == sum(nest.streamed_words for nest in mapping.layers)
 
@@ -72,6 +72,7 @@ def test_nothing_streams_where_all_fits() -> None:
     assert mapping.slots == ()
     assert not any(nest.streamed for nest in mapping.layers)
     assert len(mapping.image.streamed) == 0
+    assert mapping.weight_words == sum(nest.weight_words for nest in mapping.layers)
 
 
 @pytest.mark.parametrize(

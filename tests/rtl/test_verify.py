@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from bcsim.rtl.vectors import random_pauses
 from bcsim.rtl.verify import compare, verify
 from bcsim.simulator import MachineRun
 from tests.programs import random_images, random_program
+from tests.streaming import streamed_network, weight_words
 
 pytestmark = pytest.mark.rtl
 
@@ -51,6 +53,24 @@ def test_hardware_equals_the_simulator(project: tuple[Path, MachineRun]) -> None
     assert result.hardware_cycles == result.simulator_cycles == expected.cycles
     assert result.writes == len(expected.writes.cycle) > 0
     assert result.outputs == 3 * (expected.mapping.program.classes + 1)
+
+
+@pytest.mark.parametrize("throttled", [False, True])
+def test_streamed_weights_come_in_the_simulators_cycles(tmp_path: Path, throttled: bool) -> None:
+    """By default as the machine's parameters describe the memory; or with pauses of the stimulus."""
+    streamed = streamed_network(711, spatial=True)
+    machine = replace(streamed.machine, weight_stream_interval=3, weight_stream_latency=25)
+    mapping = map_program(streamed.program, machine)
+    assert mapping.slots
+    generator = np.random.default_rng(8)
+    gaps = random_pauses(generator, weight_words(mapping, 2)).tolist() if throttled else None
+    stimulus = Stimulus("random values", random_images(generator, mapping.program, 2), weight_gaps=gaps)
+    expected = write_project(tmp_path, mapping, stimulus)
+    described = json.loads((tmp_path / "machine.json").read_text())
+    assert described["weight_words_per_image"] == weight_words(mapping, 1)
+    assert expected.slots["weight_load"] > 0
+    result = compare(tmp_path, expected, simulator="verilator")
+    assert result.equal, result.difference
 
 
 def test_wrong_weights_are_noticed(project: tuple[Path, MachineRun]) -> None:
