@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from bcsim.array import LoadedLayer, load_layer
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.machine import Machine
-from bcsim.schedule import ImageSchedule, schedule_images
+from bcsim.schedule import schedule_images
 from bcsim.slots import LayerSlots, count_slots, steady_slots
+from bcsim.times import ImageSchedule
 
 __all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine", "stream_values"]
 

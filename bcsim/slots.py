@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.machine import Machine
-from bcsim.schedule import ImageSchedule, Stalls, schedule_images
+from bcsim.schedule import schedule_images
+from bcsim.times import ImageSchedule, Stalls
 
 __all__ = ["CAUSES", "LayerSlots", "count_slots", "steady_slots"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import LayerMapping
 from bcsim.files import atomic_write
-from bcsim.schedule import ImageSchedule, LayerSchedule
 from bcsim.simulator import MachineRun
+from bcsim.times import ImageSchedule, LayerSchedule
 from bcsim.timing import WEIGHTS_TO_STEP
 
 __all__ = ["trace_events", "write_trace"]

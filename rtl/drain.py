@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
@@ -21,9 +17,8 @@ from bcsim.rtl.record_reader import RecordReader
 from bcsim.rtl.records import drain_layout, trip_widths
 from bcsim.rtl.requantiser import QUOTIENT_BITS, PoolLayout, tile_rounds
 from bcsim.rtl.round_phases import PlaceLayout, RoundLayout, RoundPhases
-from bcsim.timing import round_cycles, write_cycles
 
-__all__ = ["DrainWalker", "Round", "rounds"]
+__all__ = ["DrainWalker"]
 
 DENSE_LOOPS = ("tiles",)
 SPATIAL_LOOPS = ("window", "tiles", "positions")
@@ -34,71 +29,6 @@ STREAMED_LOOPS = (*SPATIAL_LOOPS, "streamed_tiles")
 
 PLACES = {"words": 20, "positions": 20, "streamed_tiles": 20}
 """Loops with a stride of their own in a streamed layer's output, and its bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """A round as docs/machine.md orders it.
-
-    cycles : V. write : from its first cycle to its first write.
-    parameter : its first word in the parameter memories.
-    first, silent : it belongs to its window's first pass; not to its last one.
-    last : of the layer.
-    """
-
-    cycles: int
-    write: int
-    bits: int
-    search: bool
-    parameter: int
-    first: bool
-    silent: bool
-    digits: int
-    scores: bool
-    last: bool
-    group: int
-    address: int
-
-
-def rounds(records: Sequence[Mapping[str, int]], *, groups: int) -> Iterator[list[Round]]:
-    """The rounds of every pass of one image after another."""
-    while True:
-        parameter = 0
-        for record in records:
-            yield from _layer_rounds(record, groups, parameter)
-            parameter += _layer_words(record)
-
-
-def _layer_words(record: Mapping[str, int]) -> int:
-    rounds_of_position = record["tiles"] * (record["rounds_full"] + 1) + record["rounds_last"] + 1
-    return rounds_of_position << (record["bits"] + 1) * record["search"]
-
-
-def _layer_rounds(record: Mapping[str, int], groups: int, parameter: int) -> Iterator[list[Round]]:
-    bits, search, full = record["bits"] + 1, bool(record["search"]), record["rounds_full"] + 1
-    positions, window = record.get("positions", 0), record.get("window", 0)
-    of_position = record["tiles"] * full + record["rounds_last"] + 1
-    for position, tile, place in product(range(positions + 1), range(record["tiles"] + 1), range(window + 1)):
-        indices = range(tile * full, min((tile + 1) * full, of_position))
-        words = [divmod(position * of_position + index, groups) for index in indices]
-        ends = (position, tile, place) == (positions, record["tiles"], window)
-        yield [
-            Round(
-                cycles=round_cycles(bits, search),
-                write=write_cycles(bits, search),
-                bits=bits,
-                search=search,
-                parameter=parameter + (index << bits * search),
-                first=place == 0,
-                silent=place != window,
-                digits=record["digits"] + 1,
-                scores=bool(record["scores"]),
-                last=ends and index == of_position - 1,
-                group=group,
-                address=record["write_base"] + word * (record["digits"] + 1),
-            )
-            for index, (word, group) in zip(indices, words, strict=True)
-        ]
 
 
 class DrainWalker(wiring.Component):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
@@ -23,80 +20,12 @@ from bcsim.rtl.tile_gate import TileGate
 from bcsim.rtl.window_walk import WindowWalk, spatial_loops
 from bcsim.timing import LAYER_GAP, round_cycles
 
-__all__ = ["IssueWalker", "IssuedStep", "issue_steps"]
+__all__ = ["IssueWalker"]
 
 DENSE_LOOPS = ("digits", "chunks", "planes", "tiles")
 """From the innermost out, named as in the record."""
 
 STREAMING_MEMBERS = {"tiles_arrived": In(2), "release_tile": Out(1), "waits_weights": Out(1)}
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedStep:
-    """A step as docs/machine.md orders it; `weight` counts in weight words, `first_digit` reads one."""
-
-    cycle: int
-    activation: int
-    weight: int
-    first_digit: bool
-    last_digit: bool
-    double: bool
-    last: bool
-
-
-def issue_steps(
-    records: Sequence[Mapping[str, int]], loaded: Sequence[bool], free: Sequence[bool], *, buffers: int
-) -> list[IssuedStep]:
-    """What an IssueWalker does in the cycles 0 to len(loaded) - 1, of which 0 is the first that can start a layer.
-
-    loaded, free : the walker's inputs in these cycles.
-    """
-    steps: list[IssuedStep] = []
-    image, ready, timer = 0, 0, 0
-    while True:
-        weight = 0
-        for record in records:
-            start = next(
-                (u for u in range(ready, len(loaded)) if _may_start(record, loaded[u], free[u])), None
-            )
-            if start is None:
-                return [step for step in steps if step.cycle < len(loaded)]
-            cycle = start + 1
-            odd = record["first"] and image % buffers
-            for tile in range(record["tiles"] + 1):
-                walk = _tile(record, record["read_base_odd" if odd else "read_base"], weight)
-                weight += (record["planes"] + 1) * (record["chunks"] + 1)
-                cycles = list(range(cycle, cycle + len(walk)))
-                cycles[-1] = max(cycles[-1], timer)
-                last_tile = tile == record["tiles"]
-                timer = cycles[-1] + record["drain_last" if last_tile else "drain_full"] + last_tile
-                cycle = cycles[-1] + 1
-                steps += [IssuedStep(at, *fields) for at, fields in zip(cycles, walk, strict=True)]
-            following = records[(records.index(record) + 1) % len(records)]
-            ready = cycles[-1] + max(LAYER_GAP, following["wait"]) - 1
-        image += 1
-
-
-def _may_start(record: Mapping[str, int], loaded: bool, free: bool) -> bool:
-    return (loaded or not record["first"]) and (free or not record["scores"])
-
-
-def _tile(record: Mapping[str, int], base: int, weight: int) -> list[tuple[int, int, bool, bool, bool, bool]]:
-    """The fields of IssuedStep behind `cycle` for one tile."""
-    planes, chunks, digits = record["planes"], record["chunks"], record["digits"]
-    return [
-        (
-            base + chunk * (digits + 1) + digit,
-            weight + plane * (chunks + 1) + chunk,
-            digit == 0,
-            digit == digits,
-            chunk == 0 and bool(record["doubles"] >> plane & 1),
-            (plane, chunk, digit) == (planes, chunks, digits),
-        )
-        for plane in range(planes + 1)
-        for chunk in range(chunks + 1)
-        for digit in range(digits + 1)
-    ]
 
 
 class IssueWalker(wiring.Component):

@@ -41,11 +41,10 @@ WEIGHT_START = 2
 
 INPUTS = (
     *("s_axis_tvalid", "s_axis_tdata", "s_axis_tkeep", "s_axis_tlast", "m_axis_tready"),
+    *("s_axis_weights_tvalid", "s_axis_weights_tdata", "s_axis_weights_tlast"),
     *("s_axil_awvalid", "s_axil_awaddr", "s_axil_awprot", "s_axil_wvalid", "s_axil_wdata", "s_axil_wstrb"),
     *("s_axil_bready", "s_axil_arvalid", "s_axil_araddr", "s_axil_arprot", "s_axil_rready"),
 )
-
-WEIGHT_INPUTS = ("s_axis_weights_tvalid", "s_axis_weights_tdata", "s_axis_weights_tlast")
 
 Word = tuple[int, int, bool]  # data, how many bytes count, last
 Write = tuple[int, int, int, int]  # cycle, address, mask of groups, data
@@ -166,15 +165,11 @@ async def read_counters(bus: Bus) -> tuple[int, int]:
     return await bus.read(CYCLES) | await bus.read(CYCLES_HIGH) << 32, await bus.read(STEPS)
 
 
-def streams_weights(dut: Any) -> bool:
-    """Whether the accelerator has a port for weights."""
-    return hasattr(dut, "s_axis_weights_tvalid")
-
-
 async def start(dut: Any) -> None:
     """Start the clock and hold the reset for a few cycles."""
-    for name in (*INPUTS, *(WEIGHT_INPUTS if streams_weights(dut) else ())):
-        getattr(dut, name).value = 0
+    for name in INPUTS:
+        if hasattr(dut, name):
+            getattr(dut, name).value = 0
     dut.rst.value = 1
     Clock(dut.clk, PERIOD, "ns").start(start_high=False)
     for _ in range(4):
@@ -271,7 +266,7 @@ def input_words(vectors: Mapping[str, Any]) -> list[Word]:
 
 def weight_source(dut: Any, vectors: Mapping[str, Any]) -> Source | None:
     """The weight stream, where the accelerator has one."""
-    if not streams_weights(dut):
+    if "weight_data" not in vectors:
         return None
     data, last = integers(vectors["weight_data"]), vectors["weight_last"].tolist()
     words = [(word, 0, end) for word, end in zip(data, last, strict=True)]

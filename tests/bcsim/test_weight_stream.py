@@ -15,9 +15,10 @@ from bcsim.counts import count_mapping
 from bcsim.energy import energy_of, load_table
 from bcsim.execute import execute
 from bcsim.machine import Machine
-from bcsim.schedule import ImageSchedule, schedule_images
+from bcsim.schedule import schedule_images
 from bcsim.simulator import run_machine
 from bcsim.slots import steady_slots
+from bcsim.times import ImageSchedule
 from bcsim.timing import WEIGHT_START, WEIGHTS_TO_STEP
 from bcsim.weight_stream import memory_gaps, stream_beats
 from tests.conv_programs import conv_layer

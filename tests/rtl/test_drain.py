@@ -9,7 +9,8 @@ from amaranth.sim import Simulator
 
 from bcsim.machine import Machine
 from bcsim.records import drain_fields, pack
-from bcsim.rtl.drain import DrainWalker, rounds
+from bcsim.rtl.drain import DrainWalker
+from bcsim.rtl.drain_rounds import rounds
 from bcsim.rtl.drain_writer import DrainWriter, digit_words
 
 TILES = 24
@@ -36,7 +37,22 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
                 **random_positions(rng, machine),
             }
         )
-    return records
+    return [stream(rng, record, machine) for record in records] if machine.weight_stream_bytes else records
+
+
+def stream(rng: random.Random, record: dict[str, int], machine: Machine) -> dict[str, int]:
+    """The record on a spatial machine with a weight stream, half of them streamed; positions fill whole words."""
+    groups, digits = machine.groups, record["digits"] + 1
+    last = (record["rounds_last"] // groups + 1) * groups
+    streamed = rng.randrange(2)
+    rounds_of_position = record["tiles"] * (record["rounds_full"] + 1) + last
+    return record | {
+        "rounds_last": last - 1,
+        "tiles": 0 if streamed else record["tiles"],
+        "streamed_tiles": record["tiles"] if streamed else 0,
+        "position_stride": rounds_of_position // groups * digits,
+        "tile_stride": machine.pes // machine.lanes * digits,
+    }
 
 
 def random_positions(rng: random.Random, machine: Machine) -> dict[str, int]:
@@ -184,6 +200,7 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         input_bytes=1,
         layers=4,
         spatial=seed % 2 == 1,
+        weight_stream_bytes=4 if seed % 4 == 1 and pes % lanes == 0 else 0,
     )
     records = random_records(rng, 1 + seed % 4, machine)
     model = rounds(records, groups=machine.groups)

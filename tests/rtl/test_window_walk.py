@@ -7,21 +7,21 @@ from dataclasses import replace
 import pytest
 from amaranth.hdl import Module
 
-from bcsim.machine import TINY
+from bcsim.machine import TINY, Machine
 from bcsim.records import issue_fields, pack
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.padding import Padding
 from bcsim.rtl.records import issue_layout
-from bcsim.rtl.window_walk import LOOPS, STRIDES, WindowWalk, window_reads
+from bcsim.rtl.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
 from tests.rtl.simulation import simulate, ticks
 
 MACHINE = replace(TINY, spatial=True, activation_words=1 << 20)
 
 
-def random_record(rng: random.Random) -> dict[str, int]:
+def random_record(rng: random.Random, machine: Machine) -> dict[str, int]:
     """Few trips of some of the loops; strides of any size, positions around the tensor's edges."""
-    record = dict.fromkeys(dict(issue_fields(MACHINE)), 0)
-    for name in rng.sample(LOOPS, rng.randrange(2, 7)):
+    record = dict.fromkeys(dict(issue_fields(machine)), 0)
+    for name in rng.sample(spatial_loops(machine), rng.randrange(2, 7)):
         record[name] = rng.randrange(1, 4)
     record |= {stride: rng.getrandbits(20) for stride in STRIDES.values()}
     record |= {"origin": rng.getrandbits(20), "pad_level": rng.getrandbits(8)}
@@ -37,7 +37,8 @@ class Walk:
     def __init__(self, machine) -> None:
         layout = issue_layout(machine)
         self.walk = WindowWalk(machine)
-        self.loops = LoopNest(widths={name: layout[name].width for name in LOOPS})
+        names = spatial_loops(machine)
+        self.loops = LoopNest(widths={name: layout[name].width for name in names})
         self.module = Module()
         self.module.submodules.walk, self.module.submodules.loops = self.walk, self.loops
         self.module.d.comb += [
@@ -45,21 +46,22 @@ class Walk:
             self.walk.ends.eq(self.loops.ends),
             self.loops.start.eq(self.walk.start),
             self.loops.advance.eq(self.walk.advance),
-            *(self.loops.counts[name].eq(self.walk.record[name]) for name in LOOPS),
+            *(self.loops.counts[name].eq(self.walk.record[name]) for name in names),
         ]
 
 
+@pytest.mark.parametrize("streams", [0, 8])
 @pytest.mark.parametrize("digit", [2, 4, 8])
 @pytest.mark.parametrize("seed", range(10))
-def test_steps_read_where_the_strides_say(seed, digit):
+def test_steps_read_where_the_strides_say(seed, digit, streams):
     rng = random.Random(seed)
-    machine = replace(MACHINE, digit=digit)
+    machine = replace(MACHINE, digit=digit, weight_stream_bytes=streams)
     bench = Walk(machine)
     walk = bench.walk
 
     async def script(ctx):
         for _ in range(3):
-            record, base = random_record(rng), rng.getrandbits(20)
+            record, base = random_record(rng, machine), rng.getrandbits(20)
             record["digits"] %= 8 // digit
             word = walk.record.shape().from_bits(pack(issue_fields(machine), **record))
             ctx.set(walk.record, word)

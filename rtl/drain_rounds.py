@@ -1,0 +1,80 @@
+"""The rounds that a drain walker should drive, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from bcsim.timing import round_cycles, write_cycles
+
+__all__ = ["Round", "rounds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as docs/machine.md orders it.
+
+    cycles : V. write : from its first cycle to its first write.
+    parameter : its first word in the parameter memories.
+    first, silent : it belongs to its window's first pass; not to its last one.
+    last : of the layer.
+    """
+
+    cycles: int
+    write: int
+    bits: int
+    search: bool
+    parameter: int
+    first: bool
+    silent: bool
+    digits: int
+    scores: bool
+    last: bool
+    group: int
+    address: int
+
+
+def rounds(records: Sequence[Mapping[str, int]], *, groups: int) -> Iterator[list[Round]]:
+    """The rounds of every pass of one image after another."""
+    while True:
+        parameter = 0
+        for record in records:
+            yield from _layer_rounds(record, groups, parameter)
+            parameter += _layer_words(record)
+
+
+def _layer_words(record: Mapping[str, int]) -> int:
+    tiles = max(record["tiles"], record.get("streamed_tiles", 0))
+    rounds_of_position = tiles * (record["rounds_full"] + 1) + record["rounds_last"] + 1
+    return rounds_of_position << (record["bits"] + 1) * record["search"]
+
+
+def _layer_rounds(record: Mapping[str, int], groups: int, parameter: int) -> Iterator[list[Round]]:
+    bits, search, full = record["bits"] + 1, bool(record["search"]), record["rounds_full"] + 1
+    positions, window = record.get("positions", 0), record.get("window", 0)
+    outer, tiles = record.get("streamed_tiles", 0), record["tiles"]
+    of_position = max(outer, tiles) * full + record["rounds_last"] + 1
+    loops = (range(trips + 1) for trips in (outer, positions, tiles, window))
+    for streamed, position, tile, place in product(*loops):
+        first = max(streamed, tile) * full
+        indices = range(first, min(first + full, of_position))
+        words = [divmod(position * of_position + index, groups) for index in indices]
+        ends = (streamed, position, tile, place) == (outer, positions, tiles, window)
+        yield [
+            Round(
+                cycles=round_cycles(bits, search),
+                write=write_cycles(bits, search),
+                bits=bits,
+                search=search,
+                parameter=parameter + (index << bits * search),
+                first=place == 0,
+                silent=place != window,
+                digits=record["digits"] + 1,
+                scores=bool(record["scores"]),
+                last=ends and index == of_position - 1,
+                group=group,
+                address=record["write_base"] + word * (record["digits"] + 1),
+            )
+            for index, (word, group) in zip(indices, words, strict=True)
+        ]
