@@ -143,7 +143,7 @@ def test_a_reset_in_mid_image_leaves_nothing_behind(after):
 
 @pytest.mark.parametrize("after", [40, 77, 130, 181, 240])
 def test_a_reset_in_mid_window_leaves_nothing_behind(after):
-    case = ConvCase(301)
+    case = ConvCase(305)
     assert run_machine(case.mapping, case.q).schedules[0].end > 240
     assert case.mapping.layers[0].window == 4
     assert_reset_forgets(case, after)
