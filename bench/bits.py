@@ -28,6 +28,7 @@ from bcsim.machine import DIGITS, Machine, parse_machine
 from bcsim.model import Model
 from bcsim.models import SHIPPED, shipped_path
 from bench.bits_plot import plot
+from bench.common import run_main
 
 FIGURES = ("float_error", "program_error", "agreement", "cycles", "energy_pj")
 BITS = (8, 4, 3, 2, 1)
@@ -143,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

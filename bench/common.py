@@ -1,12 +1,15 @@
-"""Fair timing on a shared machine: every contender once a round, medians over the rounds."""
+"""What the benchmarks share: fair timing on a shared machine, and errors told as the command line tells them."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
-__all__ = ["interleaved_medians"]
+from bcsim.errors import BcsimError
+
+__all__ = ["interleaved_medians", "run_main"]
 
 # Thread pools (onnxruntime's, OpenBLAS's) go on spinning for a while after a call and would slow the next contender.
 REST = 0.5
@@ -22,3 +25,12 @@ def interleaved_medians(contenders: Mapping[str, Callable[[], object]], rounds: 
             call()
             seconds[name].append(time.perf_counter() - start)
     return {name: median(times[1:]) for name, times in seconds.items()}
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a benchmark; bad input ends in its sentence and exit code 2."""
+    try:
+        main()
+    except BcsimError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -23,11 +22,11 @@ from rich.table import Table
 from bcsim.api import compile, load
 from bcsim.compiler.mapping import Mapping
 from bcsim.costs import map_enlarged
-from bcsim.errors import BcsimError
 from bcsim.machine import MEDIUM, Machine, parse_machine
 from bcsim.rtl.synth import SynthesisResult, synthesise_machine
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources
 from bcsim.slots import steady_slots
+from bench.common import run_main
 
 FAMILY = FAMILIES["7-series"]
 
@@ -205,12 +204,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     for network in arguments.networks:
-        try:
-            figures = measure(
-                network, arguments.machine, arguments.input, synthesis=not arguments.no_synthesis
-            )
-        except BcsimError as error:
-            sys.exit(f"bench.finn: {error}")
+        figures = measure(network, arguments.machine, arguments.input, synthesis=not arguments.no_synthesis)
         if arguments.json:
             machine = machine_text(figures.machine)
             report = {
@@ -225,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

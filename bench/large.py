@@ -26,7 +26,7 @@ from bcsim.data import Dataset
 from bcsim.encodings import program_input
 from bcsim.errors import BcsimError
 from bcsim.execute import prepare
-from bench.common import interleaved_medians
+from bench.common import interleaved_medians, run_main
 from bench.large_networks import NETWORKS, SHAPE, write_network
 
 
@@ -124,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -25,7 +25,7 @@ from bcsim.data import load_dataset
 from bcsim.encodings import program_input
 from bcsim.machine import parse_machine
 from bcsim.simulator import MachineSimulator
-from bench.common import interleaved_medians
+from bench.common import interleaved_medians, run_main
 from bench.costs import costs_of, print_costs
 from bench.networks import cifar_program
 
@@ -105,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

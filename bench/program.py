@@ -34,7 +34,7 @@ from bcsim.compiler.program import Program
 from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input
 from bcsim.execute import BACKENDS, prepare
-from bench.common import interleaved_medians
+from bench.common import interleaved_medians, run_main
 from bench.networks import cifar_program, float_twin
 
 MODEL = Path(__file__).parents[1] / "models" / "mnist-mlp.onnx"
@@ -160,4 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -26,7 +26,7 @@ from bcsim.rtl.bench.simulator import build_executable
 from bcsim.rtl.project import TOP, write_verilog
 from bcsim.rtl.vectors import stream_words
 from bcsim.simulator import MachineRun, MachineSimulator, stream_values
-from bench.common import interleaved_medians
+from bench.common import interleaved_medians, run_main
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parent / "models" / "mnist-mlp.onnx"
@@ -111,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.common import run_main
 from bench.trainings import Runs, arguments, common_fields, runs, spread, summary
 
 # Optimiser and lr_scaling: the learning rate at the start, and what is published (BinaryConnect's table 1), in
@@ -85,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.common import run_main
 from bench.trainings import Runs, arguments, common_fields, runs, spread, summary
 
 ENSEMBLES = (1, 4, 16)
@@ -84,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

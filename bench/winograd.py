@@ -21,7 +21,7 @@ from torch import Tensor
 from bcsim.models import winograd
 from bcsim.models.device import prepare
 from bcsim.models.topologies import TOPOLOGIES
-from bench.common import interleaved_medians
+from bench.common import interleaved_medians, run_main
 
 DIRECT, WINOGRAD = "conv2d", "winograd"
 
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)
