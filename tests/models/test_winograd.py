@@ -90,7 +90,10 @@ def test_mixed_precision_stays_with_the_direct_sum() -> None:
     assert not winograd.applies(x.bfloat16(), weight.bfloat16())
 
 
-def test_layers_use_it() -> None:
+def test_layers_use_it_in_training_only() -> None:
     x, _, _ = _operands(SHAPES[0])
     layer = BinaryLayer((32, 32, 3, 3), method="det")
-    assert torch.equal(layer(x), winograd.convolve(x, layer.effective_weight()))
+    weight = layer.effective_weight()
+    assert torch.equal(layer(x), winograd.convolve(x, weight))
+    layer.eval()
+    assert torch.equal(layer(x), torch.nn.functional.conv2d(x, weight, padding=1))
