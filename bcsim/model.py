@@ -15,7 +15,7 @@ __all__ = ["BUNDLED", "DATASET_KEY", "Model", "load", "locate"]
 DATASET_KEY = "bcsim.dataset"
 """Metadata that names the data set a network was trained for, or a program calibrated on."""
 
-BUNDLED = ("digits", "mnist-mlp")
+BUNDLED = ("digits", "mnist-mlp", "cifar10-cnn")
 """Networks in the package; the first is what `bcsim run` runs when no network is given."""
 
 
@@ -41,7 +41,7 @@ class Model:
 
 
 def load(path: str | Path) -> Model:
-    """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp).
+    """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp, cifar10-cnn).
 
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
     """

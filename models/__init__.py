@@ -10,7 +10,7 @@ from bcsim.models.splits import digits_split
 
 __all__ = ["SHIPPED", "digits_split", "shipped_path"]
 
-SHIPPED = ("digits", "mnist-mlp")
+SHIPPED = ("digits", "mnist-mlp", "cifar10-cnn")
 
 
 def shipped_path(name: str) -> Path:

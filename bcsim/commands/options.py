@@ -38,7 +38,8 @@ class RangeMethod(StrEnum):
 
 
 ModelPath: TypeAlias = Annotated[
-    str, typer.Argument(metavar="MODEL", help="ONNX file, or a bundled network: digits, mnist-mlp.")
+    str,
+    typer.Argument(metavar="MODEL", help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn."),
 ]
 Bits: TypeAlias = Annotated[
     str | None,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Dense
+from bcsim.compiler.graph import Conv, Dense
 from bcsim.compiler.importer import import_onnx, inspect_onnx
 from bcsim.errors import BcsimError
 from tests.compiler.build import BREVITAS, check_equal, model, node, tensors
@@ -77,10 +77,10 @@ def test_cnv_scores_that_the_fpga_printed(image):
     assert ((scores + 512) / 2).tolist() == golden["hw"].tolist()
 
 
-@pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx"])
+@pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx", "cifar10-cnn.onnx"])
 def test_shipped_networks(name):
     graph = import_onnx(SHIPPED / name)
-    layers = [n for n in graph.nodes if isinstance(n, Dense)]
+    layers = [n for n in graph.nodes if isinstance(n, (Dense, Conv))]
     assert all(set(np.unique(layer.weights)) == {-1, 1} and (layer.scale == 1).all() for layer in layers)
     assert set(graph.metadata) >= {"bcsim.dataset", "bcsim.input_scale", "bcsim.input_offset"}
 
