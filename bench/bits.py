@@ -32,6 +32,7 @@ from bench.common import run_main
 
 FIGURES = ("float_error", "program_error", "agreement", "cycles", "energy_pj")
 BITS = (8, 4, 3, 2, 1)
+TABLE_WIDTH = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
-        Console().print(_table(rows))
+        # Piped output has 80 columns by default, which cut the figures off.
+        Console(width=max(Console().width, TABLE_WIDTH)).print(_table(rows))
 
 
 if __name__ == "__main__":
