@@ -106,26 +106,31 @@ def _output_gradient(x: Any) -> Any:
     return x[0], even + odd, even - odd, far_even + far_odd, far_even - far_odd, x[3]
 
 
+@compiled
+def _place(tile: int, columns: int) -> tuple[int, int]:
+    """Row, counted through all images, and column of a tile's first pixel."""
+    across = columns // TILE
+    return tile // across * TILE, tile % across * TILE
+
+
 @cached
 def cut(images: Any, tiles: Any) -> None:
     """Tiles of images: B^T d B of the 6x6 pixels d around each."""
-    count, rows, columns, channels = images.shape
+    _, rows, columns, channels = images.shape
     pixel, plane = 4 * channels, 4 * channels * tiles.shape[1]
     scratch, zero = np.empty(WINDOW * WINDOW * LANES, np.float32), splat_single(np.float32(0))
-    down, across = rows // TILE, columns // TILE
-    for tile in range(count * down * across):
-        image, place = divmod(tile, down * across)
-        top, left = place // across * TILE, place % across * TILE
+    for tile in range(tiles.shape[1]):
+        row, left = _place(tile, columns)
         for block in range(0, pixel, VECTOR):
             for j in range(WINDOW):
                 column = left + j - 1
                 x = (zero, zero, zero, zero, zero, zero)
                 if 0 <= column < columns:
-                    byte = ((image * rows + top) * columns + column) * pixel + block
+                    byte = (row * columns + column) * pixel + block
                     stride = columns * pixel
                     inner = _four(images, byte, stride)
-                    above = load_single(images, byte - stride) if top > 0 else zero
-                    below = load_single(images, byte + 4 * stride) if top + TILE < rows else zero
+                    above = load_single(images, byte - stride) if row % rows > 0 else zero
+                    below = load_single(images, byte + 4 * stride) if row % rows + TILE < rows else zero
                     x = (above, inner[0], inner[1], inner[2], inner[3], below)
                 _put_six(scratch, j * VECTOR, WINDOW * VECTOR, _input(x))
             for i in range(WINDOW):
@@ -136,19 +141,17 @@ def cut(images: Any, tiles: Any) -> None:
 @cached
 def join(tiles: Any, images: Any) -> None:
     """Images of their tiles m: A^T m A."""
-    count, rows, columns, channels = images.shape
+    _, _, columns, channels = images.shape
     pixel, plane = 4 * channels, 4 * channels * tiles.shape[1]
     scratch = np.empty(WINDOW * WINDOW * LANES, np.float32)
-    down, across = rows // TILE, columns // TILE
-    for tile in range(count * down * across):
-        image, place = divmod(tile, down * across)
-        top, left = place // across * TILE, place % across * TILE
+    for tile in range(tiles.shape[1]):
+        row, left = _place(tile, columns)
         for block in range(0, pixel, VECTOR):
             for i in range(WINDOW):
                 byte = WINDOW * i * plane + tile * pixel + block
                 _put_four(scratch, i * VECTOR, WINDOW * VECTOR, _output(_six(tiles, byte, plane)))
             for j in range(TILE):
-                byte = ((image * rows + top) * columns + left + j) * pixel + block
+                byte = (row * columns + left + j) * pixel + block
                 column = _output(_six(scratch, j * WINDOW * VECTOR, VECTOR))
                 _put_four(images, byte, columns * pixel, column)
 
@@ -156,16 +159,14 @@ def join(tiles: Any, images: Any) -> None:
 @cached
 def join_gradient(images: Any, tiles: Any) -> None:
     """Gradient of `join`: A g A^T of each tile's 4x4 pixels g."""
-    count, rows, columns, channels = images.shape
+    _, _, columns, channels = images.shape
     pixel, plane = 4 * channels, 4 * channels * tiles.shape[1]
     scratch = np.empty(WINDOW * TILE * LANES, np.float32)
-    down, across = rows // TILE, columns // TILE
-    for tile in range(count * down * across):
-        image, place = divmod(tile, down * across)
-        top, left = place // across * TILE, place % across * TILE
+    for tile in range(tiles.shape[1]):
+        row, left = _place(tile, columns)
         for block in range(0, pixel, VECTOR):
             for j in range(TILE):
-                byte = ((image * rows + top) * columns + left + j) * pixel + block
+                byte = (row * columns + left + j) * pixel + block
                 column = _output_gradient(_four(images, byte, columns * pixel))
                 _put_six(scratch, j * VECTOR, TILE * VECTOR, column)
             for i in range(WINDOW):
@@ -176,32 +177,29 @@ def join_gradient(images: Any, tiles: Any) -> None:
 @cached
 def cut_gradient(tiles: Any, images: Any) -> None:
     """Gradient of `cut`: the sum, for each pixel, of B v B^T of the tiles v that see it."""
-    count, rows, columns, channels = images.shape
+    _, rows, columns, channels = images.shape
     pixel, plane = 4 * channels, 4 * channels * tiles.shape[1]
     scratch = np.empty(WINDOW * WINDOW * LANES, np.float32)
-    down, across = rows // TILE, columns // TILE
     images[:] = 0
-    for tile in range(count * down * across):
-        image, place = divmod(tile, down * across)
-        top, left = place // across * TILE, place % across * TILE
+    for tile in range(tiles.shape[1]):
+        row, left = _place(tile, columns)
         for block in range(0, pixel, VECTOR):
             for i in range(WINDOW):
                 byte = WINDOW * i * plane + tile * pixel + block
-                row = _input_gradient(_six(tiles, byte, plane))
-                _put_six(scratch, i * VECTOR, WINDOW * VECTOR, row)
+                _put_six(scratch, i * VECTOR, WINDOW * VECTOR, _input_gradient(_six(tiles, byte, plane)))
             for j in range(WINDOW):
                 column = left + j - 1
                 if 0 <= column < columns:
-                    byte = ((image * rows + top) * columns + column) * pixel + block
+                    byte = (row * columns + column) * pixel + block
                     stride = columns * pixel
                     x = _input_gradient(_six(scratch, j * WINDOW * VECTOR, VECTOR))
-                    if top > 0:
+                    if row % rows > 0:
                         _add(images, byte - stride, x[0])
                     _add(images, byte, x[1])
                     _add(images, byte + stride, x[2])
                     _add(images, byte + 2 * stride, x[3])
                     _add(images, byte + 3 * stride, x[4])
-                    if top + TILE < rows:
+                    if row % rows + TILE < rows:
                         _add(images, byte + 4 * stride, x[5])
 
 
