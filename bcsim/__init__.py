@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 
 if _TYPE_CHECKING:
     from bcsim.api import compile, load, simulate
+    from bcsim.common.errors import BcsimError
     from bcsim.data import Dataset, load_dataset
-    from bcsim.errors import BcsimError
     from bcsim.machine import PRESETS, Machine, parse_machine
     from bcsim.model import Model
     from bcsim.results import Result, to_json
@@ -32,7 +32,7 @@ _HOMES = {
     "simulate": "bcsim.api",
     "Dataset": "bcsim.data",
     "load_dataset": "bcsim.data",
-    "BcsimError": "bcsim.errors",
+    "BcsimError": "bcsim.common.errors",
     "PRESETS": "bcsim.machine",
     "Machine": "bcsim.machine",
     "parse_machine": "bcsim.machine",

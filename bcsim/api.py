@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from bcsim.common.console import working
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.calibrate import RangeMethod
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Program
 from bcsim.compiler.shapes import count_accumulations
-from bcsim.console import working
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.encodings import (
@@ -25,7 +26,6 @@ from bcsim.encodings import (
     reading_from_metadata,
     reading_from_text,
 )
-from bcsim.errors import BcsimError
 from bcsim.model import DATASET_KEY, Model, load
 from bcsim.simulation import simulate
 

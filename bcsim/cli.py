@@ -13,8 +13,8 @@ import typer
 from bcsim import __version__
 from bcsim.commands import compile as compile_command
 from bcsim.commands import info, machines, run, train, verify, verilog
-from bcsim.console import errors
-from bcsim.errors import BcsimError
+from bcsim.common.console import errors
+from bcsim.common.errors import BcsimError
 
 __all__ = ["app", "main"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.counts import NetworkCounts
 from bcsim.energy import TABLES, Energy, EnergyTable, energy_of, load_table
-from bcsim.errors import BcsimError
 from bcsim.float_counts import FLOAT32, INT8, count_macs
 from bcsim.machine import RANGES, Machine
 from bcsim.results import Cycles, EnergyReport

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import Encoding, Program
 from bcsim.data.dataset import Dataset
 from bcsim.data.named import NAMES
-from bcsim.errors import BcsimError
 
 __all__ = [
     "PREPROCESSING_KEY",

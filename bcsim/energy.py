@@ -12,8 +12,8 @@ from math import exp, fsum, log
 from pathlib import Path
 from typing import Any
 
+from bcsim.common.errors import BcsimError
 from bcsim.counts import Action, LayerCounts, NetworkCounts
-from bcsim.errors import BcsimError
 from bcsim.traffic import MEMORIES, MemoryTraffic
 
 __all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table"]

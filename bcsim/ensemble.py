@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.fidelity import fraction_equal
 from bcsim.results import Cycles, EnergyReport, LayerResult, Result
 

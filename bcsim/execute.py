@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import ConvLayer, Layer, Program
-from bcsim.errors import BcsimError
 from bcsim.kernels.portable import Portable
 
 __all__ = ["BACKENDS", "Execution", "Prepared", "execute", "prepare"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from zlib import crc32
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = ["OUTSIDE", "PRESETS", "Machine", "parse_machine"]
 

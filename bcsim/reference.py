@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
+from bcsim.common.console import track
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.onnx_file import read_model
-from bcsim.console import track
-from bcsim.errors import BcsimError
 from bcsim.evaluator_operators import OPERATORS
 
 __all__ = ["FloatRun", "run_float"]

@@ -9,15 +9,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.console import track, working
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.console import track, working
 from bcsim.costs import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.counts import NetworkCounts, count_mapping
 from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input, program_reading
 from bcsim.energy import TABLES, Energy, load_table
-from bcsim.errors import BcsimError
 from bcsim.execute import execute
 from bcsim.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.machine import MEDIUM, Machine, parse_machine

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
 from bcsim.compiler.program import Program, Search
 from bcsim.energy import PARTS
-from bcsim.formatting import count, decibels, energy, percent, rate, ratio
 from bcsim.results import Result
 
 __all__ = ["print_program", "print_summary"]

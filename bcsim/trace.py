@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.files import atomic_write
 from bcsim.compiler.mapping import LayerMapping
-from bcsim.files import atomic_write
 from bcsim.simulator import MachineRun
 from bcsim.times import ImageSchedule, LayerSchedule
 from bcsim.timing import WEIGHTS_TO_STEP

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import compile, load, simulate
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import write_text
 from bcsim.costs import map_enlarged
-from bcsim.errors import BcsimError
-from bcsim.files import write_text
 from bcsim.machine import DIGITS, Machine, parse_machine
 from bcsim.model import Model
 from bcsim.models import SHIPPED, shipped_path

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = ["interleaved_medians", "run_main"]
 

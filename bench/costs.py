@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
+from bcsim.common.formatting import energy, percent, ratio
 from bcsim.compiler.mapping import Mapping
 from bcsim.costs import energy_report
 from bcsim.counts import count_mapping
 from bcsim.energy import TABLES, load_table
-from bcsim.formatting import energy, percent, ratio
 from bcsim.slots import steady_slots
 
 __all__ = ["Costs", "MemoryUse", "costs_of", "print_costs"]

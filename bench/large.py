@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import calibration_count, compile, load
+from bcsim.common.errors import BcsimError
 from bcsim.data import Dataset
 from bcsim.encodings import program_input
-from bcsim.errors import BcsimError
 from bcsim.execute import prepare
 from bench.common import interleaved_medians, run_main
 from bench.large_networks import NETWORKS, SHAPE, write_network

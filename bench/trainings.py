@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.recipes import recipe_for
 
 __all__ = ["Runs", "arguments", "common_fields", "runs", "spread", "summary"]

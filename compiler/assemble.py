@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.encodings import Encodings, holds
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.graph import Add, FloatArray
@@ -17,7 +18,6 @@ from bcsim.compiler.pieces import Line, Piece, Steps, is_shared, to_pieces
 from bcsim.compiler.program import DenseLayer, Encoding
 from bcsim.compiler.scores import SCORE_BITS, score_encoding
 from bcsim.compiler.stages import Stage, Stages
-from bcsim.errors import BcsimError
 
 __all__ = ["Assembler"]
 

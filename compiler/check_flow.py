@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Program
-from bcsim.errors import BcsimError
 
 __all__ = ["MAX_VALUES", "check_flow"]
 

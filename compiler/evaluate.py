@@ -7,6 +7,7 @@ from functools import reduce, singledispatch
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import (
     Add,
     Affine,
@@ -31,7 +32,6 @@ from bcsim.compiler.graph import (
 )
 from bcsim.compiler.image_windows import correlate, taps
 from bcsim.compiler.rounding import bipolar, quantise
-from bcsim.errors import BcsimError
 
 __all__ = ["evaluate_graph", "evaluate_node"]
 

@@ -9,10 +9,10 @@ from math import gcd, lcm
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Node
 from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, is_shared, to_pieces
 from bcsim.compiler.program import Encoding, InputCoding
-from bcsim.errors import BcsimError
 
 __all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "stream_values"]
 

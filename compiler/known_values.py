@@ -7,11 +7,11 @@ from fractions import Fraction
 from functools import reduce
 from typing import TypeAlias
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import AveragePool, Concat
 from bcsim.compiler.grids import common_step, grid_encoding, quantiser_values
 from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, to_pieces
 from bcsim.compiler.stages import Stage
-from bcsim.errors import BcsimError
 
 __all__ = ["MOST_BITS", "known_values", "stage_values"]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.assemble import Assembler
 from bcsim.compiler.calibrate import RangeMethod, Ranging, calibration_values
 from bcsim.compiler.encodings import DEFAULT_BITS, padded_tensors, plan_encodings
@@ -14,7 +15,6 @@ from bcsim.compiler.grids import input_coding, stream_values
 from bcsim.compiler.known_values import MOST_BITS, known_values
 from bcsim.compiler.program import Encoding, Program
 from bcsim.compiler.stages import Stages, split_stages
-from bcsim.errors import BcsimError
 
 __all__ = ["CHECKED_KEY", "lower"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bcsim import records
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import Search
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]

@@ -13,6 +13,7 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.flow import INPUT, Reads, layer_reads
 from bcsim.compiler.joint_sources import place_outputs, stored_chunks
 from bcsim.compiler.machine_records import drain_record, issue_record, stream_record, weight_stream_records
@@ -22,7 +23,6 @@ from bcsim.compiler.requantisers import parameter_fields
 from bcsim.compiler.streaming import place_weights
 from bcsim.compiler.waits import wait_cycles
 from bcsim.compiler.weight_words import matching_constants, pack_weights, unpack_weights
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["Image", "LayerMapping", "Mapping", "map_program"]

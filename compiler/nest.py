@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import DenseLayer, Search
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.timing import round_cycles, write_cycles
 

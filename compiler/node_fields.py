@@ -12,9 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, TensorProto
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.onnx_file import OnnxFile, tensor_array
 from bcsim.compiler.program import Encoding
-from bcsim.errors import BcsimError
 
 __all__ = ["NodeFields"]
 

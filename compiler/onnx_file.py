@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = [
     "MAX_ELEMENTS",

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import write_bytes
 from bcsim.compiler.check_program import check_program
 from bcsim.compiler.layer_onnx import (
     DOMAIN,
@@ -28,8 +30,6 @@ from bcsim.compiler.layer_onnx import (
 from bcsim.compiler.node_fields import NodeFields
 from bcsim.compiler.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
 from bcsim.compiler.program import ConvLayer, DenseLayer, InputCoding, Program
-from bcsim.errors import BcsimError
-from bcsim.files import write_bytes
 
 __all__ = ["is_program", "load_program", "save_program"]
 

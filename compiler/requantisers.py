@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Search
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["ParameterFields", "parameter_fields"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import count
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph import AveragePool, Concat, Conv, Dense, Flatten, Graph, MaxPool, Node, Reshape
 from bcsim.compiler.heads import is_head
 from bcsim.compiler.input_path import InputPath, follow_input
 from bcsim.compiler.pieces import is_elementwise
 from bcsim.compiler.shapes import Shape, image_shape, tensor_shapes
-from bcsim.errors import BcsimError
 
 __all__ = ["Stage", "Stages", "split_stages"]
 

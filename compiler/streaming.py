@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 
 __all__ = ["SLOTS", "place_weights"]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = ["MAX_INTEGER", "TOLERANCE", "IntegerWeights", "integer_weights"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from bcsim.errors import BcsimError
-from bcsim.files import atomic_write
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import atomic_write
 
 _FORMAT = "bcsim-checkpoint-2"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.recipes import Recipe
 
 _KINDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.data import load_dataset
-from bcsim.errors import BcsimError
 from bcsim.models import preprocess
 from bcsim.models.recipes import Recipe
 from bcsim.models.topologies import Topology

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 
 def choose_device(name: str) -> torch.device:

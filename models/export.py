@@ -11,8 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from bcsim.errors import BcsimError
-from bcsim.files import write_bytes
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import write_bytes
 from bcsim.models import preprocess
 from bcsim.models.activation import Activation
 from bcsim.models.recipes import Preprocessing, Recipe

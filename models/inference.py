@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.binarise import hard_sigmoid
 from bcsim.models.evaluate import Images
 from bcsim.models.export import BakedLayer

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.activation import STEPS, Activation
 from bcsim.models.topologies import Topology, topology
 

@@ -16,9 +16,9 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from bcsim.console import errors
-from bcsim.errors import BcsimError
-from bcsim.files import atomic_write, write_text
+from bcsim.common.console import errors
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import atomic_write, write_text
 from bcsim.models import checkpoint, export
 from bcsim.models.data import Samples, Splits, load_splits
 from bcsim.models.evaluate import Images, error_of, error_rate, mean_scores, scores

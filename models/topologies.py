@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 KERNEL = 3
 """Convolutions are KERNEL x KERNEL, with one row and column of zeros around the image."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models import checkpoint
 from bcsim.models.augment import augmented
 from bcsim.models.data import Splits

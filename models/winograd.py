@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bcsim.kernels.lanes import LANES
+from bcsim.common.vectors import LANES
 from bcsim.models import winograd_tiles
 from bcsim.models.winograd_tiles import TILE, WINDOW
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bcsim.kernels.lanes import LANES, cached, compiled, load_single, splat_single, store
+from bcsim.common.vectors import LANES, cached, compiled, load_single, splat_single, store
 
 TILE = 4
 WINDOW = TILE + 2

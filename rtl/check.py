@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bcsim.console import track
-from bcsim.errors import BcsimError
+from bcsim.common.console import track
+from bcsim.common.errors import BcsimError
 from bcsim.rtl.project import TOP
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources, count_multipliers, synthesise
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = ["new_folder"]
 

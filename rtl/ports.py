@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.rtl.verilog import Port
 
 __all__ = ["describe", "ports_table"]

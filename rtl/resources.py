@@ -19,7 +19,7 @@ from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
-from bcsim.console import track
+from bcsim.common.console import track
 from bcsim.machine import PRESETS, Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.requantiser import Requantiser

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bcsim.console import track
+from bcsim.common.console import track
 from bcsim.machine import DIGITS, Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.array import Array

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bcsim.common.console import working
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping
-from bcsim.console import working
-from bcsim.errors import BcsimError
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
 from bcsim.rtl.project import TOP, Stimulus, write_project
 from bcsim.simulator import MachineRun

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.weight_stream import stream_beats
 from tests.conv_programs import random_conv_program

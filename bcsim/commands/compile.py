@@ -17,7 +17,7 @@ from bcsim.commands.options import (
     RangeMethod,
     parse_bits,
 )
-from bcsim.console import standard_output
+from bcsim.common.console import standard_output
 from bcsim.summary import print_program
 
 __all__ = ["compile"]

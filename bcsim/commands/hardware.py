@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bcsim.commands.options import ModelPath
-from bcsim.console import standard_output
+from bcsim.common.console import standard_output
 from bcsim.summary import print_program
 
 __all__ = ["info"]

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from bcsim.console import standard_output
-from bcsim.formatting import parameter as format_parameter
+from bcsim.common.console import standard_output
+from bcsim.common.formatting import parameter as format_parameter
 from bcsim.machine import PRESETS
 
 __all__ = ["machines"]

@@ -20,9 +20,9 @@ from bcsim.commands.options import (
     RangeMethod,
     parse_bits,
 )
-from bcsim.console import standard_output
-from bcsim.errors import BcsimError
-from bcsim.files import atomic_write, check_folder, write_text
+from bcsim.common.console import standard_output
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import atomic_write, check_folder, write_text
 
 if TYPE_CHECKING:
     from bcsim.model import Model

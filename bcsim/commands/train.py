@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bcsim.errors import BcsimError
-from bcsim.files import check_folder
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import check_folder
 
 if TYPE_CHECKING:
     from bcsim.models.recipes import Recipe

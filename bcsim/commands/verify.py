@@ -13,7 +13,7 @@ import typer
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
-from bcsim.console import standard_output
+from bcsim.common.console import standard_output
 
 if TYPE_CHECKING:
     from bcsim.rtl.verify import Verification
@@ -73,7 +73,7 @@ def _report(result: Verification, json: str | None, waves: Path | None) -> None:
     for line in _lines(result):
         console.print(line, markup=False, highlight=False)
     if json is not None:
-        from bcsim.files import write_text
+        from bcsim.common.files import write_text
 
         write_text(json, text)
     for path in (json, waves):

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
-from bcsim.console import standard_output, working
+from bcsim.common.console import standard_output, working
 
 if TYPE_CHECKING:
     from bcsim.machine import Machine

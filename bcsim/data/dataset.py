@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 
 __all__ = ["SPLITS", "Dataset", "Split"]
 

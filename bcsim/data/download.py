@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from bcsim.console import track_bytes
-from bcsim.errors import BcsimError
-from bcsim.files import write_bytes
+from bcsim.common.console import track_bytes
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import write_bytes
 
 __all__ = ["SOURCES", "Source", "fetch"]
 

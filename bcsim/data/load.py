@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import SPLITS, Dataset, Split
 from bcsim.data.named import NAMES, load_folder, load_named
-from bcsim.errors import BcsimError
 
 __all__ = ["load_dataset"]
 

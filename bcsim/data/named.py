@@ -10,10 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from platformdirs import user_cache_path
 
+from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import Dataset, Split
 from bcsim.data.download import SOURCES, fetch
 from bcsim.data.formats import Bytes, Labels, find_packed, read_cifar, read_idx, read_mat
-from bcsim.errors import BcsimError
 
 __all__ = ["NAMES", "RAW", "load_folder", "load_named"]
 

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.vectors import LANES
 from bcsim.compiler.flow import INPUT, layer_reads
 from bcsim.compiler.program import ConvLayer, Program
 from bcsim.kernels import lookup
-from bcsim.kernels.lanes import LANES
 from bcsim.kernels.packing import Step, layer_step, pool_step
 from bcsim.kernels.rows import place_rows
 from bcsim.kernels.transfer import gather, scatter

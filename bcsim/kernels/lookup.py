@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bcsim.kernels.lanes import (
+from bcsim.common.vectors import (
     LANES,
     compiled,
     greatest,

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry, taps, window_corners
 from bcsim.compiler.program import ConvLayer, DenseLayer, Search
-from bcsim.errors import BcsimError
 from bcsim.kernels import lookup
 from bcsim.kernels.requantise import accumulator_bound, reciprocal
 

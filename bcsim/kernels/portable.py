@@ -12,10 +12,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.flow import INPUT, last_reader, layer_reads
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Requantiser, Search
-from bcsim.errors import BcsimError
 from bcsim.kernels.requantise import accumulator_bound, numerator_bound, reciprocal
 
 __all__ = ["Portable"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bcsim.kernels.lanes import LANES, cached, compiled, transpose
+from bcsim.common.vectors import LANES, cached, compiled, transpose
 from bcsim.kernels.lookup import ROW
 
 __all__ = ["gather", "scatter"]

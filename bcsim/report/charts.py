@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log1p
 
+from bcsim.common.formatting import count, energy, percent, ratio
 from bcsim.energy import PARTS
-from bcsim.formatting import count, energy, percent, ratio
 from bcsim.results import Histogram, Result
 from bcsim.slots import CAUSES
 

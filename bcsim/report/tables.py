@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from bcsim.common.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 from bcsim.energy import PARTS
-from bcsim.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 from bcsim.results import Result
 
 __all__ = ["Card", "Table", "cards", "tables"]

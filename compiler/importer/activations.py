@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Clip, Node, Relu, Sign
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Constant
-from bcsim.errors import BcsimError
 
 # ONNX's own defaults for "no bound" in the first versions of Clip.
 _UNBOUNDED = float(np.finfo(np.float32).max)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Affine, Conv, FloatArray
 from bcsim.compiler.importer.dense import weight_notes
 from bcsim.compiler.importer.layouts import from_image
@@ -15,7 +16,6 @@ from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Array, Shape
 from bcsim.compiler.importer.windows import Pads, read_windows
 from bcsim.compiler.weights import integer_weights
-from bcsim.errors import BcsimError
 
 
 @operator("Conv")

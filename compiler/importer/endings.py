@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Scores
-from bcsim.errors import BcsimError
 
 
 @operator("Softmax", "LogSoftmax")

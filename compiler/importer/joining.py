@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Add, Concat
 from bcsim.compiler.importer.layouts import viewed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape, squeezed
-from bcsim.errors import BcsimError
 
 __all__ = ["add_tensors"]
 

@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Node, Reshape, Transpose
 from bcsim.compiler.importer.values import Activation, Layout, Shape, squeezed
-from bcsim.errors import BcsimError
 
 __all__ = [
     "channel_axis",

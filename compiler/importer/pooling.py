@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import AveragePool, Flatten, MaxPool
 from bcsim.compiler.importer.layouts import from_image, reshaped
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Shape
 from bcsim.compiler.importer.windows import Windows, read_windows
-from bcsim.errors import BcsimError
 
 
 @operator("MaxPool")

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from onnx import NodeProto
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.site import Lowered, Site
-from bcsim.errors import BcsimError
 
 __all__ = ["ONNX", "QONNX", "Lowering", "domain_of", "find", "operator", "refuse"]
 

@@ -10,10 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.site import label
 from bcsim.compiler.importer.values import Shape
 from bcsim.compiler.onnx_file import MAX_ELEMENTS, type_name
-from bcsim.errors import BcsimError
 
 __all__ = ["Structure", "read_structure"]
 

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Flatten
 from bcsim.compiler.importer.layouts import flattened, reshaped, transposed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import PROBES, Activation, Array, Constant, Scores, Shape
-from bcsim.errors import BcsimError
 
 _ACCEPTED = "accepted is what keeps the batch axis first and the values in order, such as flattening"
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from onnx import NodeProto
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import AveragePool, Conv, Dense, MaxPool, Node, Quant
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
@@ -16,7 +17,6 @@ from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
 from bcsim.compiler.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.weights import IntegerWeights
-from bcsim.errors import BcsimError
 
 __all__ = ["NodeReport", "Status", "Walk"]
 

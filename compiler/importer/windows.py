@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.site import Site
 from bcsim.compiler.importer.values import Activation, Shape
 from bcsim.compiler.onnx_file import MAX_ELEMENTS
-from bcsim.errors import BcsimError
 
 __all__ = ["Pads", "Windows", "read_windows"]
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.rtl.formal.prove import PREPARE
 from bcsim.rtl.tools.yosys import run_yosys
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from bcsim.common.errors import BcsimError
 from bcsim.data import download, load_dataset
 from bcsim.data.formats import read_cifar, read_idx, read_mat
-from bcsim.errors import BcsimError
 
 RNG = np.random.default_rng(0)
 

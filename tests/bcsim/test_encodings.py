@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.data import Dataset
@@ -15,7 +16,6 @@ from bcsim.encodings import (
     reading_from_metadata,
     reading_from_text,
 )
-from bcsim.errors import BcsimError
 from tests.conv_programs import conv_layer
 from tests.programs import random_layer, random_program
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import map_program
 from bcsim.counts import Action, count_mapping
 from bcsim.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
-from bcsim.errors import BcsimError
 from bcsim.float_counts import FLOAT32, INT8, count_macs
 from bcsim.traffic import MemoryTraffic
 from tests.programs import random_machine, random_program

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from bcsim import api
 from bcsim.cli import app
+from bcsim.common.errors import BcsimError
 from bcsim.data import load_dataset
 from bcsim.ensemble import combine, member_paths
-from bcsim.errors import BcsimError
 from bcsim.models.export import BakedLayer, to_onnx, write
 from bcsim.models.recipes import Recipe
 from bcsim.results import Result, to_json

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
-from bcsim.errors import BcsimError
 from bcsim.execute import BACKENDS, execute, prepare
 
 

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bcsim.common import vectors as lanes
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import (
     DenseLayer,
     Divide,
@@ -25,9 +27,7 @@ from bcsim.compiler.program import (
     Search,
     WeightPlane,
 )
-from bcsim.errors import BcsimError
 from bcsim.execute import BACKENDS, execute
-from bcsim.kernels import lanes
 from bcsim.kernels.requantise import accumulator_bound, reciprocal
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.machine import MEDIUM, PRESETS, Machine, parse_machine
 from bcsim.timing import array_latency, round_cycles, tree_levels, write_cycles
 

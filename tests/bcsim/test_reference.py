@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.data import load_dataset
 from bcsim.encodings import reading_from_text
-from bcsim.errors import BcsimError
 from bcsim.reference import run_float
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bcsim
-from bcsim.formatting import percent
+from bcsim.common.formatting import percent
 from bcsim.report import render_report, write_report
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
 from bcsim.results import Result

@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
-from bcsim.errors import BcsimError
 from bcsim.machine import MEDIUM, Machine
 from bcsim.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program

@@ -145,8 +145,8 @@ class TestWithTorch:
         )  # fmt: skip
 
     def test_missing_data_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from bcsim.common.errors import BcsimError
         from bcsim.data import named
-        from bcsim.errors import BcsimError
 
         def refuse(name: str, _: Path) -> None:
             raise BcsimError(f"Data set {name} is not at hand")

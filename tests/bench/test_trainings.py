@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.recipes import recipe_for
 from bench import table1, table2
 from bench.trainings import Runs, spread, summary

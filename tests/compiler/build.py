@@ -13,10 +13,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import import_onnx
-from bcsim.errors import BcsimError
 
 Array = NDArray[Any]
 BREVITAS = "onnx.brevitas"

@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.check_program import check_program
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, Program, WeightPlane
-from bcsim.errors import BcsimError
 from tests.compiler.test_program_onnx import make_program
 
 

@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph, evaluate_node
 from bcsim.compiler.graph import (
     Add,
@@ -25,7 +26,6 @@ from bcsim.compiler.graph import (
     Sign,
     Transpose,
 )
-from bcsim.errors import BcsimError
 
 HEAD = ("n", "Op", ("x",), "y")
 HALVES = np.array([[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]])

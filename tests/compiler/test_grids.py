@@ -6,11 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Node
 from bcsim.compiler.grids import grid_encoding, input_coding, quantiser_values
 from bcsim.compiler.pieces import to_pieces
 from bcsim.compiler.program import Encoding
-from bcsim.errors import BcsimError
 from tests.compiler.exact import (
     affine,
     bipolar,

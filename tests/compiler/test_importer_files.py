@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Conv, Dense
 from bcsim.compiler.importer import import_onnx, inspect_onnx
-from bcsim.errors import BcsimError
 from tests.compiler.build import BREVITAS, check_equal, model, node, tensors
 
 DATA = Path(os.environ.get("BCSIM_DATA", "/nonexistent"))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer import NodeReport, inspect_onnx
-from bcsim.errors import BcsimError
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from onnx import NodeProto
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.errors import BcsimError
 from tests.compiler.build import imported, model, node, runtime, tensors
 
 

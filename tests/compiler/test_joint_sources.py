@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.joint_sources import source_rows, stored_chunks
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.simulator import run_machine
 from tests.conv_programs import conv_layer

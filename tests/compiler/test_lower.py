@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Dense, Graph, Node
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, Program, Search
-from bcsim.errors import BcsimError
 from tests.compiler.exact import (
     affine,
     batch_norm,

@@ -8,12 +8,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph import Graph, Reshape, Transpose
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Search
-from bcsim.errors import BcsimError
 from tests.compiler.nets import (
     PIXEL,
     Net,

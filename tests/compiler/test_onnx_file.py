@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import StringStringEntryProto, TensorProto, helper, numpy_helper
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler import onnx_file
 from bcsim.compiler.onnx_file import read_model, tensor_array
-from bcsim.errors import BcsimError
 from tests.compiler.build import model, node, save
 
 

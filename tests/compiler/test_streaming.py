@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.errors import BcsimError
 from bcsim.machine import PRESETS, TINY, Machine, parse_machine
 from tests.streaming import least_words, streamed_network
 

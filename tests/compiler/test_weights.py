@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.weights import integer_weights
-from bcsim.errors import BcsimError
 
 RNG = np.random.default_rng(3)
 SIGNS = RNG.choice([-1.0, 1.0], (5, 7))

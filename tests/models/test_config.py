@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.config import read_config
 from bcsim.models.recipes import RECIPES, Recipe, recipe_for
 

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from bcsim.errors import BcsimError  # noqa: E402
+from bcsim.common.errors import BcsimError  # noqa: E402
 from bcsim.models.data import Samples  # noqa: E402
 from bcsim.models.evaluate import Images, mean_scores, scores  # noqa: E402
 from bcsim.models.export import check, to_onnx  # noqa: E402

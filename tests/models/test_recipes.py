@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.activation import STEPS
 from bcsim.models.recipes import RECIPES, Recipe, recipe_for
 from bcsim.models.topologies import TOPOLOGIES

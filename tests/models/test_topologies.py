@@ -1,6 +1,6 @@
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.models.topologies import TOPOLOGIES, topology
 
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from bcsim.errors import BcsimError  # noqa: E402
+from bcsim.common.errors import BcsimError  # noqa: E402
 from bcsim.models import checkpoint  # noqa: E402
 from bcsim.models.data import Samples, Splits, load_splits  # noqa: E402
 from bcsim.models.evaluate import Images, error_rate  # noqa: E402

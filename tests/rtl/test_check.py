@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.machine import PRESETS
 from bcsim.rtl import check
 from bcsim.rtl.accelerator import Accelerator

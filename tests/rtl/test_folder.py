@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.rtl.folder import new_folder
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.machine import PRESETS
 from bcsim.rtl.formal.processing_element import ElementProof
 from bcsim.rtl.formal.prove import prove

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from amaranth.hdl import Assert, Const
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.machine import PRESETS
 from bcsim.rtl.formal import axi_lite
 from bcsim.rtl.formal.axi_lite import LiteProof

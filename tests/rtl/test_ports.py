@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.machine import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import map_program
-from bcsim.errors import BcsimError
 from bcsim.machine import Machine
 from bcsim.rtl.project import Stimulus, write_project
 from bcsim.rtl.vectors import random_pauses

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.errors import BcsimError
+from bcsim.common.errors import BcsimError
 from bcsim.rtl.tools import yosys
 from bcsim.rtl.tools.yosys import run_yosys
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bcsim import console
+from bcsim.common import console
 
 
 @pytest.fixture

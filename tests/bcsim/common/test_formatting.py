@@ -2,7 +2,7 @@
 
 import pytest
 
-from bcsim.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
+from bcsim.common.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.errors import BcsimError
-from bcsim.files import atomic_write, check_folder, write_text
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import atomic_write, check_folder, write_text
 
 
 def test_whole_file_and_nothing_else(tmp_path: Path) -> None:
