@@ -23,8 +23,8 @@ if _TYPE_CHECKING:
     from bcsim.common.errors import BcsimError
     from bcsim.data import Dataset, load_dataset
     from bcsim.machine import PRESETS, Machine, parse_machine
-    from bcsim.model import Model
-    from bcsim.results import Result, to_json
+    from bcsim.results.model import Model
+    from bcsim.results.result import Result, to_json
 
 _HOMES = {
     "compile": "bcsim.api",
@@ -36,9 +36,9 @@ _HOMES = {
     "PRESETS": "bcsim.machine",
     "Machine": "bcsim.machine",
     "parse_machine": "bcsim.machine",
-    "Model": "bcsim.model",
-    "Result": "bcsim.results",
-    "to_json": "bcsim.results",
+    "Model": "bcsim.results.model",
+    "Result": "bcsim.results.result",
+    "to_json": "bcsim.results.result",
 }
 
 __all__ = [

@@ -26,8 +26,8 @@ from bcsim.encodings import (
     reading_from_metadata,
     reading_from_text,
 )
-from bcsim.model import DATASET_KEY, Model, load
-from bcsim.simulation import simulate
+from bcsim.results.model import DATASET_KEY, Model, load
+from bcsim.results.simulation import simulate
 
 __all__ = ["compile", "load", "simulate"]
 

@@ -23,10 +23,10 @@ from rich.table import Table
 from bcsim.api import compile, load, simulate
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_text
-from bcsim.costs import map_enlarged
 from bcsim.machine import DIGITS, Machine, parse_machine
-from bcsim.model import Model
 from bcsim.models import SHIPPED, shipped_path
+from bcsim.results.cost_report import map_enlarged
+from bcsim.results.model import Model
 from bench.bits_plot import plot
 from bench.common import run_main
 

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from bcsim.common.formatting import energy, percent, ratio
 from bcsim.compiler.mapping import Mapping
-from bcsim.costs import energy_report
 from bcsim.counts import count_mapping
 from bcsim.energy import TABLES, load_table
+from bcsim.results.cost_report import energy_report
 from bcsim.slots import steady_slots
 
 __all__ = ["Costs", "MemoryUse", "costs_of", "print_costs"]

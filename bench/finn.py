@@ -21,8 +21,8 @@ from rich.table import Table
 
 from bcsim.api import compile, load
 from bcsim.compiler.mapping import Mapping
-from bcsim.costs import map_enlarged
 from bcsim.machine import MEDIUM, Machine, parse_machine
+from bcsim.results.cost_report import map_enlarged
 from bcsim.rtl.synth import SynthesisResult, synthesise_machine
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources
 from bcsim.slots import steady_slots

@@ -18,7 +18,7 @@ from bcsim.commands.options import (
     parse_bits,
 )
 from bcsim.common.console import standard_output
-from bcsim.summary import print_program
+from bcsim.results.summary import print_program
 
 __all__ = ["compile"]
 

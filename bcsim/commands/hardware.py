@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bcsim.compiler.mapping import Mapping
     from bcsim.compiler.program import Program
-    from bcsim.model import Model
+    from bcsim.results.model import Model
     from bcsim.rtl.project import Stimulus
 
 __all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare"]
@@ -57,8 +57,8 @@ def prepare(
     from bcsim import api
     from bcsim.commands.options import parse_bits
     from bcsim.compiler.mapping import map_program
-    from bcsim.costs import map_enlarged
     from bcsim.machine import SMALL, parse_machine
+    from bcsim.results.cost_report import map_enlarged
 
     loaded = api.load(model)
     if loaded.program is not None and (bits, calibrate, input) != (None, None, None):

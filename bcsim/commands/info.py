@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bcsim.commands.options import ModelPath
 from bcsim.common.console import standard_output
-from bcsim.summary import print_program
+from bcsim.results.summary import print_program
 
 __all__ = ["info"]
 
@@ -20,7 +20,7 @@ COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupport
 def info(model: ModelPath) -> None:
     """Show what was found in MODEL, what each node lowers to, and why something cannot be lowered."""
     from bcsim.compiler.program_onnx import is_program, load_program
-    from bcsim.model import locate
+    from bcsim.results.model import locate
 
     path = locate(model)
     console = standard_output()

@@ -25,8 +25,8 @@ from bcsim.common.errors import BcsimError
 from bcsim.common.files import atomic_write, check_folder, write_text
 
 if TYPE_CHECKING:
-    from bcsim.model import Model
-    from bcsim.results import Result
+    from bcsim.results.model import Model
+    from bcsim.results.result import Result
 
 __all__ = ["run"]
 
@@ -89,7 +89,7 @@ def run(
     """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""
     from bcsim import api
     from bcsim.data import load_dataset
-    from bcsim.ensemble import combine, member_paths
+    from bcsim.results.ensemble import combine, member_paths
 
     report = report or (None if model else DEMO_REPORT)
     for path in (json if json != "-" else None, report, outputs, trace):
@@ -144,7 +144,7 @@ def _data_name(data: str | None, model: Model) -> str:
 
 
 def _print_tables(result: Result) -> None:
-    from bcsim.summary import print_summary
+    from bcsim.results.summary import print_summary
 
     print_summary(result, standard_output())
 
@@ -152,7 +152,7 @@ def _print_tables(result: Result) -> None:
 def _write_files(
     result: Result, json: str | None, report: Path | None, outputs: Path | None, trace: Path | None
 ) -> None:
-    from bcsim.results import to_json
+    from bcsim.results.result import to_json
 
     if json is not None:
         text = json_module.dumps(to_json(result), indent=2, allow_nan=False) + "\n"

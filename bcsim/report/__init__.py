@@ -12,7 +12,7 @@ from bcsim.common import formatting
 from bcsim.common.files import write_text
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
 from bcsim.report.tables import cards, tables
-from bcsim.results import Result
+from bcsim.results.result import Result
 
 __all__ = ["render_report", "write_report"]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from bcsim.common.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
 from bcsim.energy import PARTS
-from bcsim.results import Result
+from bcsim.results.result import Result
 
 __all__ = ["Card", "Table", "cards", "tables"]
 

@@ -15,7 +15,7 @@ from bcsim.data import Dataset
 from bcsim.data.dataset import Split
 from bcsim.execute import execute
 from bcsim.machine import MEDIUM, TINY
-from bcsim.results import Result
+from bcsim.results.result import Result
 from tests.compiler.build import model, node, save, tensors
 
 
@@ -124,7 +124,7 @@ def test_machine_level_takes_few_images_by_default(program: Program) -> None:
 def test_difference_between_levels_is_never_passed_over(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bcsim import simulation
+    from bcsim.results.result import simulation
 
     genuine = simulation.run_machine
 

@@ -11,7 +11,7 @@ import bcsim
 from bcsim.common.formatting import percent
 from bcsim.report import render_report, write_report
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
-from bcsim.results import Result
+from bcsim.results.result import Result
 
 
 @pytest.fixture(scope="module")

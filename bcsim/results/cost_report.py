@@ -11,7 +11,7 @@ from bcsim.counts import NetworkCounts
 from bcsim.energy import TABLES, Energy, EnergyTable, energy_of, load_table
 from bcsim.float_counts import FLOAT32, INT8, count_macs
 from bcsim.machine import RANGES, Machine
-from bcsim.results import Cycles, EnergyReport
+from bcsim.results.result import Cycles, EnergyReport
 from bcsim.schedule import schedule_images
 from bcsim.simulator import MachineRun
 from bcsim.slots import LayerSlots, count_slots

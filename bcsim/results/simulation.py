@@ -13,17 +13,17 @@ from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.costs import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.counts import NetworkCounts, count_mapping
 from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input, program_reading
 from bcsim.energy import TABLES, Energy, load_table
 from bcsim.execute import execute
-from bcsim.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.machine import MEDIUM, Machine, parse_machine
-from bcsim.model import Model
 from bcsim.reference import FloatRun, run_float
-from bcsim.results import LayerResult, Result
+from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
+from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
+from bcsim.results.model import Model
+from bcsim.results.result import LayerResult, Result
 from bcsim.simulator import MachineRun, run_machine
 
 __all__ = ["Level", "simulate"]

@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import Encoding, InputCoding, Program
-from bcsim.fidelity import channels_first, fidelity_images, fraction_equal, histogram, sqnr_db
+from bcsim.results.fidelity import channels_first, fidelity_images, fraction_equal, histogram, sqnr_db
 from tests.conv_programs import conv_layer
 
 SIGNAL = np.array([3.0, -4.0, 0.0])

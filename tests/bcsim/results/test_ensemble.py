@@ -11,10 +11,10 @@ from bcsim import api
 from bcsim.cli import app
 from bcsim.common.errors import BcsimError
 from bcsim.data import load_dataset
-from bcsim.ensemble import combine, member_paths
 from bcsim.models.export import BakedLayer, to_onnx, write
 from bcsim.models.recipes import Recipe
-from bcsim.results import Result, to_json
+from bcsim.results.ensemble import combine, member_paths
+from bcsim.results.result import Result, to_json
 
 IMAGES = 40
 RECIPE = Recipe("digits", width=20)

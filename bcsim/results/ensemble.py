@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.fidelity import fraction_equal
-from bcsim.results import Cycles, EnergyReport, LayerResult, Result
+from bcsim.results.fidelity import fraction_equal
+from bcsim.results.result import Cycles, EnergyReport, LayerResult, Result
 
 __all__ = ["combine", "member_paths"]
 

@@ -12,7 +12,7 @@ from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.program import Encoding, Program
 from bcsim.execute import execute
-from bcsim.results import Histogram
+from bcsim.results.result import Histogram
 
 __all__ = [
     "LayerFidelity",
