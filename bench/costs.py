@@ -9,8 +9,8 @@ from rich.table import Table
 
 from bcsim.common.formatting import energy, percent, ratio
 from bcsim.compiler.mapping import Mapping
-from bcsim.counts import count_mapping
-from bcsim.energy import TABLES, load_table
+from bcsim.costs.counts import count_mapping
+from bcsim.costs.energy import TABLES, load_table
 from bcsim.results.cost_report import energy_report
 from bcsim.slots import steady_slots
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log1p
 
 from bcsim.common.formatting import count, energy, percent, ratio
-from bcsim.energy import PARTS
+from bcsim.costs.energy import PARTS
 from bcsim.results.result import Histogram, Result
 from bcsim.slots import CAUSES
 

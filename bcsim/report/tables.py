@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from bcsim.common.formatting import count, decibels, energy, microseconds, parameter, percent, rate, ratio
-from bcsim.energy import PARTS
+from bcsim.costs.energy import PARTS
 from bcsim.results.result import Result
 
 __all__ = ["Card", "Table", "cards", "tables"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.counts import NetworkCounts
-from bcsim.energy import TABLES, Energy, EnergyTable, energy_of, load_table
-from bcsim.float_counts import FLOAT32, INT8, count_macs
+from bcsim.costs.counts import NetworkCounts
+from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
+from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
 from bcsim.machine import RANGES, Machine
 from bcsim.results.result import Cycles, EnergyReport
 from bcsim.schedule import schedule_images

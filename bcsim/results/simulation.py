@@ -13,10 +13,10 @@ from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.counts import NetworkCounts, count_mapping
+from bcsim.costs.counts import NetworkCounts, count_mapping
+from bcsim.costs.energy import TABLES, Energy, load_table
 from bcsim.data import Dataset, load_dataset
 from bcsim.encodings import program_input, program_reading
-from bcsim.energy import TABLES, Energy, load_table
 from bcsim.execute import execute
 from bcsim.machine import MEDIUM, Machine, parse_machine
 from bcsim.reference import FloatRun, run_float

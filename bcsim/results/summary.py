@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
 from bcsim.compiler.program import Program, Search
-from bcsim.energy import PARTS
+from bcsim.costs.energy import PARTS
 from bcsim.results.result import Result
 
 __all__ = ["print_program", "print_summary"]

@@ -11,8 +11,8 @@ from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.compiler.streaming import SLOTS
-from bcsim.counts import count_mapping
-from bcsim.energy import energy_of, load_table
+from bcsim.costs.counts import count_mapping
+from bcsim.costs.energy import energy_of, load_table
 from bcsim.execute import execute
 from bcsim.machine import Machine
 from bcsim.schedule import schedule_images

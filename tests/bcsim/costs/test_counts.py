@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.counts import Action, NetworkCounts, count_mapping
-from bcsim.float_counts import FLOAT32, INT8, Arithmetic, count_macs
+from bcsim.costs.counts import Action, NetworkCounts, count_mapping
+from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
+from bcsim.costs.traffic import memory_traffic
 from bcsim.machine import Machine
-from bcsim.traffic import memory_traffic
 from tests.programs import random_machine, random_program
 
 SEEDS = range(12)

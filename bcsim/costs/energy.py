@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bcsim.common.errors import BcsimError
-from bcsim.counts import Action, LayerCounts, NetworkCounts
-from bcsim.traffic import MEMORIES, MemoryTraffic
+from bcsim.costs.counts import Action, LayerCounts, NetworkCounts
+from bcsim.costs.traffic import MEMORIES, MemoryTraffic
 
 __all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table"]
 

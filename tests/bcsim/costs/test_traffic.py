@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping import map_program
+from bcsim.costs.traffic import memory_traffic
 from bcsim.simulator import run_machine
-from bcsim.traffic import memory_traffic
 from tests.programs import random_images, random_machine, random_program
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
-from bcsim.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
+from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
+from bcsim.costs.traffic import MemoryTraffic, Traffic, layer_traffic
 from bcsim.machine import Machine
-from bcsim.traffic import MemoryTraffic, Traffic, layer_traffic
 
 __all__ = ["FLOAT32", "INT8", "Arithmetic", "count_macs"]
 

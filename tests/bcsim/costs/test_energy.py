@@ -9,10 +9,10 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import map_program
-from bcsim.counts import Action, count_mapping
-from bcsim.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
-from bcsim.float_counts import FLOAT32, INT8, count_macs
-from bcsim.traffic import MemoryTraffic
+from bcsim.costs.counts import Action, count_mapping
+from bcsim.costs.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
+from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
+from bcsim.costs.traffic import MemoryTraffic
 from tests.programs import random_machine, random_program
 
 

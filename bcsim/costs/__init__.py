@@ -1,0 +1,1 @@
+"""What a run costs: operations, traffic and energy of the machine and of the float and int8 references."""
