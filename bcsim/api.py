@@ -19,7 +19,7 @@ from bcsim.compiler.program import Program
 from bcsim.compiler.shapes import count_accumulations
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
-from bcsim.encodings import (
+from bcsim.execution.raw_levels import (
     PREPROCESSING_KEY,
     InputReading,
     check_preprocessing,

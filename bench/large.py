@@ -24,8 +24,8 @@ from rich.table import Table
 from bcsim.api import calibration_count, compile, load
 from bcsim.common.errors import BcsimError
 from bcsim.data import Dataset
-from bcsim.encodings import program_input
-from bcsim.execute import prepare
+from bcsim.execution.execute import prepare
+from bcsim.execution.raw_levels import program_input
 from bench.common import interleaved_medians, run_main
 from bench.large_networks import NETWORKS, SHAPE, write_network
 

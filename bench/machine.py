@@ -22,7 +22,7 @@ from bcsim.api import compile, load
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.data import load_dataset
-from bcsim.encodings import program_input
+from bcsim.execution.raw_levels import program_input
 from bcsim.machine import parse_machine
 from bcsim.simulator import MachineSimulator
 from bench.common import interleaved_medians, run_main

@@ -32,8 +32,8 @@ from rich.table import Table
 from bcsim.api import compile, load
 from bcsim.compiler.program import Program
 from bcsim.data import Dataset, load_dataset
-from bcsim.encodings import program_input
-from bcsim.execute import BACKENDS, prepare
+from bcsim.execution.execute import BACKENDS, prepare
+from bcsim.execution.raw_levels import program_input
 from bench.common import interleaved_medians, run_main
 from bench.networks import cifar_program, float_twin
 

@@ -91,7 +91,7 @@ def _images(program: Program, data: str | None, images: int) -> tuple[str, NDArr
     import numpy as np
 
     from bcsim.data import load_dataset
-    from bcsim.encodings import program_input
+    from bcsim.execution.raw_levels import program_input
 
     if data is None:
         levels = program.input.stream.levels

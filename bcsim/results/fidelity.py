@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.program import Encoding, Program
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
 from bcsim.results.result import Histogram
 
 __all__ = [

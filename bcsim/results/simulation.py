@@ -16,10 +16,10 @@ from bcsim.compiler.program import Program
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.energy import TABLES, Energy, load_table
 from bcsim.data import Dataset, load_dataset
-from bcsim.encodings import program_input, program_reading
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
+from bcsim.execution.float_reference import FloatRun, run_float
+from bcsim.execution.raw_levels import program_input, program_reading
 from bcsim.machine import MEDIUM, Machine, parse_machine
-from bcsim.reference import FloatRun, run_float
 from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.model import Model

@@ -13,7 +13,7 @@ import bcsim
 from bcsim.compiler.program import Program
 from bcsim.data import Dataset
 from bcsim.data.dataset import Split
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
 from bcsim.machine import MEDIUM, TINY
 from bcsim.results.result import Result
 from tests.compiler.build import model, node, save, tensors

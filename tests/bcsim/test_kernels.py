@@ -27,7 +27,7 @@ from bcsim.compiler.program import (
     Search,
     WeightPlane,
 )
-from bcsim.execute import BACKENDS, execute
+from bcsim.execution.execute import BACKENDS, execute
 from bcsim.kernels.requantise import accumulator_bound, reciprocal
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import pytest
 
 from bcsim.array import load_layer
 from bcsim.compiler.mapping import map_program
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
 from bcsim.schedule import schedule_images
 from bcsim.simulator import run_machine
 from bcsim.slots import CAUSES

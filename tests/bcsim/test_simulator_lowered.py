@@ -6,7 +6,7 @@ import pytest
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.lower import lower
 from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.encodings import arranged
+from bcsim.execution.raw_levels import arranged
 from bcsim.machine import Machine
 from bcsim.simulator import run_machine
 from tests.compiler.nets import PIXEL, Net, random_levels, random_net, run_levels

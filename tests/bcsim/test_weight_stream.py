@@ -13,7 +13,7 @@ from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.compiler.streaming import SLOTS
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import energy_of, load_table
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
 from bcsim.machine import Machine
 from bcsim.schedule import schedule_images
 from bcsim.simulator import run_machine

@@ -29,7 +29,7 @@ from bcsim.compiler.graph import (
 )
 from bcsim.compiler.program import Encoding, Program
 from bcsim.compiler.shapes import image_shape, tensor_shapes
-from bcsim.encodings import arranged
+from bcsim.execution.raw_levels import arranged
 from tests.reference import run_reference
 
 PIXEL = Encoding(3, Fraction(1, 4), Fraction(-1, 2))

@@ -15,8 +15,8 @@ from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Encoding, Program
-from bcsim.encodings import arranged, reading_from_text
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
+from bcsim.execution.raw_levels import arranged, reading_from_text
 from tests.compiler.nets import channels_last
 
 DATA = Path(os.environ.get("BCSIM_DATA", os.devnull))

@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Divide
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
 from bcsim.machine import Machine
 from bcsim.records import STREAM_FIELDS, pack, unpack
 from bcsim.rtl.accelerator import Accelerator

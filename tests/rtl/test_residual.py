@@ -12,8 +12,8 @@ from bcsim.compiler.graph import Graph
 from bcsim.compiler.lower import lower
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, Program
-from bcsim.encodings import arranged
-from bcsim.execute import execute
+from bcsim.execution.execute import execute
+from bcsim.execution.raw_levels import arranged
 from bcsim.machine import Machine
 from bcsim.rtl.project import Stimulus
 from bcsim.rtl.verify import verify

@@ -155,7 +155,7 @@ def execute(
     """Every image of a batch through the integer program.
 
     q : (n, inputs), the first layer's source values, an image in the order (row, column, channel);
-        bcsim.encodings.program_input arranges a data set so.
+        bcsim.execution.raw_levels.program_input arranges a data set so.
     keep : also return every layer's q.
     backend : a name of BACKENDS; None takes the fastest here. All return the same integers.
     threads : of the compiled backends; None takes every core this process may use.

@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
-from bcsim.execute import BACKENDS, execute, prepare
+from bcsim.execution.execute import BACKENDS, execute, prepare
 
 
 def _encoding(bits: int) -> Encoding:

@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Layer, Program, WeightPlane
-from bcsim.execute import BACKENDS, Levels, Prepared, execute
+from bcsim.execution.execute import BACKENDS, Levels, Prepared, execute
 from bcsim.kernels import backend as lookup_backend
 from bcsim.kernels import portable
 from tests.conv_programs import conv_layer, random_conv_program

@@ -14,8 +14,8 @@ from bcsim.compiler.evaluate import evaluate_graph
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.data import load_dataset
-from bcsim.encodings import reading_from_text
-from bcsim.reference import run_float
+from bcsim.execution.float_reference import run_float
+from bcsim.execution.raw_levels import reading_from_text
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 
 RNG = np.random.default_rng(0)

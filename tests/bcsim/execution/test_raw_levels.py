@@ -10,7 +10,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import Encoding, InputCoding, Program
 from bcsim.data import Dataset
-from bcsim.encodings import (
+from bcsim.execution.raw_levels import (
     program_input,
     program_reading,
     reading_from_metadata,

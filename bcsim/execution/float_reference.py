@@ -19,7 +19,7 @@ from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph import Graph
 from bcsim.compiler.onnx_file import read_model
-from bcsim.evaluator_operators import OPERATORS
+from bcsim.execution.qonnx_operators import OPERATORS
 
 __all__ = ["FloatRun", "run_float"]
 

@@ -1,0 +1,1 @@
+"""The program level: integer layers on whole batches, and the float network beside them."""
