@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program import ConvLayer, Layer, Program
-from bcsim.kernels.portable import Portable
+from bcsim.execution.kernels.portable import Portable
 
 __all__ = ["BACKENDS", "Execution", "Prepared", "execute", "prepare"]
 
@@ -34,7 +34,7 @@ class Backend(Protocol):
 
 def _lookup(program: Program) -> Backend:
     # Imported where it is first used: numba alone takes longer to load than a small batch to compute.
-    from bcsim.kernels.backend import Lookup
+    from bcsim.execution.kernels.backend import Lookup
 
     return Lookup(program)
 

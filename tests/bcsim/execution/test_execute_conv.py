@@ -9,8 +9,8 @@ import pytest
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Layer, Program, WeightPlane
 from bcsim.execution.execute import BACKENDS, Levels, Prepared, execute
-from bcsim.kernels import backend as lookup_backend
-from bcsim.kernels import portable
+from bcsim.execution.kernels import backend as lookup_backend
+from bcsim.execution.kernels import portable
 from tests.conv_programs import conv_layer, random_conv_program
 from tests.programs import random_images
 from tests.reference import run_reference

@@ -16,7 +16,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.flow import INPUT, last_reader, layer_reads
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Requantiser, Search
-from bcsim.kernels.requantise import accumulator_bound, numerator_bound, reciprocal
+from bcsim.execution.kernels.requantise import accumulator_bound, numerator_bound, reciprocal
 
 __all__ = ["Portable"]
 

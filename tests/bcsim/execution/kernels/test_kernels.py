@@ -28,9 +28,9 @@ from bcsim.compiler.program import (
     WeightPlane,
 )
 from bcsim.execution.execute import BACKENDS, execute
-from bcsim.kernels.requantise import accumulator_bound, reciprocal
+from bcsim.execution.kernels.requantise import accumulator_bound, reciprocal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 def _encoding(bits: int) -> Encoding:

@@ -30,7 +30,7 @@ from bcsim.common.vectors import (
     truncate,
     widen,
 )
-from bcsim.kernels.lookup import ROW, accumulate, accumulate_pair, selection
+from bcsim.execution.kernels.lookup import ROW, accumulate, accumulate_pair, selection
 
 __all__ = ["windows"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bcsim.common.vectors import LANES, cached, compiled, transpose
-from bcsim.kernels.lookup import ROW
+from bcsim.execution.kernels.lookup import ROW
 
 __all__ = ["gather", "scatter"]
 

@@ -8,7 +8,7 @@ from math import prod
 from bcsim.compiler.flow import INPUT, Reads, last_reader
 from bcsim.compiler.plan import Tensor, place_tensors
 from bcsim.compiler.program import Layer, Program
-from bcsim.kernels.packing import overlaps
+from bcsim.execution.kernels.packing import overlaps
 
 __all__ = ["Rows", "place_rows"]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry, taps, window_corners
 from bcsim.compiler.program import ConvLayer, DenseLayer, Search
-from bcsim.kernels import lookup
-from bcsim.kernels.requantise import accumulator_bound, reciprocal
+from bcsim.execution.kernels import lookup
+from bcsim.execution.kernels.requantise import accumulator_bound, reciprocal
 
 __all__ = ["Addresses", "Step", "layer_step", "overlaps", "pool_step"]
 

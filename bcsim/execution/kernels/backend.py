@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from bcsim.common.vectors import LANES
 from bcsim.compiler.flow import INPUT, layer_reads
 from bcsim.compiler.program import ConvLayer, Program
-from bcsim.kernels import lookup
-from bcsim.kernels.packing import Step, layer_step, pool_step
-from bcsim.kernels.rows import place_rows
-from bcsim.kernels.transfer import gather, scatter
-from bcsim.kernels.windows import windows
+from bcsim.execution.kernels import lookup
+from bcsim.execution.kernels.packing import Step, layer_step, pool_step
+from bcsim.execution.kernels.rows import place_rows
+from bcsim.execution.kernels.transfer import gather, scatter
+from bcsim.execution.kernels.windows import windows
 
 __all__ = ["Lookup"]
 
