@@ -22,7 +22,7 @@ if _TYPE_CHECKING:
     from bcsim.api import compile, load, simulate
     from bcsim.common.errors import BcsimError
     from bcsim.data import Dataset, load_dataset
-    from bcsim.machine import PRESETS, Machine, parse_machine
+    from bcsim.machine.parameters import PRESETS, Machine, parse_machine
     from bcsim.results.model import Model
     from bcsim.results.result import Result, to_json
 
@@ -33,9 +33,9 @@ _HOMES = {
     "Dataset": "bcsim.data",
     "load_dataset": "bcsim.data",
     "BcsimError": "bcsim.common.errors",
-    "PRESETS": "bcsim.machine",
-    "Machine": "bcsim.machine",
-    "parse_machine": "bcsim.machine",
+    "PRESETS": "bcsim.machine.parameters",
+    "Machine": "bcsim.machine.parameters",
+    "parse_machine": "bcsim.machine.parameters",
     "Model": "bcsim.results.model",
     "Result": "bcsim.results.result",
     "to_json": "bcsim.results.result",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bcsim.array import LoadedLayer, load_layer
 from bcsim.compiler.mapping import LayerMapping, Mapping
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.schedule import schedule_images
 from bcsim.slots import LayerSlots, count_slots, steady_slots
 from bcsim.times import ImageSchedule

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.schedule import schedule_images
 from bcsim.times import ImageSchedule, Stalls
 

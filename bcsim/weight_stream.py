@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import Mapping
 from bcsim.compiler.streaming import SLOTS
-from bcsim.timing import WEIGHT_START
+from bcsim.machine.latency import WEIGHT_START
 
 __all__ = ["WeightArrivals", "memory_gaps", "stream_beats"]
 

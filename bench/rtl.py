@@ -21,7 +21,7 @@ from bcsim.api import compile, load
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input
-from bcsim.machine import parse_machine
+from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.bench.simulator import build_executable
 from bcsim.rtl.project import TOP, write_verilog
 from bcsim.rtl.vectors import stream_words

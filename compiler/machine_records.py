@@ -1,14 +1,14 @@
-"""The program memories' records of a mapped layer (bcsim.records, docs/machine.md)."""
+"""The program memories' records of a mapped layer (bcsim.machine.records, docs/machine.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bcsim import records
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import Search
-from bcsim.machine import Machine
+from bcsim.machine import records
+from bcsim.machine.parameters import Machine
 
 __all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]
 

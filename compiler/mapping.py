@@ -23,7 +23,7 @@ from bcsim.compiler.requantisers import parameter_fields
 from bcsim.compiler.streaming import place_weights
 from bcsim.compiler.waits import wait_cycles
 from bcsim.compiler.weight_words import matching_constants, pack_weights, unpack_weights
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["Image", "LayerMapping", "Mapping", "map_program"]
 
@@ -36,7 +36,7 @@ class Image:
     streamed : the words that each image brings over the weight stream, in the same form.
     offsets, divisors : int64 (R, parameter words), the two fields of the parameter memories.
     minimum : bool (R, parameter words), the third: pool by the least value.
-    issue, drain : one record per layer, as integers (bcsim.records).
+    issue, drain : one record per layer, as integers (bcsim.machine.records).
     stream : the one record of loader and output.
     weight_stream : one record for each layer whose weights stream.
     """

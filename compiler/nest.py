@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.program import DenseLayer, Search
-from bcsim.machine import Machine
-from bcsim.timing import round_cycles, write_cycles
+from bcsim.machine.latency import round_cycles, write_cycles
+from bcsim.machine.parameters import Machine
 
 __all__ = ["LayerMapping", "ceil_div", "make_nest"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
 from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Search
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["ParameterFields", "parameter_fields"]
 

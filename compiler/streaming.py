@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.nest import LayerMapping
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["SLOTS", "place_weights"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.geometry import taps, window_corners
 from bcsim.compiler.nest import LayerMapping
-from bcsim.machine import Machine
-from bcsim.timing import LAYER_GAP, shadow_latency
+from bcsim.machine.latency import LAYER_GAP, shadow_latency
+from bcsim.machine.parameters import Machine
 
 __all__ = ["drain_cycles", "first_reads", "pass_intervals", "wait_cycles", "writing_passes"]
 

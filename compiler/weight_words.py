@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.nest import LayerMapping
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["matching_constants", "pack_weights", "unpack_weights"]
 

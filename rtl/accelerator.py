@@ -8,7 +8,7 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
 from bcsim.compiler.mapping import Image
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.axi import LiteSignature, StreamSignature
 from bcsim.rtl.checks import require_machine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["require_machine", "require_positive"]
 

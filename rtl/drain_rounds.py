@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bcsim.timing import round_cycles, write_cycles
+from bcsim.machine.latency import round_cycles, write_cycles
 
 __all__ = ["Round", "rounds"]
 

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import WriteSignature
 from bcsim.rtl.requantiser import QUOTIENT_BITS

@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine import Machine
+from bcsim.machine.latency import LAYER_GAP, round_cycles
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits
@@ -18,7 +19,6 @@ from bcsim.rtl.requantiser import QUOTIENT_BITS, tile_rounds
 from bcsim.rtl.step import StepLayout
 from bcsim.rtl.tile_gate import TileGate
 from bcsim.rtl.window_walk import WindowWalk, spatial_loops
-from bcsim.timing import LAYER_GAP, round_cycles
 
 __all__ = ["IssueWalker"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bcsim.timing import LAYER_GAP
+from bcsim.machine.latency import LAYER_GAP
 
 __all__ = ["IssuedStep", "issue_steps"]
 

@@ -9,7 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi import StreamSignature
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import address_bits

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bcsim.compiler.mapping import Image
-from bcsim.machine import Machine
-from bcsim.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import SLICE_BITS, slices
 from bcsim.rtl.register_map import Register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = [
     "ADDRESS_BITS",

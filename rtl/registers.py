@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi import LITE_BITS, LiteSignature
 from bcsim.rtl.axi_lite import LiteSubordinate
 from bcsim.rtl.checks import require_machine

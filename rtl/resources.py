@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.common.console import track
-from bcsim.machine import PRESETS, Machine
+from bcsim.machine.parameters import PRESETS, Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.requantiser import Requantiser
 from bcsim.rtl.tools import synthesis

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.common.console import track
-from bcsim.machine import DIGITS, Machine, parse_machine
+from bcsim.machine.parameters import DIGITS, Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.array import Array
 from bcsim.rtl.resources import component_resources

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import Mapping
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.simulator import MachineRun, Writes, stream_values
 from bcsim.weight_stream import memory_gaps
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi import StreamSignature
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import SLICE_BITS, LoadSignature, address_bits, slices

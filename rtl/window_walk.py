@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import address_bits
 from bcsim.rtl.nested_sum import NestedSum

@@ -21,7 +21,7 @@ from bcsim.compiler.program import (
     Search,
     WeightPlane,
 )
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 SHIFTS = ((0,), (0,), (0,), (0, 0), (1, 0), (2, 1, 0), (1, 0, 0))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.weight_stream import stream_beats
 from tests.conv_programs import random_conv_program
 from tests.programs import random_machine, random_program

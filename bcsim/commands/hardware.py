@@ -57,7 +57,7 @@ def prepare(
     from bcsim import api
     from bcsim.commands.options import parse_bits
     from bcsim.compiler.mapping import map_program
-    from bcsim.machine import SMALL, parse_machine
+    from bcsim.machine.parameters import SMALL, parse_machine
     from bcsim.results.cost_report import map_enlarged
 
     loaded = api.load(model)

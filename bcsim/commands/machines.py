@@ -8,7 +8,7 @@ from rich.table import Table
 
 from bcsim.common.console import standard_output
 from bcsim.common.formatting import parameter as format_parameter
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 
 __all__ = ["machines"]
 

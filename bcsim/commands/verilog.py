@@ -14,7 +14,7 @@ from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.common.console import standard_output, working
 
 if TYPE_CHECKING:
-    from bcsim.machine import Machine
+    from bcsim.machine.parameters import Machine
     from bcsim.rtl.check import Check
 
 __all__ = ["verilog"]

@@ -15,8 +15,8 @@ from itertools import chain
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
-from bcsim.machine import Machine
-from bcsim.timing import tree_levels
+from bcsim.machine.latency import tree_levels
+from bcsim.machine.parameters import Machine
 
 __all__ = [
     "MULTIPLIERS",

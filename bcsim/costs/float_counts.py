@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
 from bcsim.costs.traffic import MemoryTraffic, Traffic, layer_traffic
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["FLOAT32", "INT8", "Arithmetic", "count_macs"]
 

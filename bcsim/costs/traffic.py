@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic"]
 

@@ -10,7 +10,7 @@ from bcsim.compiler.program import Program
 from bcsim.costs.counts import NetworkCounts
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
-from bcsim.machine import RANGES, Machine
+from bcsim.machine.parameters import RANGES, Machine
 from bcsim.results.result import Cycles, EnergyReport
 from bcsim.schedule import schedule_images
 from bcsim.simulator import MachineRun

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim import __version__
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.simulator import MachineRun
 
 __all__ = ["SCHEMA", "Cycles", "EnergyReport", "Histogram", "LayerResult", "Result", "to_json"]

@@ -19,7 +19,7 @@ from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import execute
 from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.raw_levels import program_input, program_reading
-from bcsim.machine import MEDIUM, Machine, parse_machine
+from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.model import Model

@@ -7,12 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.latency import RECORD_CHANGE
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.drain import DrainWalker
 from bcsim.rtl.formal.drain_writer import writer_free
 from bcsim.rtl.formal.symbolic import SymbolicProgram
 from bcsim.rtl.requantiser import tile_rounds
-from bcsim.timing import RECORD_CHANGE
 
 __all__ = ["DrainProof"]
 

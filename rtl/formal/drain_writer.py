@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.drain_writer import DrainWriter
 from bcsim.rtl.round_phases import PlaceLayout
 

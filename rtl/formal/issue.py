@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.formal.symbolic import SymbolicProgram
 from bcsim.rtl.issue import IssueWalker
 

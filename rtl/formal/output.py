@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.formal.stream import remain_until_accepted
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.output import Output

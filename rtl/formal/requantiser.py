@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.latency import round_cycles, write_cycles
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.requantiser import ParameterLayout, Requantiser
-from bcsim.timing import round_cycles, write_cycles
 
 __all__ = ["RequantiserProof"]
 

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.memory import address_bits

@@ -14,7 +14,7 @@ from bcsim.compiler.program import Program
 from bcsim.data import Dataset
 from bcsim.data.dataset import Split
 from bcsim.execution.execute import execute
-from bcsim.machine import MEDIUM, TINY
+from bcsim.machine.parameters import MEDIUM, TINY
 from bcsim.results.result import Result
 from tests.compiler.build import model, node, save, tensors
 

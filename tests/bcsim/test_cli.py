@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import bcsim
 from bcsim import __version__, api
 from bcsim.cli import app
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from tests.compiler.build import model, node, save, tensors
 
 USER_ERROR, INTERRUPTED = 2, 130

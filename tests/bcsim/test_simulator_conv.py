@@ -10,7 +10,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
-from bcsim.machine import MEDIUM, Machine
+from bcsim.machine.parameters import MEDIUM, Machine
 from bcsim.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program
 from tests.programs import random_images, random_machine

@@ -14,12 +14,12 @@ from bcsim.compiler.streaming import SLOTS
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import energy_of, load_table
 from bcsim.execution.execute import execute
-from bcsim.machine import Machine
+from bcsim.machine.latency import WEIGHT_START, WEIGHTS_TO_STEP
+from bcsim.machine.parameters import Machine
 from bcsim.schedule import schedule_images
 from bcsim.simulator import run_machine
 from bcsim.slots import steady_slots
 from bcsim.times import ImageSchedule
-from bcsim.timing import WEIGHT_START, WEIGHTS_TO_STEP
 from bcsim.weight_stream import memory_gaps, stream_beats
 from tests.conv_programs import conv_layer
 from tests.programs import random_images

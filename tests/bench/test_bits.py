@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bcsim.api import load
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from bcsim.models import shipped_path
 from bench.bits import Machines, measure
 from bench.bits_plot import plot

@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim import records
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.nest import make_nest
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
 from bcsim.compiler.weight_words import pack_weights, unpack_weights
-from bcsim.machine import MEDIUM, Machine
+from bcsim.machine import records
+from bcsim.machine.parameters import MEDIUM, Machine
 from tests.conv_programs import random_conv_program
 from tests.programs import random_layer, random_machine, random_program
 

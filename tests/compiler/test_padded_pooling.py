@@ -10,7 +10,7 @@ from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.nest import LayerMapping, make_nest
 from bcsim.compiler.program import ConvLayer, Divide, Encoding, WeightPlane
 from bcsim.compiler.waits import pass_intervals
-from bcsim.machine import CONV, CONV_BNN, Machine
+from bcsim.machine.parameters import CONV, CONV_BNN, Machine
 from tests.conv_programs import conv_layer, summing_layer
 
 CHANNELS = 64

@@ -15,7 +15,7 @@ from bcsim.compiler.mapping import map_program
 from bcsim.compiler.nest import LayerMapping, make_nest
 from bcsim.compiler.plan import Tensor, place_tensors
 from bcsim.compiler.program import Encoding
-from bcsim.machine import Machine, parse_machine
+from bcsim.machine.parameters import Machine, parse_machine
 from bench.networks import cifar_program
 from tests.conv_programs import conv_layer
 

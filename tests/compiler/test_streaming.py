@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.machine import PRESETS, TINY, Machine, parse_machine
+from bcsim.machine.parameters import PRESETS, TINY, Machine, parse_machine
 from tests.streaming import least_words, streamed_network
 
 SEEDS = range(30)

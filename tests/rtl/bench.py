@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from amaranth.sim import Simulator
 
+from bcsim.machine.latency import WEIGHT_START
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.register_map import Register
-from bcsim.timing import WEIGHT_START
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy as np
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build
 from bcsim.rtl.program_image import load_writes

@@ -9,8 +9,8 @@ import pytest
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Divide
 from bcsim.execution.execute import execute
-from bcsim.machine import Machine
-from bcsim.records import STREAM_FIELDS, pack, unpack
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import STREAM_FIELDS, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.program_image import load_writes
 from bcsim.rtl.register_map import Control, Error, Register, Status

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.machine import PRESETS
+from bcsim.machine.latency import round_cycles, shadow_latency
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.array import Array
 from bcsim.rtl.processing_element import tile_sum
 from bcsim.rtl.round_selector import RoundSelector
-from bcsim.timing import round_cycles, shadow_latency
 from tests.rtl.simulation import simulate
 
 MACHINES = [

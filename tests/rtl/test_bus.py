@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.project import TOP
 from tests.rtl.networks import build_machine, network

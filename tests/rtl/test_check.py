@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl import check
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.check import check_folder

@@ -7,8 +7,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from bcsim.machine import Machine
-from bcsim.records import drain_fields, pack
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import drain_fields, pack
 from bcsim.rtl.drain import DrainWalker
 from bcsim.rtl.drain_rounds import rounds
 from bcsim.rtl.drain_writer import DrainWriter, digit_words

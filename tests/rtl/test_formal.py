@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.machine import PRESETS
+from bcsim.machine.latency import write_cycles
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.formal.processing_element import ElementProof
 from bcsim.rtl.formal.prove import prove
 from bcsim.rtl.formal.requantiser import RequantiserProof
 from bcsim.rtl.processing_element import ProcessingElement
-from bcsim.timing import write_cycles
 
 pytest.importorskip("pyosys", reason="proofs need Yosys (the hdl extra)")
 

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Assert, Const
 
 from bcsim.common.errors import BcsimError
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.formal import axi_lite
 from bcsim.rtl.formal.axi_lite import LiteProof
 from bcsim.rtl.formal.drain import DrainProof

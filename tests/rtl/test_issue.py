@@ -7,8 +7,8 @@ from dataclasses import astuple
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.machine import TINY, Machine
-from bcsim.records import ISSUE_FIELDS, WALK_FIELDS, issue_fields, pack
+from bcsim.machine.parameters import TINY, Machine
+from bcsim.machine.records import ISSUE_FIELDS, WALK_FIELDS, issue_fields, pack
 from bcsim.rtl.issue import IssueWalker
 from bcsim.rtl.issued_steps import issue_steps
 

@@ -6,8 +6,8 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.machine import Machine
-from bcsim.records import STREAM_FIELDS, pack
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import STREAM_FIELDS, pack
 from bcsim.rtl.output import Output, packet
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table
 from bcsim.rtl.verilog import Port, to_verilog

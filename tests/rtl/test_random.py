@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.project import TOP
 from tests.conv_programs import FEATURES, features

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bcsim.machine import OUTSIDE, Machine
+from bcsim.machine.parameters import OUTSIDE, Machine
 from bcsim.rtl.register_map import PARAMETERS, Register
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "registers.md"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi_lite import LiteSubordinate
 from bcsim.rtl.counters import EventLayout
 from bcsim.rtl.program_port import ProgramPort

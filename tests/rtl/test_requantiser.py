@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bcsim.machine import PRESETS
+from bcsim.machine.latency import round_cycles
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.requantiser import Requantiser, divide, search
-from bcsim.timing import round_cycles
 from tests.rtl.simulation import simulate
 
 MACHINES = [

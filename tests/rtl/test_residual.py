@@ -14,7 +14,7 @@ from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.project import Stimulus
 from bcsim.rtl.verify import verify
 from bcsim.simulator import run_machine

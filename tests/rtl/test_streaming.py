@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bcsim.machine import PRESETS, parse_machine
+from bcsim.machine.parameters import PRESETS, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import lint
 from bcsim.rtl.memory import slices

@@ -12,7 +12,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import map_program
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.project import Stimulus, write_project
 from bcsim.rtl.vectors import random_pauses
 from bcsim.rtl.verify import compare, verify

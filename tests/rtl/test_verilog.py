@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bcsim.machine import PRESETS
+from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build, lint, run
 from bcsim.rtl.project import BENCH

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.machine import Machine
-from bcsim.records import WEIGHT_STREAM_FIELDS, pack, stream_fields
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import WEIGHT_STREAM_FIELDS, pack, stream_fields
 from bcsim.rtl.weight_loader import WeightLoader, weight_stream_words, weight_unit
 from tests.rtl.simulation import simulate
 

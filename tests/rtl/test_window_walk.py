@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from amaranth.hdl import Module
 
-from bcsim.machine import TINY, Machine
-from bcsim.records import issue_fields, pack
+from bcsim.machine.parameters import TINY, Machine
+from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.loop import LoopNest
 from bcsim.rtl.padding import Padding
 from bcsim.rtl.records import issue_layout

@@ -7,7 +7,7 @@ from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.costs.counts import Action, NetworkCounts, count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
 from bcsim.costs.traffic import memory_traffic
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 from tests.programs import random_machine, random_program
 
 SEEDS = range(12)

@@ -5,7 +5,7 @@ All are in clock cycles; docs/machine.md defines "in cycle t".
 
 from __future__ import annotations
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = [
     "LAYER_GAP",

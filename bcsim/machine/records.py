@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from bcsim.machine import Machine
+from bcsim.machine.parameters import Machine
 
 __all__ = [
     "DRAIN_FIELDS",

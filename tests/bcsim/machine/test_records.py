@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.machine import MEDIUM
-from bcsim.records import (
+from bcsim.machine.parameters import MEDIUM
+from bcsim.machine.records import (
     DRAIN_FIELDS,
     ISSUE_FIELDS,
     STREAM_FIELDS,

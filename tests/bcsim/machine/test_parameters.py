@@ -5,8 +5,8 @@ import re
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.machine import MEDIUM, PRESETS, Machine, parse_machine
-from bcsim.timing import array_latency, round_cycles, tree_levels, write_cycles
+from bcsim.machine.latency import array_latency, round_cycles, tree_levels, write_cycles
+from bcsim.machine.parameters import MEDIUM, PRESETS, Machine, parse_machine
 
 
 def test_presets_parse_to_themselves() -> None:
