@@ -12,7 +12,7 @@ from bcsim.compiler.mapping import Mapping
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.results.cost_report import energy_report
-from bcsim.slots import steady_slots
+from bcsim.simulator.utilisation import steady_slots
 
 __all__ = ["Costs", "MemoryUse", "costs_of", "print_costs"]
 

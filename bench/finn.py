@@ -25,7 +25,7 @@ from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
 from bcsim.rtl.synth import SynthesisResult, synthesise_machine
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources
-from bcsim.slots import steady_slots
+from bcsim.simulator.utilisation import steady_slots
 from bench.common import run_main
 
 FAMILY = FAMILIES["7-series"]

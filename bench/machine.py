@@ -24,7 +24,7 @@ from bcsim.compiler.program import Program
 from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import parse_machine
-from bcsim.simulator import MachineSimulator
+from bcsim.simulator.simulator import MachineSimulator
 from bench.common import interleaved_medians, run_main
 from bench.costs import costs_of, print_costs
 from bench.networks import cifar_program

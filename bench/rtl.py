@@ -25,7 +25,7 @@ from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.bench.simulator import build_executable
 from bcsim.rtl.project import TOP, write_verilog
 from bcsim.rtl.vectors import stream_words
-from bcsim.simulator import MachineRun, MachineSimulator, stream_values
+from bcsim.simulator.simulator import MachineRun, MachineSimulator, stream_values
 from bench.common import interleaved_medians, run_main
 
 HERE = Path(__file__).resolve().parent

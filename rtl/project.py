@@ -18,8 +18,8 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table
 from bcsim.rtl.vectors import Pauses, bench_vectors
 from bcsim.rtl.verilog import Verilog, to_verilog
-from bcsim.simulator import MachineRun, run_machine
-from bcsim.weight_stream import memory_gaps
+from bcsim.simulator.simulator import MachineRun, run_machine
+from bcsim.simulator.weight_stream import memory_gaps
 
 __all__ = ["MARK", "TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping import Mapping
 from bcsim.machine.parameters import Machine
-from bcsim.simulator import MachineRun, Writes, stream_values
-from bcsim.weight_stream import memory_gaps
+from bcsim.simulator.simulator import MachineRun, Writes, stream_values
+from bcsim.simulator.weight_stream import memory_gaps
 
 __all__ = ["Pauses", "bench_vectors", "random_pauses", "stream_words", "weight_words"]
 

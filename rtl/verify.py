@@ -14,7 +14,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
 from bcsim.rtl.project import TOP, Stimulus, write_project
-from bcsim.simulator import MachineRun
+from bcsim.simulator.simulator import MachineRun
 
 __all__ = ["Verification", "verify"]
 

@@ -12,7 +12,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.machine.parameters import Machine
-from bcsim.weight_stream import stream_beats
+from bcsim.simulator.weight_stream import stream_beats
 from tests.conv_programs import random_conv_program
 from tests.programs import random_machine, random_program
 

@@ -75,7 +75,7 @@ def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pau
 
     from bcsim.rtl.project import Stimulus
     from bcsim.rtl.vectors import random_pauses
-    from bcsim.weight_stream import memory_gaps
+    from bcsim.simulator.weight_stream import memory_gaps
 
     name, q = _images(mapping.program, data or model.dataset, images)
     if pauses is None:

@@ -166,7 +166,7 @@ def _write_files(
         with atomic_write(outputs) as file:
             np.savez_compressed(file, allow_pickle=False, **result.arrays())
     if trace is not None:
-        from bcsim.trace import write_trace
+        from bcsim.simulator.trace import write_trace
 
         write_trace(result.machine_run, min(TRACED_IMAGES, len(result.machine_run.classes)), trace)
     if report is not None:

@@ -9,7 +9,7 @@ from math import log1p
 from bcsim.common.formatting import count, energy, percent, ratio
 from bcsim.costs.energy import PARTS
 from bcsim.results.result import Histogram, Result
-from bcsim.slots import CAUSES
+from bcsim.simulator.utilisation import CAUSES
 
 __all__ = ["Bar", "HistogramChart", "Segment", "energy_bars", "histogram_charts", "layer_bars", "legend"]
 

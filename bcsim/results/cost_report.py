@@ -12,9 +12,9 @@ from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_tabl
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
 from bcsim.machine.parameters import RANGES, Machine
 from bcsim.results.result import Cycles, EnergyReport
-from bcsim.schedule import schedule_images
-from bcsim.simulator import MachineRun
-from bcsim.slots import LayerSlots, count_slots
+from bcsim.simulator.schedule import schedule_images
+from bcsim.simulator.simulator import MachineRun
+from bcsim.simulator.utilisation import LayerSlots, count_slots
 
 __all__ = ["cycles_of", "energy_report", "map_enlarged", "steady_layers"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bcsim import __version__
 from bcsim.machine.parameters import Machine
-from bcsim.simulator import MachineRun
+from bcsim.simulator.simulator import MachineRun
 
 __all__ = ["SCHEMA", "Cycles", "EnergyReport", "Histogram", "LayerResult", "Result", "to_json"]
 

@@ -24,7 +24,7 @@ from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, st
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.model import Model
 from bcsim.results.result import LayerResult, Result
-from bcsim.simulator import MachineRun, run_machine
+from bcsim.simulator.simulator import MachineRun, run_machine
 
 __all__ = ["Level", "simulate"]
 

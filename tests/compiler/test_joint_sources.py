@@ -13,7 +13,7 @@ from bcsim.compiler.joint_sources import source_rows, stored_chunks
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
 from bcsim.machine.parameters import Machine
-from bcsim.simulator import run_machine
+from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer
 from tests.programs import random_images
 from tests.reference import run_reference

@@ -16,8 +16,8 @@ from bcsim.rtl.program_image import load_writes
 from bcsim.rtl.project import TOP
 from bcsim.rtl.vectors import bench_vectors, random_pauses
 from bcsim.rtl.verilog import to_verilog
-from bcsim.simulator import run_machine
-from bcsim.weight_stream import memory_gaps
+from bcsim.simulator.simulator import run_machine
+from bcsim.simulator.weight_stream import memory_gaps
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_program
 from tests.rtl.collisions import spoil_collisions

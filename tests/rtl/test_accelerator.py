@@ -15,7 +15,7 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.program_image import load_writes
 from bcsim.rtl.register_map import Control, Error, Register, Status
 from bcsim.rtl.registers import SETTLE
-from bcsim.simulator import run_machine, stream_values
+from bcsim.simulator.simulator import run_machine, stream_values
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_machine, random_program
 from tests.rtl.bench import Bench, expected

@@ -17,7 +17,7 @@ from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.project import Stimulus
 from bcsim.rtl.verify import verify
-from bcsim.simulator import run_machine
+from bcsim.simulator.simulator import run_machine
 from tests.compiler.build import imported
 from tests.compiler.nets import channels_last
 from tests.residual import residual_network

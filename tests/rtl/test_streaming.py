@@ -18,7 +18,7 @@ from bcsim.rtl.registers import SETTLE
 from bcsim.rtl.tools.synthesis import count_multipliers
 from bcsim.rtl.vectors import weight_words
 from bcsim.rtl.verilog import to_verilog
-from bcsim.simulator import run_machine, stream_values
+from bcsim.simulator.simulator import run_machine, stream_values
 from tests.programs import random_images
 from tests.rtl.bench import Bench, expected
 from tests.streaming import random_gaps, streamed_network

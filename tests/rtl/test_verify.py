@@ -16,7 +16,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.project import Stimulus, write_project
 from bcsim.rtl.vectors import random_pauses
 from bcsim.rtl.verify import compare, verify
-from bcsim.simulator import MachineRun
+from bcsim.simulator.simulator import MachineRun
 from tests.programs import random_images, random_program
 from tests.streaming import streamed_network, weight_words
 

@@ -5,7 +5,7 @@ import pytest
 
 from bcsim.compiler.mapping import map_program
 from bcsim.costs.traffic import memory_traffic
-from bcsim.simulator import run_machine
+from bcsim.simulator.simulator import run_machine
 from tests.programs import random_images, random_machine, random_program
 
 

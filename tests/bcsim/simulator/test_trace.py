@@ -7,8 +7,8 @@ import numpy as np
 
 from bcsim.compiler.mapping import map_program
 from bcsim.machine.latency import WEIGHTS_TO_STEP
-from bcsim.simulator import MachineRun, run_machine
-from bcsim.trace import TRACKS, write_trace
+from bcsim.simulator.simulator import MachineRun, run_machine
+from bcsim.simulator.trace import TRACKS, write_trace
 from tests.programs import random_images, random_machine, random_program
 from tests.streaming import random_gaps, streamed_network, weight_words
 

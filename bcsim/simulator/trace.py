@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bcsim.common.files import atomic_write
 from bcsim.compiler.mapping import LayerMapping
 from bcsim.machine.latency import WEIGHTS_TO_STEP
-from bcsim.simulator import MachineRun
-from bcsim.times import ImageSchedule, LayerSchedule
+from bcsim.simulator.image_times import ImageSchedule, LayerSchedule
+from bcsim.simulator.simulator import MachineRun
 
 __all__ = ["trace_events", "write_trace"]
 

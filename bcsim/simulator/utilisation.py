@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.machine.parameters import Machine
-from bcsim.schedule import schedule_images
-from bcsim.times import ImageSchedule, Stalls
+from bcsim.simulator.image_times import ImageSchedule, Stalls
+from bcsim.simulator.schedule import schedule_images
 
 __all__ = ["CAUSES", "LayerSlots", "count_slots", "steady_slots"]
 

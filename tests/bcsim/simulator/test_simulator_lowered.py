@@ -8,7 +8,7 @@ from bcsim.compiler.lower import lower
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine
-from bcsim.simulator import run_machine
+from bcsim.simulator.simulator import run_machine
 from tests.compiler.nets import PIXEL, Net, random_levels, random_net, run_levels
 
 MACHINE = Machine(

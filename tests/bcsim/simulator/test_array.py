@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcsim.array import FLOAT64_EXACT
+from bcsim.simulator.array import FLOAT64_EXACT
 
 
 @given(st.integers(1, FLOAT64_EXACT - 1), st.integers(1, 1 << 16), st.sampled_from((-1, 0, 1)))

@@ -11,7 +11,7 @@ from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine.parameters import MEDIUM, Machine
-from bcsim.simulator import run_machine
+from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program
 from tests.programs import random_images, random_machine
 from tests.reference import run_reference

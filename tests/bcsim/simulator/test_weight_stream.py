@@ -16,11 +16,11 @@ from bcsim.costs.energy import energy_of, load_table
 from bcsim.execution.execute import execute
 from bcsim.machine.latency import WEIGHT_START, WEIGHTS_TO_STEP
 from bcsim.machine.parameters import Machine
-from bcsim.schedule import schedule_images
-from bcsim.simulator import run_machine
-from bcsim.slots import steady_slots
-from bcsim.times import ImageSchedule
-from bcsim.weight_stream import memory_gaps, stream_beats
+from bcsim.simulator.image_times import ImageSchedule
+from bcsim.simulator.schedule import schedule_images
+from bcsim.simulator.simulator import run_machine
+from bcsim.simulator.utilisation import steady_slots
+from bcsim.simulator.weight_stream import memory_gaps, stream_beats
 from tests.conv_programs import conv_layer
 from tests.programs import random_images
 from tests.streaming import random_gaps, streamed_network, weight_words

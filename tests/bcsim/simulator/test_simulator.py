@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bcsim.array import load_layer
 from bcsim.compiler.mapping import map_program
 from bcsim.execution.execute import execute
-from bcsim.schedule import schedule_images
-from bcsim.simulator import run_machine
-from bcsim.slots import CAUSES
+from bcsim.simulator.array import load_layer
+from bcsim.simulator.schedule import schedule_images
+from bcsim.simulator.simulator import run_machine
+from bcsim.simulator.utilisation import CAUSES
 from tests.programs import random_images, random_machine, random_program
 
 SEEDS = range(60)

@@ -1,6 +1,6 @@
 """The machine level: a mapped program run cycle by cycle, vectorised over images.
 
-`bcsim.schedule` says when, `bcsim.array` what; here both meet in the memories. Letters in shapes: n images,
+`bcsim.simulator.schedule` says when, `bcsim.simulator.array` what; here both meet in the memories. Letters in shapes: n images,
 N lanes, R requantisers, W writes.
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.array import LoadedLayer, load_layer
 from bcsim.compiler.mapping import LayerMapping, Mapping
 from bcsim.machine.parameters import Machine
-from bcsim.schedule import schedule_images
-from bcsim.slots import LayerSlots, count_slots, steady_slots
-from bcsim.times import ImageSchedule
+from bcsim.simulator.array import LoadedLayer, load_layer
+from bcsim.simulator.image_times import ImageSchedule
+from bcsim.simulator.schedule import schedule_images
+from bcsim.simulator.utilisation import LayerSlots, count_slots, steady_slots
 
 __all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine", "stream_values"]
 

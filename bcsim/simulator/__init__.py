@@ -1,0 +1,1 @@
+"""The machine level: every cycle and every address of the accelerator."""
