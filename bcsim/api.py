@@ -14,9 +14,9 @@ from math import prod
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.calibrate import RangeMethod
+from bcsim.compiler.graph.shapes import count_accumulations
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Program
-from bcsim.compiler.shapes import count_accumulations
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.execution.raw_levels import (

@@ -9,7 +9,7 @@ from fractions import Fraction
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.encodings import Encodings, holds
 from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.graph import Add, FloatArray
+from bcsim.compiler.graph.nodes import Add, FloatArray
 from bcsim.compiler.grids import grid_encoding, quantiser_values
 from bcsim.compiler.heads import identity_head, node_head
 from bcsim.compiler.layers import Target, make_layer, over_windows, reaches_middle

@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import FloatArray, Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import FloatArray, Graph
+from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.program import Encoding
-from bcsim.compiler.shapes import tensor_shapes
 
 __all__ = ["RangeMethod", "Ranging", "calibration_values", "range_encoding"]
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bcsim.compiler.calibrate import Ranging, range_encoding
-from bcsim.compiler.graph import FloatArray
+from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.grids import grid_encoding
 from bcsim.compiler.known_values import MOST_BITS
 from bcsim.compiler.program import Encoding

@@ -10,7 +10,7 @@ from math import gcd, lcm
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Node
+from bcsim.compiler.graph.nodes import Node
 from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, is_shared, to_pieces
 from bcsim.compiler.program import Encoding, InputCoding
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.graph import Add, AveragePool, Concat, Conv, Dense, Node
+from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node
 
 __all__ = ["Head", "identity_head", "is_head", "node_head"]
 

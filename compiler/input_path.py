@@ -8,9 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph import Flatten, Graph, Node, Reshape, Transpose
+from bcsim.compiler.graph.nodes import Flatten, Graph, Node, Reshape, Transpose
+from bcsim.compiler.graph.shapes import image_shape
 from bcsim.compiler.pieces import is_elementwise, is_shared, to_pieces
-from bcsim.compiler.shapes import image_shape
 
 __all__ = ["InputPath", "follow_input"]
 

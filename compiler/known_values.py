@@ -8,7 +8,7 @@ from functools import reduce
 from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import AveragePool, Concat
+from bcsim.compiler.graph.nodes import AveragePool, Concat
 from bcsim.compiler.grids import common_step, grid_encoding, quantiser_values
 from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, to_pieces
 from bcsim.compiler.stages import Stage

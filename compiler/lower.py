@@ -10,7 +10,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.assemble import Assembler
 from bcsim.compiler.calibrate import RangeMethod, Ranging, calibration_values
 from bcsim.compiler.encodings import DEFAULT_BITS, padded_tensors, plan_encodings
-from bcsim.compiler.graph import FloatArray, Graph
+from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.grids import input_coding, stream_values
 from bcsim.compiler.known_values import MOST_BITS, known_values
 from bcsim.compiler.program import Encoding, Program

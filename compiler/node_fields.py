@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, TensorProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.onnx_file import OnnxFile, tensor_array
+from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array
 from bcsim.compiler.program import Encoding
 
 __all__ = ["NodeFields"]

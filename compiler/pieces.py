@@ -13,7 +13,7 @@ from functools import singledispatch
 from math import isfinite, isqrt
 from typing import TypeAlias
 
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.nodes import (
     Affine,
     BatchNorm,
     Bipolar,

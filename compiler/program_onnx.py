@@ -19,6 +19,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
 from bcsim.compiler.check_program import check_program
+from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
 from bcsim.compiler.layer_onnx import (
     DOMAIN,
     encoding_attributes,
@@ -28,7 +29,6 @@ from bcsim.compiler.layer_onnx import (
     read_layer,
 )
 from bcsim.compiler.node_fields import NodeFields
-from bcsim.compiler.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
 from bcsim.compiler.program import ConvLayer, DenseLayer, InputCoding, Program
 
 __all__ = ["is_program", "load_program", "save_program"]

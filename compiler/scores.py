@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph import FloatArray
+from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.pieces import Line, Piece, forward
 from bcsim.compiler.program import Encoding
 

@@ -10,11 +10,21 @@ from itertools import count
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Pool
-from bcsim.compiler.graph import AveragePool, Concat, Conv, Dense, Flatten, Graph, MaxPool, Node, Reshape
+from bcsim.compiler.graph.nodes import (
+    AveragePool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Graph,
+    MaxPool,
+    Node,
+    Reshape,
+)
+from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
 from bcsim.compiler.heads import is_head
 from bcsim.compiler.input_path import InputPath, follow_input
 from bcsim.compiler.pieces import is_elementwise
-from bcsim.compiler.shapes import Shape, image_shape, tensor_shapes
 
 __all__ = ["Stage", "Stages", "split_stages"]
 

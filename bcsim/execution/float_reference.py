@@ -17,8 +17,8 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Graph
-from bcsim.compiler.onnx_file import read_model
+from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.execution.qonnx_operators import OPERATORS
 
 __all__ = ["FloatRun", "run_float"]

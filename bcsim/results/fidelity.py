@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.program import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.results.result import Histogram

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.program import Program
 
 __all__ = ["BUNDLED", "DATASET_KEY", "Model", "load", "locate"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
     convolution,
@@ -23,7 +24,6 @@ from bcsim.compiler.importer.padded_maxima import quantise_before_maxima
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
-from bcsim.compiler.onnx_file import read_model
 
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Clip, Node, Relu, Sign
+from bcsim.compiler.graph.nodes import Clip, Node, Relu, Sign
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Constant

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Affine, Conv, FloatArray
+from bcsim.compiler.graph.integer_weights import integer_weights
+from bcsim.compiler.graph.nodes import Affine, Conv, FloatArray
 from bcsim.compiler.importer.dense import weight_notes
 from bcsim.compiler.importer.layouts import from_image
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Array, Shape
 from bcsim.compiler.importer.windows import Pads, read_windows
-from bcsim.compiler.weights import integer_weights
 
 
 @operator("Conv")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Affine, Dense
+from bcsim.compiler.graph.integer_weights import IntegerWeights, integer_weights
+from bcsim.compiler.graph.nodes import Affine, Dense
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Constant
-from bcsim.compiler.weights import IntegerWeights, integer_weights
 
 __all__ = ["weight_notes"]
 

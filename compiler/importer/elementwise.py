@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Affine, BatchNorm, FloatArray
+from bcsim.compiler.graph.nodes import Affine, BatchNorm, FloatArray
 from bcsim.compiler.importer.joining import add_tensors
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site

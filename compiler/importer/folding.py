@@ -15,11 +15,11 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.onnx_file import tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer.qonnx import fold_bipolar, fold_quant
 from bcsim.compiler.importer.registry import QONNX, domain_of
 from bcsim.compiler.importer.site import Site
 from bcsim.compiler.importer.values import Array, Constant
-from bcsim.compiler.onnx_file import tensor_array, tensor_elements, type_name
 
 __all__ = ["MAX_FOLDED", "Folded", "fold"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Add, Concat
+from bcsim.compiler.graph.nodes import Add, Concat
 from bcsim.compiler.importer.layouts import viewed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site

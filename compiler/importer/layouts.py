@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Node, Reshape, Transpose
+from bcsim.compiler.graph.nodes import Node, Reshape, Transpose
 from bcsim.compiler.importer.values import Activation, Layout, Shape, squeezed
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Quant
+from bcsim.compiler.graph.nodes import Quant
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Codes, Constant

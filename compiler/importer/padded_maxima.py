@@ -15,11 +15,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph import Affine, Flatten, Graph, MaxPool, Node
+from bcsim.compiler.graph.nodes import Affine, Flatten, Graph, MaxPool, Node
+from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.grids import quantiser_values
 from bcsim.compiler.linear import falling
 from bcsim.compiler.pieces import Steps, is_elementwise, to_pieces
-from bcsim.compiler.shapes import tensor_shapes
 
 __all__ = ["quantise_before_maxima"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import AveragePool, Flatten, MaxPool
+from bcsim.compiler.graph.nodes import AveragePool, Flatten, MaxPool
 from bcsim.compiler.importer.layouts import from_image, reshaped
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site

@@ -8,11 +8,11 @@ from typing import get_args
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Bipolar, FloatArray, MultiThreshold, Quant
+from bcsim.compiler.graph.nodes import Bipolar, FloatArray, MultiThreshold, Quant
+from bcsim.compiler.graph.rounding import Rounding, bipolar, quantise
 from bcsim.compiler.importer.registry import QONNX, operator
 from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation
-from bcsim.compiler.rounding import Rounding, bipolar, quantise
 
 __all__ = ["fold_bipolar", "fold_quant"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import FloatArray, Node
+from bcsim.compiler.graph.nodes import FloatArray, Node
 from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
 from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Value
 

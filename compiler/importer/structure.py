@@ -11,9 +11,9 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, type_name
 from bcsim.compiler.importer.site import label
 from bcsim.compiler.importer.values import Shape
-from bcsim.compiler.onnx_file import MAX_ELEMENTS, type_name
 
 __all__ = ["Structure", "read_structure"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Flatten
+from bcsim.compiler.graph.nodes import Flatten
 from bcsim.compiler.importer.layouts import flattened, reshaped, transposed
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.site import Lowered, Site

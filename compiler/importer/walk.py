@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import AveragePool, Conv, Dense, MaxPool, Node, Quant
+from bcsim.compiler.graph.integer_weights import IntegerWeights
+from bcsim.compiler.graph.nodes import AveragePool, Conv, Dense, MaxPool, Node, Quant
+from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
 from bcsim.compiler.importer.site import Site, label
 from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
-from bcsim.compiler.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
-from bcsim.compiler.weights import IntegerWeights
 
 __all__ = ["NodeReport", "Status", "Walk"]
 

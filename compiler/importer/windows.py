@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
 from bcsim.compiler.importer.site import Site
 from bcsim.compiler.importer.values import Activation, Shape
-from bcsim.compiler.onnx_file import MAX_ELEMENTS
 
 __all__ = ["Pads", "Windows", "read_windows"]
 

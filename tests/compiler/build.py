@@ -14,8 +14,8 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
 
 Array = NDArray[Any]

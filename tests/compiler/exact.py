@@ -12,7 +12,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.nodes import (
     Affine,
     BatchNorm,
     Bipolar,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import (
     Add,
     Affine,
     AveragePool,
@@ -27,8 +27,8 @@ from bcsim.compiler.graph import (
     Relu,
     Sign,
 )
+from bcsim.compiler.graph.shapes import image_shape, tensor_shapes
 from bcsim.compiler.program import Encoding, Program
-from bcsim.compiler.shapes import image_shape, tensor_shapes
 from bcsim.execution.raw_levels import arranged
 from tests.reference import run_reference
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.calibrate import Ranging, calibration_values, range_encoding
-from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.program import Encoding
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net

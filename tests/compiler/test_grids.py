@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Node
+from bcsim.compiler.graph.nodes import Node
 from bcsim.compiler.grids import grid_encoding, input_coding, quantiser_values
 from bcsim.compiler.pieces import to_pieces
 from bcsim.compiler.program import Encoding

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.evaluate import evaluate_node
-from bcsim.compiler.graph import Flatten, MaxPool, Node
+from bcsim.compiler.graph.evaluate import evaluate_node
+from bcsim.compiler.graph.nodes import Flatten, MaxPool, Node
 from bcsim.compiler.heads import identity_head, is_head, node_head
 from tests.compiler.nets import Net, channels_last
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.graph import Clip, Relu, Sign
+from bcsim.compiler.graph.nodes import Clip, Relu, Sign
 from tests.compiler.build import BREVITAS, check_equal, imported, model, node, refusal, tensors
 
 X = np.array([[-3.0, -1.0, -0.0, 0.0], [0.25, 1.0, 1.5, 300.0]])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from bcsim.compiler.graph import Affine, Conv, Flatten, Relu, Reshape
+from bcsim.compiler.graph.nodes import Affine, Conv, Flatten, Relu, Reshape
 from tests.compiler.build import BREVITAS, check_equal, imported, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(31)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bcsim.compiler.graph import Affine, Dense
+from bcsim.compiler.graph.nodes import Affine, Dense
 from tests.compiler.build import check_equal, imported, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(11)

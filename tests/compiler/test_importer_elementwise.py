@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Affine, BatchNorm
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Affine, BatchNorm
 from tests.compiler.build import check_equal, imported, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(5)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Conv, Dense
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Conv, Dense
 from bcsim.compiler.importer import import_onnx, inspect_onnx
 from tests.compiler.build import BREVITAS, check_equal, model, node, tensors
 

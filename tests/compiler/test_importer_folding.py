@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from onnx import StringStringEntryProto, TensorProto, numpy_helper
 
-from bcsim.compiler.graph import Affine
+from bcsim.compiler.graph.nodes import Affine
+from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import folding
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.walk import Walk
-from bcsim.compiler.onnx_file import read_model
 from tests.compiler.build import imported, model, node, refusal, save, tensors
 
 ADD = node("Add", "x c", "y")

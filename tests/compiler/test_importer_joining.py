@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.graph import Add, Concat, Conv, Flatten, Relu
+from bcsim.compiler.graph.nodes import Add, Concat, Conv, Flatten, Relu
 from tests.compiler.build import check_equal, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(41)

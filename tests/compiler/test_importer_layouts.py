@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.nodes import (
     Add,
     Affine,
     AveragePool,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from bcsim.compiler.graph import Quant
+from bcsim.compiler.graph.nodes import Quant
 from tests.compiler.build import check_equal, model, node, refusal, tensors
 
 # Ties at every half, beyond both ends of 8 bits.

@@ -8,7 +8,7 @@ import pytest
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import Add, Conv, Dense, MaxPool
+from bcsim.compiler.graph.nodes import Add, Conv, Dense, MaxPool
 from bcsim.compiler.importer import import_onnx, inspect_onnx
 from tests.compiler.build import check_equal, model, node, runtime, save, tensors
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.graph import Affine, AveragePool, Conv, Flatten, MaxPool, Reshape
+from bcsim.compiler.graph.nodes import Affine, AveragePool, Conv, Flatten, MaxPool, Reshape
 from tests.compiler.build import check_equal, imported, model, node, refusal, runtime, tensors
 
 RNG = np.random.default_rng(37)

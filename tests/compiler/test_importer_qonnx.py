@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from bcsim.compiler.graph import Bipolar, Dense, MultiThreshold, Quant
+from bcsim.compiler.graph.nodes import Bipolar, Dense, MultiThreshold, Quant
 from tests.compiler.build import BREVITAS, check_equal, imported, model, node, refusal, tensors
 
 RNG = np.random.default_rng(17)

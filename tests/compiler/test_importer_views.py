@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from bcsim.compiler.graph import Flatten, Relu
+from bcsim.compiler.graph.nodes import Flatten, Relu
 from tests.compiler.build import check_equal, imported, model, node, refusal, tensors
 
 RNG = np.random.default_rng(23)

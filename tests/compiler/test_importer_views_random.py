@@ -9,7 +9,7 @@ import pytest
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
 from tests.compiler.build import imported, model, node, runtime, tensors
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lower import lower
 from bcsim.compiler.program import Encoding, Program

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcsim.compiler.graph import Flatten, Node
+from bcsim.compiler.graph.nodes import Flatten, Node
 from bcsim.compiler.pieces import Line, distinct_channels, exact_sqrt, forward, to_pieces
 from tests.compiler.exact import (
     affine,

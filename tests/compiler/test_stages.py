@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bcsim.compiler.geometry import Pool
-from bcsim.compiler.graph import Graph, Reshape
+from bcsim.compiler.graph.nodes import Graph, Reshape
 from bcsim.compiler.stages import Stage, split_stages
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net

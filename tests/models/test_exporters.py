@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from bcsim.compiler.evaluate import evaluate_graph  # noqa: E402
-from bcsim.compiler.graph import Conv, Dense, Graph  # noqa: E402
+from bcsim.compiler.graph.evaluate import evaluate_graph  # noqa: E402
+from bcsim.compiler.graph.nodes import Conv, Dense, Graph  # noqa: E402
 from bcsim.compiler.importer import import_onnx  # noqa: E402
 
 pytestmark = pytest.mark.train

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lower import lower
 from bcsim.compiler.mapping import map_program
 from bcsim.compiler.program import Encoding, Program

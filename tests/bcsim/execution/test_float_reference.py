@@ -10,8 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.data import load_dataset
 from bcsim.execution.float_reference import run_float

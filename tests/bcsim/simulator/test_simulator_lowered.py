@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.graph import Graph
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lower import lower
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.execution.raw_levels import arranged

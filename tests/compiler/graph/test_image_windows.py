@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler import image_windows
-from bcsim.compiler.image_windows import correlate, taps, windows
+from bcsim.compiler.graph import image_windows
+from bcsim.compiler.graph.image_windows import correlate, taps, windows
 
 RNG = np.random.default_rng(53)
 

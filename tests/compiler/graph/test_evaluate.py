@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.evaluate import evaluate_graph, evaluate_node
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.evaluate import evaluate_graph, evaluate_node
+from bcsim.compiler.graph.nodes import (
     Add,
     Affine,
     AveragePool,

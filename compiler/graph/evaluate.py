@@ -8,7 +8,8 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.image_windows import correlate, taps
+from bcsim.compiler.graph.nodes import (
     Add,
     Affine,
     AveragePool,
@@ -30,8 +31,7 @@ from bcsim.compiler.graph import (
     Sign,
     Transpose,
 )
-from bcsim.compiler.image_windows import correlate, taps
-from bcsim.compiler.rounding import bipolar, quantise
+from bcsim.compiler.graph.rounding import bipolar, quantise
 
 __all__ = ["evaluate_graph", "evaluate_node"]
 
@@ -85,7 +85,7 @@ def _by_channel(array: FloatArray, x: FloatArray) -> FloatArray:
 @singledispatch
 def evaluate_node(node: Node, *inputs: FloatArray) -> FloatArray:
     """The output of `node`, float64 (n, ...), for its inputs, float64 (n, ...)."""
-    raise TypeError(f"Node must be one of bcsim.compiler.graph, not {type(node).__name__}")
+    raise TypeError(f"Node must be one of bcsim.compiler.graph.nodes, not {type(node).__name__}")
 
 
 @evaluate_node.register

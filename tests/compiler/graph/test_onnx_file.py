@@ -5,8 +5,8 @@ import pytest
 from onnx import StringStringEntryProto, TensorProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler import onnx_file
-from bcsim.compiler.onnx_file import read_model, tensor_array
+from bcsim.compiler.graph import onnx_file
+from bcsim.compiler.graph.onnx_file import read_model, tensor_array
 from tests.compiler.build import model, node, save
 
 

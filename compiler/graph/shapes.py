@@ -6,7 +6,7 @@ import math
 from functools import singledispatch
 from typing import TypeAlias
 
-from bcsim.compiler.graph import (
+from bcsim.compiler.graph.nodes import (
     AveragePool,
     Concat,
     Conv,

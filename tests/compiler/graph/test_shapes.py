@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.evaluate import evaluate_graph
-from bcsim.compiler.graph import Reshape, Transpose
-from bcsim.compiler.shapes import count_accumulations, image_shape, tensor_shapes
+from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.graph.nodes import Reshape, Transpose
+from bcsim.compiler.graph.shapes import count_accumulations, image_shape, tensor_shapes
 from tests.compiler.nets import Net
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.weights import integer_weights
+from bcsim.compiler.graph.integer_weights import integer_weights
 
 RNG = np.random.default_rng(3)
 SIGNS = RNG.choice([-1.0, 1.0], (5, 7))

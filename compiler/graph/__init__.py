@@ -1,0 +1,1 @@
+"""The float network as a graph of few operators, with shapes and constant folding."""
