@@ -13,9 +13,9 @@ from math import prod
 
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.calibrate import RangeMethod
 from bcsim.compiler.graph.shapes import count_accumulations
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.calibrate import RangeMethod
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import Program
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
@@ -55,7 +55,7 @@ def compile(
         training split of the data set the file names.
     input : how raw levels become the float input: unit, centred, sign, fixed, raw or SCALE,OFFSET; by default what the
         file's metadata say, else unit.
-    range_method, percentile : see bcsim.compiler.calibrate.Ranging.
+    range_method, percentile : see bcsim.compiler.lowering.calibrate.Ranging.
 
     Raises BcsimError where the network cannot be lowered, `bits` do not fit, or calibration images are missing.
     """

@@ -14,7 +14,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.check_program import MAX_ACCUMULATOR, MAX_FRACTION_BITS
 from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
-from bcsim.compiler.layers import over_windows
+from bcsim.compiler.lowering.make_layers import over_windows
 from bcsim.compiler.node_fields import NodeFields
 from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Encoding, Requantiser, Search, WeightPlane
 

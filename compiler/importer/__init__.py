@@ -20,10 +20,10 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     refused,
     views,
 )
-from bcsim.compiler.importer.padded_maxima import quantise_before_maxima
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
+from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
 
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
 

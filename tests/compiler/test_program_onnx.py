@@ -13,7 +13,7 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import Encoding, Program
 from bcsim.compiler.program_onnx import is_program, load_program, save_program
 from tests.compiler.exact import affine, bipolar, chain_graph, clip, dense, multi_threshold, quant

@@ -13,7 +13,7 @@ from onnx import ModelProto, helper, numpy_helper
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.check_program import check_program
 from bcsim.compiler.geometry import Pool
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.print_program import print_program
 from bcsim.compiler.program import ConvLayer, Program
 from bcsim.compiler.program_onnx import load_program, save_program

@@ -9,7 +9,7 @@ from onnx.reference import ReferenceEvaluator
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer import import_onnx
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import Encoding
 from bcsim.models.activation import Activation
 from bcsim.models.export import BakedLayer, check, to_onnx, write

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.graph.nodes import Graph
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.mapping import Mapping, map_program
 from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.calibrate import Ranging, calibration_values, range_encoding
 from bcsim.compiler.graph.evaluate import evaluate_graph
+from bcsim.compiler.lowering.calibrate import Ranging, calibration_values, range_encoding
 from bcsim.compiler.program import Encoding
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net
@@ -74,8 +74,8 @@ def test_calibration_values_of_more_images_than_a_batch() -> None:
 
 
 def test_a_large_tensor_is_sampled_with_its_extremes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bcsim.compiler.calibrate._KEPT_VALUES", 300)
-    monkeypatch.setattr("bcsim.compiler.calibrate._BLOCK_VALUES", 640)
+    monkeypatch.setattr("bcsim.compiler.lowering.calibrate._KEPT_VALUES", 300)
+    monkeypatch.setattr("bcsim.compiler.lowering.calibrate._BLOCK_VALUES", 640)
     net = Net(np.random.default_rng(3), (1, 8, 8))
     graph = net.end(net.relu(net.conv("x", 1, (1, 1))))
     images = np.random.default_rng(2).normal(size=(60, 1, 8, 8))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bcsim.compiler.graph.nodes import Graph, Reshape, Transpose
-from bcsim.compiler.input_path import InputPath, follow_input
+from bcsim.compiler.lowering.input_path import InputPath, follow_input
 from tests.compiler.nets import Net
 
 

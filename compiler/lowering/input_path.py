@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import Flatten, Graph, Node, Reshape, Transpose
 from bcsim.compiler.graph.shapes import image_shape
-from bcsim.compiler.pieces import is_elementwise, is_shared, to_pieces
+from bcsim.compiler.lowering.piecewise import is_elementwise, is_shared, to_pieces
 
 __all__ = ["InputPath", "follow_input"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
-from bcsim.compiler.grids import grid_encoding, input_coding, quantiser_values
-from bcsim.compiler.pieces import to_pieces
+from bcsim.compiler.lowering.piecewise import to_pieces
+from bcsim.compiler.lowering.quantiser_grids import grid_encoding, input_coding, quantiser_values
 from bcsim.compiler.program import Encoding
 from tests.compiler.exact import (
     affine,

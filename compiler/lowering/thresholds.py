@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.cuts import Cuts
-from bcsim.compiler.pieces import Line, at
+from bcsim.compiler.lowering.breakpoints import Cuts
+from bcsim.compiler.lowering.piecewise import Line, at
 
 __all__ = ["integer_thresholds"]
 

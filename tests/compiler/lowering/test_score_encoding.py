@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.pieces import Limit, Line
+from bcsim.compiler.lowering.piecewise import Limit, Line
+from bcsim.compiler.lowering.score_encoding import score_encoding
 from bcsim.compiler.program import Encoding
-from bcsim.compiler.scores import score_encoding
 
 LOW, HIGH = np.array([-10, -12, -8]), np.array([10, 9, 12])
 

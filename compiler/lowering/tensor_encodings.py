@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bcsim.compiler.calibrate import Ranging, range_encoding
 from bcsim.compiler.graph.nodes import FloatArray
-from bcsim.compiler.grids import grid_encoding
-from bcsim.compiler.known_values import MOST_BITS
+from bcsim.compiler.lowering.calibrate import Ranging, range_encoding
+from bcsim.compiler.lowering.fusion import Stage
+from bcsim.compiler.lowering.quantiser_grids import grid_encoding
+from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.program import Encoding
-from bcsim.compiler.stages import Stage
 
 __all__ = ["DEFAULT_BITS", "Encodings", "holds", "padded_tensors", "plan_encodings"]
 

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import AveragePool, Concat
-from bcsim.compiler.grids import common_step, grid_encoding, quantiser_values
-from bcsim.compiler.pieces import Piece, Steps, distinct_channels, forward, to_pieces
-from bcsim.compiler.stages import Stage
+from bcsim.compiler.lowering.fusion import Stage
+from bcsim.compiler.lowering.piecewise import Piece, Steps, distinct_channels, forward, to_pieces
+from bcsim.compiler.lowering.quantiser_grids import common_step, grid_encoding, quantiser_values
 
 __all__ = ["MOST_BITS", "known_values", "stage_values"]
 

@@ -12,7 +12,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph, Reshape, Transpose
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Search
 from tests.compiler.nets import (
     PIXEL,

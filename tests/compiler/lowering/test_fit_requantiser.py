@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcsim.compiler.requantise import (
+from bcsim.compiler.lowering.fit_requantiser import (
     FRACTION_BITS,
     count_wrong,
     fit_divide,

@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.calibrate import Ranging
-from bcsim.compiler.encodings import Encodings, holds, padded_tensors, plan_encodings
-from bcsim.compiler.known_values import known_values
+from bcsim.compiler.lowering.calibrate import Ranging
+from bcsim.compiler.lowering.fusion import split_stages
+from bcsim.compiler.lowering.tensor_encodings import Encodings, holds, padded_tensors, plan_encodings
+from bcsim.compiler.lowering.value_sets import known_values
 from bcsim.compiler.program import Encoding
-from bcsim.compiler.stages import split_stages
 from tests.compiler.nets import PIXEL, Net
 
 VALUES = tuple(PIXEL.scale * level + PIXEL.offset for level in range(8))

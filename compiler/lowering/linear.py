@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.cuts import pull_back, uniform_cuts
-from bcsim.compiler.pieces import Line, Piece, at, compose
+from bcsim.compiler.lowering.breakpoints import pull_back, uniform_cuts
+from bcsim.compiler.lowering.piecewise import Line, Piece, at, compose
+from bcsim.compiler.lowering.thresholds import integer_thresholds
 from bcsim.compiler.planes import plane_weights
 from bcsim.compiler.program import Encoding
-from bcsim.compiler.thresholds import integer_thresholds
 
 __all__ = ["Linear", "falling", "to_linear"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcsim.compiler.graph.nodes import Flatten, Node
-from bcsim.compiler.pieces import Line, distinct_channels, exact_sqrt, forward, to_pieces
+from bcsim.compiler.lowering.piecewise import Line, distinct_channels, exact_sqrt, forward, to_pieces
 from tests.compiler.exact import (
     affine,
     batch_norm,

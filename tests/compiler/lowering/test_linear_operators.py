@@ -10,7 +10,7 @@ import pytest
 
 from bcsim.compiler.graph.evaluate import evaluate_node
 from bcsim.compiler.graph.nodes import Flatten, MaxPool, Node
-from bcsim.compiler.heads import identity_head, is_head, node_head
+from bcsim.compiler.lowering.linear_operators import identity_head, is_head, node_head
 from tests.compiler.nets import Net, channels_last
 
 Build = Callable[[Net], str]

@@ -15,7 +15,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.pieces import Limit, Line, Piece, Steps, at, is_shared
+from bcsim.compiler.lowering.piecewise import Limit, Line, Piece, Steps, at, is_shared
 from bcsim.compiler.program import Encoding
 
 __all__ = ["Cuts", "pull_back", "uniform_cuts"]

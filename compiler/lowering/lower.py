@@ -7,14 +7,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.assemble import Assembler
-from bcsim.compiler.calibrate import RangeMethod, Ranging, calibration_values
-from bcsim.compiler.encodings import DEFAULT_BITS, padded_tensors, plan_encodings
 from bcsim.compiler.graph.nodes import FloatArray, Graph
-from bcsim.compiler.grids import input_coding, stream_values
-from bcsim.compiler.known_values import MOST_BITS, known_values
+from bcsim.compiler.lowering.assemble import Assembler
+from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
+from bcsim.compiler.lowering.fusion import Stages, split_stages
+from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
+from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
+from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program import Encoding, Program
-from bcsim.compiler.stages import Stages, split_stages
 
 __all__ = ["CHECKED_KEY", "lower"]
 

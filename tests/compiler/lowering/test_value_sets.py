@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.known_values import known_values
-from bcsim.compiler.stages import split_stages
+from bcsim.compiler.lowering.fusion import split_stages
+from bcsim.compiler.lowering.value_sets import known_values
 from tests.compiler.nets import Net
 
 STREAM = tuple(Fraction(k, 2) for k in range(4))

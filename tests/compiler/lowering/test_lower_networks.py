@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged, reading_from_text
 from tests.compiler.nets import channels_last
 
 DATA = Path(os.environ.get("BCSIM_DATA", os.devnull))
-SHIPPED = Path(__file__).parents[2] / "models"
+SHIPPED = Path(__file__).parents[3] / "models"
 PIXEL = Encoding(8, Fraction(1, 255), Fraction(0))
 FIXED = Encoding(8, Fraction(1), Fraction(-128))
 BATCH = 2000

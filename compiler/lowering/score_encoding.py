@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import FloatArray
-from bcsim.compiler.pieces import Line, Piece, forward
+from bcsim.compiler.lowering.piecewise import Line, Piece, forward
 from bcsim.compiler.program import Encoding
 
 __all__ = ["SCORE_BITS", "score_encoding"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph.nodes import Graph, Reshape
-from bcsim.compiler.stages import Stage, split_stages
+from bcsim.compiler.lowering.fusion import Stage, split_stages
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net
 

@@ -22,9 +22,9 @@ from bcsim.compiler.graph.nodes import (
     Reshape,
 )
 from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
-from bcsim.compiler.heads import is_head
-from bcsim.compiler.input_path import InputPath, follow_input
-from bcsim.compiler.pieces import is_elementwise
+from bcsim.compiler.lowering.input_path import InputPath, follow_input
+from bcsim.compiler.lowering.linear_operators import is_head
+from bcsim.compiler.lowering.piecewise import is_elementwise
 
 __all__ = ["Stage", "Stages", "split_stages"]
 

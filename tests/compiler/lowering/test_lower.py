@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Dense, Graph, Node
-from bcsim.compiler.lower import lower
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program import DenseLayer, Divide, Encoding, Program, Search
 from tests.compiler.exact import (
     affine,

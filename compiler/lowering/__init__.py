@@ -1,0 +1,1 @@
+"""From the float graph to integer layers: fusion, encodings, thresholds, requantisers."""
