@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.common.formatting import energy, percent, ratio
-from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.results.cost_report import energy_report

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import compile, load
-from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
 from bcsim.rtl.synth import SynthesisResult, synthesise_machine

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import compile, load
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input

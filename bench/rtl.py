@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.api import compile, load
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import parse_machine

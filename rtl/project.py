@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim import __version__
-from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.ports import describe, ports_table
 from bcsim.rtl.vectors import Pauses, bench_vectors

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.simulator import MachineRun, Writes, stream_values
 from bcsim.simulator.weight_stream import memory_gaps

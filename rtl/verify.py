@@ -11,7 +11,7 @@ from typing import Any
 
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
 from bcsim.rtl.project import TOP, Stimulus, write_project
 from bcsim.simulator.simulator import MachineRun

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.weight_stream import stream_beats

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bcsim.compiler.mapping import Mapping
+    from bcsim.compiler.mapping.mapping import Mapping
     from bcsim.compiler.program import Program
     from bcsim.results.model import Model
     from bcsim.rtl.project import Stimulus
@@ -56,7 +56,7 @@ def prepare(
     """The network on its machine, and what the bench streams in."""
     from bcsim import api
     from bcsim.commands.options import parse_bits
-    from bcsim.compiler.mapping import map_program
+    from bcsim.compiler.mapping.mapping import map_program
     from bcsim.machine.parameters import SMALL, parse_machine
     from bcsim.results.cost_report import map_enlarged
 

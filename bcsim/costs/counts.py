@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
 from bcsim.machine.latency import tree_levels

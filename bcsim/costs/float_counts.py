@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
 from bcsim.costs.traffic import MemoryTraffic, Traffic, layer_traffic
 from bcsim.machine.parameters import Machine

@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.compiler.program import Search
 from bcsim.machine.parameters import Machine
 

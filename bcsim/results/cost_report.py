@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program import Program
 from bcsim.costs.counts import NetworkCounts
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table

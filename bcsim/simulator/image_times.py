@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping import LayerMapping
-from bcsim.compiler.waits import writing_passes
+from bcsim.compiler.mapping.hazards import writing_passes
+from bcsim.compiler.mapping.mapping import LayerMapping
 
 __all__ = ["Cycles", "ImageSchedule", "ImageTimes", "LayerSchedule", "Stalls"]
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
-from bcsim.compiler.waits import first_reads, pass_intervals
+from bcsim.compiler.mapping.hazards import first_reads, pass_intervals
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.machine.latency import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, WEIGHTS_TO_STEP, shadow_latency
 from bcsim.simulator.image_times import Cycles, ImageSchedule, ImageTimes, LayerSchedule, Stalls
 from bcsim.simulator.weight_stream import WeightArrivals

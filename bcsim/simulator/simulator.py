@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import LoadedLayer, load_layer
 from bcsim.simulator.image_times import ImageSchedule

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.files import atomic_write
-from bcsim.compiler.mapping import LayerMapping
+from bcsim.compiler.mapping.mapping import LayerMapping
 from bcsim.machine.latency import WEIGHTS_TO_STEP
 from bcsim.simulator.image_times import ImageSchedule, LayerSchedule
 from bcsim.simulator.simulator import MachineRun

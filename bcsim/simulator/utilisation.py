@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bcsim.compiler.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule, Stalls
 from bcsim.simulator.schedule import schedule_images

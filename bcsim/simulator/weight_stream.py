@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping import Mapping
-from bcsim.compiler.streaming import SLOTS
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.weight_streaming import SLOTS
 from bcsim.machine.latency import WEIGHT_START
 
 __all__ = ["WeightArrivals", "memory_gaps", "stream_beats"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program import Divide
 from bcsim.execution.execute import execute
 from bcsim.machine.parameters import Machine

@@ -10,7 +10,7 @@ import pytest
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.project import Stimulus, write_project
 from bcsim.rtl.vectors import random_pauses

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from bcsim.compiler.flow import INPUT, Reads, last_reader
-from bcsim.compiler.plan import Tensor, place_tensors
+from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
 from bcsim.compiler.program import Layer, Program
 from bcsim.execution.kernels.packing import overlaps
 

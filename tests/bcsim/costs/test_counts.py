@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.costs.counts import Action, NetworkCounts, count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
 from bcsim.costs.traffic import memory_traffic

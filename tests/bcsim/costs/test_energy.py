@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.costs.counts import Action, count_mapping
 from bcsim.costs.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.costs.traffic import memory_traffic
 from bcsim.simulator.simulator import run_machine
 from tests.programs import random_images, random_machine, random_program

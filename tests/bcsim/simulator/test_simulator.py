@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.execution.execute import execute
 from bcsim.simulator.array import load_layer
 from bcsim.simulator.schedule import schedule_images

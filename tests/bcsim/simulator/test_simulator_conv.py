@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine.parameters import MEDIUM, Machine
 from bcsim.simulator.simulator import run_machine

@@ -5,7 +5,7 @@ import pytest
 
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.simulator import run_machine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bcsim.compiler.mapping import map_program
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.latency import WEIGHTS_TO_STEP
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.trace import TRACKS, write_trace

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.mapping.weight_streaming import SLOTS
 from bcsim.compiler.program import Encoding, InputCoding, Program
-from bcsim.compiler.streaming import SLOTS
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import energy_of, load_table
 from bcsim.execution.execute import execute

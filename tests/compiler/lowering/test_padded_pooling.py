@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.nest import LayerMapping, make_nest
+from bcsim.compiler.mapping.hazards import pass_intervals
+from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
 from bcsim.compiler.program import ConvLayer, Divide, Encoding, WeightPlane
-from bcsim.compiler.waits import pass_intervals
 from bcsim.machine.parameters import CONV, CONV_BNN, Machine
 from tests.conv_programs import conv_layer, summing_layer
 

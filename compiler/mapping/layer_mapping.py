@@ -54,7 +54,7 @@ class LayerMapping:
     source_stride : words from one source to the next.
     write_base : where its output goes (0 for the scores, which are not stored there).
     wait : least cycles from the previous layer's last step to this layer's first.
-    streamed : its weights come over the weight stream, a tile at a time (`compiler/streaming.py`).
+    streamed : its weights come over the weight stream, a tile at a time (`compiler/mapping/weight_streaming.py`).
     first_weight, first_parameter : the layer's first words in the weight memory (where streamed, of an image's
         weight stream) and in the parameter memories.
     parameter_words : words of each parameter memory in one round.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bcsim.compiler.geometry import window_corners
-from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.mapping.layer_mapping import LayerMapping
 
 __all__ = ["write_lag"]
 

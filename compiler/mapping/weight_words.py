@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.mapping.layer_mapping import LayerMapping
 from bcsim.machine.parameters import Machine
 
 __all__ = ["matching_constants", "pack_weights", "unpack_weights"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.mapping.layer_mapping import LayerMapping
 from bcsim.compiler.program import Search
 from bcsim.machine import records
 from bcsim.machine.parameters import Machine

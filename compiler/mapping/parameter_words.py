@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.mapping.layer_mapping import LayerMapping
 from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Search
 from bcsim.machine.parameters import Machine
 

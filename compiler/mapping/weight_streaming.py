@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.nest import LayerMapping
+from bcsim.compiler.mapping.layer_mapping import LayerMapping
 from bcsim.machine.parameters import Machine
 
 __all__ = ["SLOTS", "place_weights"]

@@ -9,8 +9,8 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.joint_sources import source_rows, stored_chunks
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.mapping.shared_sources import source_rows, stored_chunks
 from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.simulator import run_machine

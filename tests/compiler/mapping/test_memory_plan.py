@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.geometry import Geometry, Pool, taps, window_corners
-from bcsim.compiler.lag import write_lag
-from bcsim.compiler.mapping import map_program
-from bcsim.compiler.nest import LayerMapping, make_nest
-from bcsim.compiler.plan import Tensor, place_tensors
+from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
+from bcsim.compiler.mapping.mapping import map_program
+from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
+from bcsim.compiler.mapping.overwrite_distance import write_lag
 from bcsim.compiler.program import Encoding
 from bcsim.machine.parameters import Machine, parse_machine
 from bench.networks import cifar_program

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping import Mapping, map_program
+from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.parameters import PRESETS, TINY, Machine, parse_machine
 from tests.streaming import least_words, streamed_network
 

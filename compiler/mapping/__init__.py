@@ -1,0 +1,1 @@
+"""From integer layers to what one machine runs: loop nests, memory plan, hazards, record words."""
