@@ -16,7 +16,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.shapes import count_accumulations
 from bcsim.compiler.lowering.calibrate import RangeMethod
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.execution.raw_levels import (

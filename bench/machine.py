@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bcsim.api import compile, load
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import parse_machine

@@ -9,8 +9,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import (
+    ConvLayer,
+    DenseLayer,
+    Divide,
+    Encoding,
+    InputCoding,
+    Program,
+    WeightPlane,
+)
 
 __all__ = ["cifar_program", "float_twin"]
 

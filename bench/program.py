@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import compile, load
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import BACKENDS, prepare
 from bcsim.execution.raw_levels import program_input

@@ -11,8 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import ConvLayer, Encoding, InputCoding, Program, WeightPlane
 from tests.programs import random_layer
 
 __all__ = ["FEATURES", "conv_layer", "features", "random_conv_program"]

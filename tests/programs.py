@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import (
+from bcsim.compiler.program.layers import (
     DenseLayer,
     Divide,
     Encoding,

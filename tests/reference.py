@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Program
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Program
 
 
 def run_reference(program: Program, q: NDArray[np.integer]) -> dict[str, NDArray[np.int64]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.weight_stream import stream_beats
 from tests.conv_programs import random_conv_program

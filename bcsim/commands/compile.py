@@ -34,7 +34,7 @@ def compile(
 ) -> None:
     """Compile MODEL to an integer program, stored as ONNX in bcsim's own domain; `bcsim run` takes it."""
     from bcsim import api
-    from bcsim.compiler.program_onnx import save_program
+    from bcsim.compiler.program.onnx_format import save_program
 
     program = api.compile(
         api.load(model),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bcsim.compiler.mapping.mapping import Mapping
-    from bcsim.compiler.program import Program
+    from bcsim.compiler.program.layers import Program
     from bcsim.results.model import Model
     from bcsim.rtl.project import Stimulus
 

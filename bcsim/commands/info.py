@@ -19,7 +19,7 @@ COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupport
 
 def info(model: ModelPath) -> None:
     """Show what was found in MODEL, what each node lowers to, and why something cannot be lowered."""
-    from bcsim.compiler.program_onnx import is_program, load_program
+    from bcsim.compiler.program.onnx_format import is_program, load_program
     from bcsim.results.model import locate
 
     path = locate(model)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
-from bcsim.compiler.program import Search
+from bcsim.compiler.program.layers import Search
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
 from bcsim.machine.latency import tree_levels
 from bcsim.machine.parameters import Machine

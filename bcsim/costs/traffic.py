@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
-from bcsim.compiler.program import Search
+from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 
 __all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.program import ConvLayer, Layer, Program
+from bcsim.compiler.program.layers import ConvLayer, Layer, Program
 from bcsim.execution.kernels.portable import Portable
 
 __all__ = ["BACKENDS", "Execution", "Prepared", "execute", "prepare"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.data.dataset import Dataset
 from bcsim.data.named import NAMES
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import NetworkCounts
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.results.result import Histogram
 

@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from bcsim.compiler.graph.nodes import Graph
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 
 __all__ = ["BUNDLED", "DATASET_KEY", "Model", "load", "locate"]
 
@@ -46,7 +46,7 @@ def load(path: str | Path) -> Model:
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
     """
     from bcsim.compiler.importer import import_onnx
-    from bcsim.compiler.program_onnx import is_program, load_program
+    from bcsim.compiler.program.onnx_format import is_program, load_program
 
     file = locate(path)
     if is_program(file):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.energy import TABLES, Energy, load_table
 from bcsim.data import Dataset, load_dataset

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
-from bcsim.compiler.program import Program, Search
+from bcsim.compiler.program.layers import Program, Search
 from bcsim.costs.energy import PARTS
 from bcsim.results.result import Result
 

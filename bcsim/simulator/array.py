@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import taps, window_corners
 from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
 from bcsim.compiler.mapping.weight_words import matching_constants, unpack_weights
-from bcsim.compiler.program import Search
+from bcsim.compiler.program.geometry import taps, window_corners
+from bcsim.compiler.program.layers import Search
 
 __all__ = ["LoadedLayer", "load_layer"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.graph.nodes import Add, FloatArray
 from bcsim.compiler.lowering.fusion import Stage, Stages
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
@@ -17,7 +16,8 @@ from bcsim.compiler.lowering.piecewise import Line, Piece, Steps, is_shared, to_
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS, score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
-from bcsim.compiler.program import DenseLayer, Encoding
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import DenseLayer, Encoding
 
 __all__ = ["Assembler"]
 

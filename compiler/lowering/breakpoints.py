@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.lowering.piecewise import Limit, Line, Piece, Steps, at, is_shared
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["Cuts", "pull_back", "uniform_cuts"]
 

@@ -14,7 +14,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.graph.shapes import tensor_shapes
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["RangeMethod", "Ranging", "calibration_values", "range_encoding"]
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import Divide
+from bcsim.compiler.program.layers import Divide
 
 __all__ = ["FRACTION_BITS", "count_wrong", "fit_divide", "implied_thresholds", "largest_shift"]
 

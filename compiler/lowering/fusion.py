@@ -9,7 +9,6 @@ from functools import reduce
 from itertools import count
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph.nodes import (
     AveragePool,
     Concat,
@@ -25,6 +24,7 @@ from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
 from bcsim.compiler.lowering.input_path import InputPath, follow_input
 from bcsim.compiler.lowering.linear_operators import is_head
 from bcsim.compiler.lowering.piecewise import is_elementwise
+from bcsim.compiler.program.geometry import Pool
 
 __all__ = ["Stage", "Stages", "split_stages"]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bcsim.compiler.lowering.breakpoints import pull_back, uniform_cuts
 from bcsim.compiler.lowering.piecewise import Line, Piece, at, compose
 from bcsim.compiler.lowering.thresholds import integer_thresholds
-from bcsim.compiler.planes import plane_weights
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
+from bcsim.compiler.program.weight_planes import plane_weights
 
 __all__ = ["Linear", "falling", "to_linear"]
 

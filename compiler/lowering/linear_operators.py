@@ -16,8 +16,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node
+from bcsim.compiler.program.geometry import Geometry
 
 __all__ = ["Head", "identity_head", "is_head", "node_head"]
 

@@ -14,7 +14,7 @@ from bcsim.compiler.lowering.fusion import Stages, split_stages
 from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
 from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 
 __all__ = ["CHECKED_KEY", "lower"]
 

@@ -8,12 +8,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.lowering.fit_requantiser import count_wrong, fit_divide, largest_shift
 from bcsim.compiler.lowering.linear import Linear
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS
-from bcsim.compiler.planes import split_planes
-from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Requantiser, Search
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Encoding, Requantiser, Search
+from bcsim.compiler.program.weight_planes import split_planes
 
 __all__ = ["Target", "make_layer", "over_windows", "reaches_middle"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
 from bcsim.compiler.lowering.piecewise import Piece, Steps, distinct_channels, forward, is_shared, to_pieces
-from bcsim.compiler.program import Encoding, InputCoding
+from bcsim.compiler.program.layers import Encoding, InputCoding
 
 __all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "stream_values"]
 

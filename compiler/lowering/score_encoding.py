@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.piecewise import Line, Piece, forward
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["SCORE_BITS", "score_encoding"]
 

@@ -15,7 +15,7 @@ from bcsim.compiler.lowering.calibrate import Ranging, range_encoding
 from bcsim.compiler.lowering.fusion import Stage
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding
 from bcsim.compiler.lowering.value_sets import MOST_BITS
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["DEFAULT_BITS", "Encodings", "holds", "padded_tensors", "plan_encodings"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import taps, window_corners
 from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.machine.latency import LAYER_GAP, shadow_latency
 from bcsim.machine.parameters import Machine
 

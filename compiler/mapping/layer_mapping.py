@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.program import DenseLayer, Search
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import DenseLayer, Search
 from bcsim.machine.latency import round_cycles, write_cycles
 from bcsim.machine.parameters import Machine
 

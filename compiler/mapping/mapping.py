@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.flow import INPUT, Reads, layer_reads
 from bcsim.compiler.mapping.hazards import wait_cycles
 from bcsim.compiler.mapping.layer_mapping import LayerMapping, ceil_div, make_nest
 from bcsim.compiler.mapping.parameter_words import parameter_fields
@@ -27,7 +26,8 @@ from bcsim.compiler.mapping.record_words import (
 from bcsim.compiler.mapping.shared_sources import place_outputs, stored_chunks
 from bcsim.compiler.mapping.weight_streaming import place_weights
 from bcsim.compiler.mapping.weight_words import matching_constants, pack_weights, unpack_weights
-from bcsim.compiler.program import DenseLayer, Program, Search
+from bcsim.compiler.program.dependencies import INPUT, Reads, layer_reads
+from bcsim.compiler.program.layers import DenseLayer, Program, Search
 from bcsim.machine.parameters import Machine
 
 __all__ = ["Image", "LayerMapping", "Mapping", "map_program"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bcsim.compiler.geometry import window_corners
 from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.program.geometry import window_corners
 
 __all__ = ["write_lag"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.layer_mapping import LayerMapping
-from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Search
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Search
 from bcsim.machine.parameters import Machine
 
 __all__ = ["ParameterFields", "parameter_fields"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.layer_mapping import LayerMapping
-from bcsim.compiler.program import Search
+from bcsim.compiler.program.layers import Search
 from bcsim.machine import records
 from bcsim.machine.parameters import Machine
 

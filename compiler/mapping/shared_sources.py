@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bcsim.compiler.flow import INPUT, Reads, last_reader
 from bcsim.compiler.mapping.layer_mapping import LayerMapping, ceil_div
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
 from bcsim.compiler.mapping.overwrite_distance import write_lag
-from bcsim.compiler.program import DenseLayer
+from bcsim.compiler.program.dependencies import INPUT, Reads, last_reader
+from bcsim.compiler.program.layers import DenseLayer
 
 __all__ = ["place_outputs", "source_rows", "stored_chunks"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import bcsim
-from bcsim.compiler.program import Program
+from bcsim.compiler.program.layers import Program
 from bcsim.data import Dataset
 from bcsim.data.dataset import Split
 from bcsim.execution.execute import execute

@@ -28,7 +28,7 @@ from bcsim.compiler.graph.nodes import (
     Sign,
 )
 from bcsim.compiler.graph.shapes import image_shape, tensor_shapes
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.raw_levels import arranged
 from tests.reference import run_reference
 

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 from bcsim.models.activation import Activation
 from bcsim.models.export import BakedLayer, check, to_onnx, write
 from bcsim.models.recipes import Recipe, recipe_for

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping.mapping import map_program
-from bcsim.compiler.program import Divide
+from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import STREAM_FIELDS, pack, unpack

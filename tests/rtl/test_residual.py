@@ -11,7 +11,7 @@ from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.mapping.mapping import map_program
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.vectors import LANES
-from bcsim.compiler.flow import INPUT, layer_reads
-from bcsim.compiler.program import ConvLayer, Program
+from bcsim.compiler.program.dependencies import INPUT, layer_reads
+from bcsim.compiler.program.layers import ConvLayer, Program
 from bcsim.execution.kernels import lookup
 from bcsim.execution.kernels.packing import Step, layer_step, pool_step
 from bcsim.execution.kernels.rows import place_rows

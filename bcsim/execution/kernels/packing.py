@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry, taps, window_corners
-from bcsim.compiler.program import ConvLayer, DenseLayer, Search
+from bcsim.compiler.program.geometry import Geometry, taps, window_corners
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Search
 from bcsim.execution.kernels import lookup
 from bcsim.execution.kernels.requantise import accumulator_bound, reciprocal
 

@@ -13,9 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.flow import INPUT, last_reader, layer_reads
-from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.program import ConvLayer, DenseLayer, Program, Requantiser, Search
+from bcsim.compiler.program.dependencies import INPUT, last_reader, layer_reads
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Program, Requantiser, Search
 from bcsim.execution.kernels.requantise import accumulator_bound, numerator_bound, reciprocal
 
 __all__ = ["Portable"]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import DenseLayer, Divide
+from bcsim.compiler.program.layers import DenseLayer, Divide
 
 __all__ = ["accumulator_bound", "numerator_bound", "reciprocal"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from bcsim.compiler.flow import INPUT, Reads, last_reader
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
-from bcsim.compiler.program import Layer, Program
+from bcsim.compiler.program.dependencies import INPUT, Reads, last_reader
+from bcsim.compiler.program.layers import Layer, Program
 from bcsim.execution.kernels.packing import overlaps
 
 __all__ = ["Rows", "place_rows"]

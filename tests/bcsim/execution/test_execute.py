@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
 from bcsim.execution.execute import BACKENDS, execute, prepare
 
 

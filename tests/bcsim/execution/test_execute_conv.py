@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Layer, Program, WeightPlane
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import ConvLayer, Encoding, InputCoding, Layer, Program, WeightPlane
 from bcsim.execution.execute import BACKENDS, Levels, Prepared, execute
 from bcsim.execution.kernels import backend as lookup_backend
 from bcsim.execution.kernels import portable

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.data import Dataset
 from bcsim.execution.raw_levels import (
     program_input,

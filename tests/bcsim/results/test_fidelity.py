@@ -6,8 +6,8 @@ from math import isclose, log10
 import numpy as np
 import pytest
 
-from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.results.fidelity import channels_first, fidelity_images, fraction_equal, histogram, sqnr_db
 from tests.conv_programs import conv_layer
 

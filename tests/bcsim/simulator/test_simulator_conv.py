@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping.mapping import map_program
-from bcsim.compiler.program import Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine.parameters import MEDIUM, Machine
 from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.geometry import Geometry
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.mapping.weight_streaming import SLOTS
-from bcsim.compiler.program import Encoding, InputCoding, Program
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import energy_of, load_table
 from bcsim.execution.execute import execute

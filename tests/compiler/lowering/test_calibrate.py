@@ -7,7 +7,7 @@ import pytest
 
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.lowering.calibrate import Ranging, calibration_values, range_encoding
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph.nodes import Graph, Reshape
 from bcsim.compiler.lowering.fusion import Stage, split_stages
+from bcsim.compiler.program.geometry import Pool
 from tests.compiler.exact import affine, chain_graph, dense, relu
 from tests.compiler.nets import Net
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Dense, Graph, Node
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import DenseLayer, Divide, Encoding, Program, Search
+from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, Program, Search
 from tests.compiler.exact import (
     affine,
     batch_norm,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Pool
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph, Reshape, Transpose
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Search
+from bcsim.compiler.program.geometry import Pool
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Encoding, Search
 from tests.compiler.nets import (
     PIXEL,
     Net,

@@ -14,7 +14,7 @@ from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged, reading_from_text
 from tests.compiler.nets import channels_last

@@ -7,7 +7,7 @@ import pytest
 
 from bcsim.compiler.graph.nodes import Affine, BatchNorm, Conv, Flatten, MaxPool, Quant, Sign
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import ConvLayer, Encoding
+from bcsim.compiler.program.layers import ConvLayer, Encoding
 from tests.compiler.build import BREVITAS, check_equal, imported, model, node, tensors
 from tests.compiler.nets import check_exact
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.mapping.hazards import pass_intervals
 from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
-from bcsim.compiler.program import ConvLayer, Divide, Encoding, WeightPlane
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import ConvLayer, Divide, Encoding, WeightPlane
 from bcsim.machine.parameters import CONV, CONV_BNN, Machine
 from tests.conv_programs import conv_layer, summing_layer
 

@@ -10,7 +10,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
 from bcsim.compiler.lowering.piecewise import to_pieces
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, input_coding, quantiser_values
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 from tests.compiler.exact import (
     affine,
     bipolar,

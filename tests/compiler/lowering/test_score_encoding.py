@@ -7,7 +7,7 @@ import pytest
 
 from bcsim.compiler.lowering.piecewise import Limit, Line
 from bcsim.compiler.lowering.score_encoding import score_encoding
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 LOW, HIGH = np.array([-10, -12, -8]), np.array([10, 9, 12])
 

@@ -11,7 +11,7 @@ from bcsim.compiler.lowering.calibrate import Ranging
 from bcsim.compiler.lowering.fusion import split_stages
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import known_values
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 from tests.compiler.nets import PIXEL, Net
 
 VALUES = tuple(PIXEL.scale * level + PIXEL.offset for level in range(8))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bcsim.compiler.lowering.breakpoints import Cuts, pull_back, uniform_cuts
 from bcsim.compiler.lowering.piecewise import Limit, Line, Piece, Steps, forward
 from bcsim.compiler.lowering.thresholds import integer_thresholds
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 TARGET = Encoding(3, Fraction(1, 2), Fraction(-1))
 UNITS = st.fractions(-6, 6, max_denominator=12)

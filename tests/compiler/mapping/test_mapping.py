@@ -12,7 +12,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.layer_mapping import make_nest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.mapping.weight_words import pack_weights, unpack_weights
-from bcsim.compiler.program import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine import records
 from bcsim.machine.parameters import MEDIUM, Machine
 from tests.conv_programs import random_conv_program

@@ -9,12 +9,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bcsim.compiler.geometry import Geometry, Pool, taps, window_corners
 from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
 from bcsim.compiler.mapping.overwrite_distance import write_lag
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.geometry import Geometry, Pool, taps, window_corners
+from bcsim.compiler.program.layers import Encoding
 from bcsim.machine.parameters import Machine, parse_machine
 from bench.networks import cifar_program
 from tests.conv_programs import conv_layer

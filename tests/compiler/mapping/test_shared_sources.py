@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.mapping.shared_sources import source_rows, stored_chunks
-from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import ConvLayer, Encoding, InputCoding, Program
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer

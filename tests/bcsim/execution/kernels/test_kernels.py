@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bcsim.common import vectors as lanes
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.program import (
+from bcsim.compiler.program.layers import (
     DenseLayer,
     Divide,
     Encoding,
@@ -95,7 +95,7 @@ def _cases(draw: st.DrawFn) -> tuple[Program, NDArray[np.uint16]]:
 
 
 def _evaluate(program: Program, q: NDArray[np.uint16]) -> list[list[list[int]]]:
-    """The definition in bcsim.compiler.program, in 64-bit integers and nothing shared with any backend."""
+    """The definition in bcsim.compiler.program.layers, in 64-bit integers and nothing shared with any backend."""
     hidden, values = [], q.astype(np.int64)
     for layer in program.layers:
         accumulator = np.zeros((len(q), layer.outputs), dtype=np.int64)

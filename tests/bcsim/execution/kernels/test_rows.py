@@ -5,9 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
-from bcsim.compiler.flow import INPUT, last_reader, layer_reads
-from bcsim.compiler.geometry import Geometry, Pool
-from bcsim.compiler.program import ConvLayer, Encoding, InputCoding, Program
+from bcsim.compiler.program.dependencies import INPUT, last_reader, layer_reads
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import ConvLayer, Encoding, InputCoding, Program
 from bcsim.execution.kernels.rows import place_rows
 from tests.conv_programs import conv_layer
 from tests.programs import random_program

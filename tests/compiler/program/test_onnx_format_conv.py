@@ -11,14 +11,14 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.check_program import check_program
-from bcsim.compiler.geometry import Pool
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.print_program import print_program
-from bcsim.compiler.program import ConvLayer, Program
-from bcsim.compiler.program_onnx import load_program, save_program
+from bcsim.compiler.program.check import check_program
+from bcsim.compiler.program.geometry import Pool
+from bcsim.compiler.program.layers import ConvLayer, Program
+from bcsim.compiler.program.onnx_format import load_program, save_program
+from bcsim.compiler.program.text import print_program
 from tests.compiler.nets import PIXEL, Net
-from tests.compiler.test_program_onnx import same
+from tests.compiler.program.test_onnx_format import same
 
 TEXT = """\
 program net: 2x6x6 -> 3 classes

@@ -18,9 +18,9 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
-from bcsim.compiler.check_program import check_program
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
-from bcsim.compiler.layer_onnx import (
+from bcsim.compiler.program.check import check_program
+from bcsim.compiler.program.layer_onnx import (
     DOMAIN,
     encoding_attributes,
     layer_arrays,
@@ -28,8 +28,8 @@ from bcsim.compiler.layer_onnx import (
     make_node,
     read_layer,
 )
-from bcsim.compiler.node_fields import NodeFields
-from bcsim.compiler.program import ConvLayer, DenseLayer, InputCoding, Program
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, InputCoding, Program
+from bcsim.compiler.program.node_fields import NodeFields
 
 __all__ = ["is_program", "load_program", "save_program"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bcsim.compiler.print_program import print_program
-from bcsim.compiler.program import Divide
-from tests.compiler.test_program_onnx import make_program
+from bcsim.compiler.program.layers import Divide
+from bcsim.compiler.program.text import print_program
+from tests.compiler.program.test_onnx_format import make_program
 
 TEXT = """\
 program net: 3 -> 2 classes

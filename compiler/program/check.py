@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.check_flow import check_flow
-from bcsim.compiler.program import DenseLayer, Divide, Program, Search, WeightPlane
+from bcsim.compiler.program.check_flow import check_flow
+from bcsim.compiler.program.layers import DenseLayer, Divide, Program, Search, WeightPlane
 
 __all__ = ["MAX_ACCUMULATOR", "MAX_FRACTION_BITS", "check_program"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.program import WeightPlane
+from bcsim.compiler.program.layers import WeightPlane
 
 __all__ = ["plane_weights", "split_planes"]
 

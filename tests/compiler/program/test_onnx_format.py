@@ -14,8 +14,8 @@ from onnx import ModelProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.lowering.lower import lower
-from bcsim.compiler.program import Encoding, Program
-from bcsim.compiler.program_onnx import is_program, load_program, save_program
+from bcsim.compiler.program.layers import Encoding, Program
+from bcsim.compiler.program.onnx_format import is_program, load_program, save_program
 from tests.compiler.exact import affine, bipolar, chain_graph, clip, dense, multi_threshold, quant
 
 PIXEL = Encoding(3, Fraction(1, 7), Fraction(-1, 3))
@@ -88,7 +88,7 @@ def test_the_file_is_a_valid_model_of_modest_versions(stored: Path) -> None:
 
 def test_is_program(stored: Path, tmp_path: Path) -> None:
     assert is_program(stored)
-    assert not is_program(Path(__file__).parents[2] / "models" / "digits.onnx")
+    assert not is_program(Path(__file__).parents[3] / "models" / "digits.onnx")
     with pytest.raises(BcsimError, match="cannot be read"):
         is_program(tmp_path / "absent.onnx")
 
@@ -270,7 +270,7 @@ def test_damaged_programs(stored: Path, change: Callable[[ModelProto], None], me
 
 
 def test_other_onnx_models_are_no_programs() -> None:
-    path = Path(__file__).parents[2] / "models" / "digits.onnx"
+    path = Path(__file__).parents[3] / "models" / "digits.onnx"
     message = f"File {str(path)!r} is an ONNX model but not a bcsim program (no operators of domain 'bcsim')"
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
         load_program(path)

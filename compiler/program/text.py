@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
 
 __all__ = ["print_program"]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bcsim.compiler.planes import plane_weights, split_planes
-from bcsim.compiler.program import WeightPlane
+from bcsim.compiler.program.layers import WeightPlane
+from bcsim.compiler.program.weight_planes import plane_weights, split_planes
 
 
 def _total(planes: tuple[WeightPlane, ...], inputs: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.geometry import Geometry, dense_geometry
+from bcsim.compiler.program.geometry import Geometry, dense_geometry
 
 __all__ = [
     "ConvLayer",

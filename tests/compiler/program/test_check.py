@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.check_program import check_program
-from bcsim.compiler.program import DenseLayer, Divide, Encoding, Program, WeightPlane
-from tests.compiler.test_program_onnx import make_program
+from bcsim.compiler.program.check import check_program
+from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, Program, WeightPlane
+from tests.compiler.program.test_onnx_format import make_program
 
 
 def _first(**changes: object) -> Callable[[Program], Program]:

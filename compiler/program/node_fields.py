@@ -14,7 +14,7 @@ from onnx import AttributeProto, NodeProto, TensorProto
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array
-from bcsim.compiler.program import Encoding
+from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["NodeFields"]
 

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.geometry import Geometry
-from bcsim.compiler.program import ConvLayer, DenseLayer, Encoding, Program
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Encoding, Program
 
 __all__ = ["MAX_VALUES", "check_flow"]
 

@@ -11,12 +11,20 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.check_program import MAX_ACCUMULATOR, MAX_FRACTION_BITS
-from bcsim.compiler.geometry import Geometry, Pool
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
 from bcsim.compiler.lowering.make_layers import over_windows
-from bcsim.compiler.node_fields import NodeFields
-from bcsim.compiler.program import ConvLayer, DenseLayer, Divide, Encoding, Requantiser, Search, WeightPlane
+from bcsim.compiler.program.check import MAX_ACCUMULATOR, MAX_FRACTION_BITS
+from bcsim.compiler.program.geometry import Geometry, Pool
+from bcsim.compiler.program.layers import (
+    ConvLayer,
+    DenseLayer,
+    Divide,
+    Encoding,
+    Requantiser,
+    Search,
+    WeightPlane,
+)
+from bcsim.compiler.program.node_fields import NodeFields
 
 __all__ = ["DOMAIN", "encoding_attributes", "layer_arrays", "layer_node", "make_node", "read_layer"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from bcsim.compiler.program import ConvLayer, Program
+from bcsim.compiler.program.layers import ConvLayer, Program
 
 __all__ = ["INPUT", "Reads", "last_reader", "layer_reads"]
 
