@@ -11,6 +11,8 @@ from bcsim.compiler.mapping.mapping import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.array import Array
 from bcsim.rtl.axi import LiteSignature, StreamSignature
+from bcsim.rtl.bus.program_image import program_memories
+from bcsim.rtl.bus.registers import Registers
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.drain import DrainWalker
 from bcsim.rtl.drain_writer import DrainWriter
@@ -27,10 +29,8 @@ from bcsim.rtl.memory import (
 )
 from bcsim.rtl.output import Output
 from bcsim.rtl.padding import Padding
-from bcsim.rtl.program_image import program_memories
 from bcsim.rtl.records import stream_layout
 from bcsim.rtl.register_map import ADDRESS_BITS, ProgramMemory
-from bcsim.rtl.registers import Registers
 from bcsim.rtl.requantiser import Requantiser
 from bcsim.rtl.step import StepLayout
 from bcsim.rtl.weight_loader import WeightLoader

@@ -12,7 +12,7 @@ from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build
-from bcsim.rtl.program_image import load_writes
+from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.project import TOP
 from bcsim.rtl.vectors import bench_vectors, random_pauses
 from bcsim.rtl.verilog import to_verilog

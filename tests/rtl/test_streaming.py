@@ -10,11 +10,11 @@ import pytest
 from bcsim.machine.parameters import PRESETS, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import lint
+from bcsim.rtl.bus.program_image import load_writes
+from bcsim.rtl.bus.registers import SETTLE
 from bcsim.rtl.memory import slices
 from bcsim.rtl.ports import ports_table
-from bcsim.rtl.program_image import load_writes
 from bcsim.rtl.register_map import Control, Error, ProgramMemory, Register
-from bcsim.rtl.registers import SETTLE
 from bcsim.rtl.tools.synthesis import count_multipliers
 from bcsim.rtl.vectors import weight_words
 from bcsim.rtl.verilog import to_verilog

@@ -7,9 +7,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi_lite import LiteSubordinate
-from bcsim.rtl.counters import EventLayout
-from bcsim.rtl.program_port import ProgramPort
+from bcsim.rtl.bus.axi_lite import LiteSubordinate
+from bcsim.rtl.bus.counters import EventLayout
+from bcsim.rtl.bus.program_port import ProgramPort
+from bcsim.rtl.bus.registers import SETTLE, Registers
 from bcsim.rtl.register_map import (
     PARAMETERS,
     Control,
@@ -20,7 +21,6 @@ from bcsim.rtl.register_map import (
     parameter_address,
     parameter_value,
 )
-from bcsim.rtl.registers import SETTLE, Registers
 from tests.rtl.bench import Manager
 
 OKAY, SLAVE_ERROR = 0, 2

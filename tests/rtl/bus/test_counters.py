@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.counters import Counters
+from bcsim.rtl.bus.counters import Counters
 
 FIRST, LENGTH = 5, 60
 

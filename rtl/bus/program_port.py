@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi import LITE_BITS
+from bcsim.rtl.bus.program_image import program_memories
 from bcsim.rtl.checks import require_machine
 from bcsim.rtl.memory import address_bits, slices
-from bcsim.rtl.program_image import program_memories
 from bcsim.rtl.register_map import ProgramMemory
 
 __all__ = ["ProgramPort", "ProgramSignature"]

@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.axi import LITE_BITS, LiteSignature
-from bcsim.rtl.axi_lite import LiteSubordinate
+from bcsim.rtl.bus.axi_lite import LiteSubordinate
+from bcsim.rtl.bus.counters import Counters, EventLayout
+from bcsim.rtl.bus.program_port import ProgramPort, ProgramSignature
 from bcsim.rtl.checks import require_machine
-from bcsim.rtl.counters import Counters, EventLayout
-from bcsim.rtl.program_port import ProgramPort, ProgramSignature
 from bcsim.rtl.register_map import (
     ADDRESS_BITS,
     IDENTIFICATION,
