@@ -10,15 +10,10 @@ from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 from bcsim.compiler.mapping.mapping import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.array import Array
-from bcsim.rtl.axi import LiteSignature, StreamSignature
 from bcsim.rtl.bus.program_image import program_memories
 from bcsim.rtl.bus.registers import Registers
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.drain import DrainWalker
-from bcsim.rtl.drain_writer import DrainWriter
-from bcsim.rtl.issue import IssueWalker
-from bcsim.rtl.loader import Loader
-from bcsim.rtl.memory import (
+from bcsim.rtl.common.axi import LiteSignature, StreamSignature
+from bcsim.rtl.common.memory import (
     SLICE_BITS,
     ActivationMemory,
     LoadedMemory,
@@ -27,12 +22,17 @@ from bcsim.rtl.memory import (
     WriteArbiter,
     WriteSignature,
 )
+from bcsim.rtl.common.records import stream_layout
+from bcsim.rtl.common.register_map import ADDRESS_BITS, ProgramMemory
+from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.common.step import StepLayout
+from bcsim.rtl.drain import DrainWalker
+from bcsim.rtl.drain_writer import DrainWriter
+from bcsim.rtl.issue import IssueWalker
+from bcsim.rtl.loader import Loader
 from bcsim.rtl.output import Output
 from bcsim.rtl.padding import Padding
-from bcsim.rtl.records import stream_layout
-from bcsim.rtl.register_map import ADDRESS_BITS, ProgramMemory
 from bcsim.rtl.requantiser import Requantiser
-from bcsim.rtl.step import StepLayout
 from bcsim.rtl.weight_loader import WeightLoader
 
 __all__ = ["Accelerator", "MonitorSignature"]

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.checks import require_positive
-from bcsim.rtl.step import StepLayout
+from bcsim.rtl.common.require import require_positive
+from bcsim.rtl.common.step import StepLayout
 
 __all__ = ["Accumulator"]
 

@@ -8,11 +8,11 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine
+from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
 from bcsim.rtl.round_selector import RoundSelector
-from bcsim.rtl.step import StepLayout
 
 __all__ = ["Array", "processing_element"]
 

@@ -10,8 +10,8 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import WriteSignature
+from bcsim.rtl.common.memory import WriteSignature
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.requantiser import QUOTIENT_BITS
 from bcsim.rtl.round_phases import PlaceLayout
 

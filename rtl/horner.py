@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.step import StepLayout
+from bcsim.rtl.common.step import StepLayout
 
 __all__ = ["Horner"]
 

@@ -10,11 +10,11 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import StreamSignature
-from bcsim.rtl.checks import require_machine
+from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.memory import WriteSignature
+from bcsim.rtl.common.records import stream_layout
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.drain_writer import digit_words
-from bcsim.rtl.memory import WriteSignature
-from bcsim.rtl.records import stream_layout
 
 __all__ = ["Loader", "image_words"]
 

@@ -10,10 +10,10 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import StreamSignature
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import address_bits
-from bcsim.rtl.records import stream_layout
+from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.memory import address_bits
+from bcsim.rtl.common.records import stream_layout
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.requantiser import QUOTIENT_BITS
 
 __all__ = ["Output", "packet"]

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine
+from bcsim.rtl.common.require import require_machine
 
 __all__ = ["Padding"]
 

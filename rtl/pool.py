@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.checks import require_positive
+from bcsim.rtl.common.require import require_positive
 
 __all__ = ["Pool"]
 

@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.accumulator import Accumulator
 from bcsim.rtl.adder_tree import AdderTree
-from bcsim.rtl.checks import require_positive
+from bcsim.rtl.common.require import require_positive
+from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.horner import Horner
 from bcsim.rtl.lanes import PairLayout, WeightLayout, term_sum
-from bcsim.rtl.step import StepLayout
 from bcsim.rtl.term_sums import TermSums
 
 __all__ = ["ProcessingElement", "chunk_total", "tile_sum"]

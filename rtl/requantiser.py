@@ -10,7 +10,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.pool import Pool
 
 __all__ = [

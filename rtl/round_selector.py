@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.checks import require_positive
+from bcsim.rtl.common.require import require_positive
 
 __all__ = ["RoundSelector"]
 

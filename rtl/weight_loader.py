@@ -9,11 +9,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import StreamSignature
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import SLICE_BITS, LoadSignature, address_bits, slices
-from bcsim.rtl.record_reader import RecordReader
-from bcsim.rtl.records import stream_layout, weight_stream_layout
+from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.memory import SLICE_BITS, LoadSignature, address_bits, slices
+from bcsim.rtl.common.record_reader import RecordReader
+from bcsim.rtl.common.records import stream_layout, weight_stream_layout
+from bcsim.rtl.common.require import require_machine
 
 __all__ = ["WeightLoader", "weight_stream_words", "weight_unit"]
 

@@ -11,10 +11,10 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import address_bits
+from bcsim.rtl.common.memory import address_bits
+from bcsim.rtl.common.records import issue_layout
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.nested_sum import NestedSum
-from bcsim.rtl.records import issue_layout
 
 __all__ = ["LOOPS", "WindowWalk", "spatial_loops", "window_reads"]
 

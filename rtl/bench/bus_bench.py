@@ -25,7 +25,7 @@ from cocotbext.axi import (
 )
 
 from bcsim.rtl.bench.accelerator_bench import INPUTS, PERIOD
-from bcsim.rtl.register_map import IDENTIFICATION, Control, Error, ProgramMemory, Register, Status
+from bcsim.rtl.common.register_map import IDENTIFICATION, Control, Error, ProgramMemory, Register, Status
 
 TIMEOUT = 50_000  # cycles for one image
 

@@ -23,7 +23,7 @@ from bcsim.rtl.bench.accelerator_bench import (
     start,
     weight_source,
 )
-from bcsim.rtl.register_map import Control, Register
+from bcsim.rtl.common.register_map import Control, Register
 
 
 async def load(bus: Bus, writes: Any) -> None:

@@ -12,7 +12,7 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSource
 
 from bcsim.rtl.bench.bus_bench import Harness, begin, check_results, read
-from bcsim.rtl.register_map import Control, Error, Register
+from bcsim.rtl.common.register_map import Control, Error, Register
 
 SILENCE = 2000  # cycles in which another class would have come
 

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.axi import LITE_BITS, LiteSignature
-from bcsim.rtl.checks import require_positive
+from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.common.require import require_positive
 
 __all__ = ["LiteSubordinate"]
 

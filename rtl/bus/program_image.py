@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping.mapping import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import SLICE_BITS, slices
-from bcsim.rtl.register_map import Register
+from bcsim.rtl.common.memory import SLICE_BITS, slices
+from bcsim.rtl.common.register_map import Register
+from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.requantiser import ParameterLayout
 from bcsim.rtl.weight_loader import weight_unit
 

@@ -7,11 +7,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import LITE_BITS
 from bcsim.rtl.bus.program_image import program_memories
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.memory import address_bits, slices
-from bcsim.rtl.register_map import ProgramMemory
+from bcsim.rtl.common.axi import LITE_BITS
+from bcsim.rtl.common.memory import address_bits, slices
+from bcsim.rtl.common.register_map import ProgramMemory
+from bcsim.rtl.common.require import require_machine
 
 __all__ = ["ProgramPort", "ProgramSignature"]
 

@@ -7,12 +7,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import LITE_BITS, LiteSignature
 from bcsim.rtl.bus.axi_lite import LiteSubordinate
 from bcsim.rtl.bus.counters import Counters, EventLayout
 from bcsim.rtl.bus.program_port import ProgramPort, ProgramSignature
-from bcsim.rtl.checks import require_machine
-from bcsim.rtl.register_map import (
+from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.common.register_map import (
     ADDRESS_BITS,
     IDENTIFICATION,
     PARAMETERS,
@@ -22,6 +21,7 @@ from bcsim.rtl.register_map import (
     parameter_address,
     parameter_value,
 )
+from bcsim.rtl.common.require import require_machine
 
 __all__ = ["Registers"]
 

@@ -6,8 +6,8 @@ from amaranth.hdl import Assert, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect, flipped
 
-from bcsim.rtl.axi import LITE_BITS, LiteSignature
 from bcsim.rtl.bus.axi_lite import OKAY, SLAVE_ERROR, LiteSubordinate
+from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
 from bcsim.rtl.formal.stream import remain_until_accepted
 
 __all__ = ["LiteProof"]

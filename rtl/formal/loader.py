@@ -8,7 +8,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, connect, flipped
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.axi import StreamSignature
+from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.loader import Loader
 

@@ -7,10 +7,10 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
+from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.horner import Horner
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
-from bcsim.rtl.step import StepLayout
 
 __all__ = ["ElementProof"]
 

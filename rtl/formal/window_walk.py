@@ -11,9 +11,9 @@ from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.memory import address_bits
 from bcsim.rtl.window_walk import LOOPS, WindowWalk
 
 __all__ = ["WindowProof"]

@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
+from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.lanes import Lanes
 from bcsim.rtl.processing_element import ProcessingElement
-from bcsim.rtl.step import StepLayout
 
 
 class ElementBehindLanes(wiring.Component):

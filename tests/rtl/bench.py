@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.latency import WEIGHT_START
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.register_map import Register
+from bcsim.rtl.common.register_map import Register
 
 
 @dataclass

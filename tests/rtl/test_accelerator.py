@@ -14,7 +14,7 @@ from bcsim.machine.records import STREAM_FIELDS, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
-from bcsim.rtl.register_map import Control, Error, Register, Status
+from bcsim.rtl.common.register_map import Control, Error, Register, Status
 from bcsim.simulator.simulator import run_machine, stream_values
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_machine, random_program

@@ -12,9 +12,9 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import lint
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
-from bcsim.rtl.memory import slices
+from bcsim.rtl.common.memory import slices
+from bcsim.rtl.common.register_map import Control, Error, ProgramMemory, Register
 from bcsim.rtl.ports import ports_table
-from bcsim.rtl.register_map import Control, Error, ProgramMemory, Register
 from bcsim.rtl.tools.synthesis import count_multipliers
 from bcsim.rtl.vectors import weight_words
 from bcsim.rtl.verilog import to_verilog

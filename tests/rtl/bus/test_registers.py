@@ -11,7 +11,7 @@ from bcsim.rtl.bus.axi_lite import LiteSubordinate
 from bcsim.rtl.bus.counters import EventLayout
 from bcsim.rtl.bus.program_port import ProgramPort
 from bcsim.rtl.bus.registers import SETTLE, Registers
-from bcsim.rtl.register_map import (
+from bcsim.rtl.common.register_map import (
     PARAMETERS,
     Control,
     Error,

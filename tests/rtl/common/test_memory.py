@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.memory import (
+from bcsim.rtl.common.memory import (
     ActivationMemory,
     LoadedMemory,
     LoadedRegister,

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.checks import require_machine, require_positive
+from bcsim.rtl.common.require import require_machine, require_positive
 
 __all__ = [
     "SLICE_BITS",

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from bcsim.machine.parameters import OUTSIDE, Machine
-from bcsim.rtl.register_map import PARAMETERS, Register
+from bcsim.rtl.common.register_map import PARAMETERS, Register
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "registers.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "registers.md"
 
 
 def test_the_documented_registers_are_the_hardwares():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.checks import require_positive
+from bcsim.rtl.common.require import require_positive
 
 __all__ = ["LITE_BITS", "LiteSignature", "StreamSignature"]
 

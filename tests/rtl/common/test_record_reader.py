@@ -6,7 +6,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.record_reader import RecordReader
+from bcsim.rtl.common.record_reader import RecordReader
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 5, 8])

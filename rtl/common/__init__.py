@@ -1,0 +1,1 @@
+"""What several blocks share: memories, record layouts, stream signatures, parameter checks."""
