@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
 from bcsim.compiler.mapping.mapping import Image
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.array import Array
 from bcsim.rtl.bus.program_image import program_memories
 from bcsim.rtl.bus.registers import Registers
 from bcsim.rtl.common.axi import LiteSignature, StreamSignature
@@ -26,13 +25,14 @@ from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.register_map import ADDRESS_BITS, ProgramMemory
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
+from bcsim.rtl.datapath.array import Array
+from bcsim.rtl.datapath.padding import Padding
+from bcsim.rtl.datapath.requantiser import Requantiser
 from bcsim.rtl.drain import DrainWalker
 from bcsim.rtl.drain_writer import DrainWriter
 from bcsim.rtl.issue import IssueWalker
 from bcsim.rtl.loader import Loader
 from bcsim.rtl.output import Output
-from bcsim.rtl.padding import Padding
-from bcsim.rtl.requantiser import Requantiser
 from bcsim.rtl.weight_loader import WeightLoader
 
 __all__ = ["Accelerator", "MonitorSignature"]

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import WriteSignature
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.requantiser import QUOTIENT_BITS
+from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS
 from bcsim.rtl.round_phases import PlaceLayout
 
 __all__ = ["DrainWriter", "digit_words"]

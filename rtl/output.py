@@ -14,7 +14,7 @@ from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.requantiser import QUOTIENT_BITS
+from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS
 
 __all__ = ["Output", "packet"]
 

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from bcsim.common.console import track
 from bcsim.machine.parameters import PRESETS, Machine
-from bcsim.rtl.array import Array
-from bcsim.rtl.requantiser import Requantiser
+from bcsim.rtl.datapath.array import Array
+from bcsim.rtl.datapath.requantiser import Requantiser
 from bcsim.rtl.tools import synthesis
 from bcsim.rtl.tools.synthesis import Family, Resources, count_multipliers, synthesise
 from bcsim.rtl.verilog import to_verilog

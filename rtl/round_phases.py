@@ -11,7 +11,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import drain_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.requantiser import QUOTIENT_BITS, PoolLayout
+from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS, PoolLayout
 
 __all__ = ["PlaceLayout", "RoundLayout", "RoundPhases"]
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from bcsim.common.console import track
 from bcsim.machine.parameters import DIGITS, Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.array import Array
+from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.resources import component_resources
 from bcsim.rtl.tools.synthesis import FAMILIES, Family, Resources
 

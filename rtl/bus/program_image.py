@@ -11,7 +11,7 @@ from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fiel
 from bcsim.rtl.common.memory import SLICE_BITS, slices
 from bcsim.rtl.common.register_map import Register
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.requantiser import ParameterLayout
+from bcsim.rtl.datapath.requantiser import ParameterLayout
 from bcsim.rtl.weight_loader import weight_unit
 
 __all__ = ["MemoryWords", "load_writes", "program_memories"]

@@ -8,9 +8,9 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.horner import Horner
-from bcsim.rtl.lanes import Lanes
-from bcsim.rtl.processing_element import ProcessingElement
+from bcsim.rtl.datapath.horner import Horner
+from bcsim.rtl.datapath.lanes import Lanes
+from bcsim.rtl.datapath.processing_element import ProcessingElement
 
 __all__ = ["ElementProof"]
 

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 
 from bcsim.machine.latency import round_cycles, write_cycles
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.requantiser import ParameterLayout, Requantiser
+from bcsim.rtl.datapath.requantiser import ParameterLayout, Requantiser
 
 __all__ = ["RequantiserProof"]
 

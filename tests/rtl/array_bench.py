@@ -6,8 +6,8 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.lanes import Lanes
-from bcsim.rtl.processing_element import ProcessingElement
+from bcsim.rtl.datapath.lanes import Lanes
+from bcsim.rtl.datapath.processing_element import ProcessingElement
 
 
 class ElementBehindLanes(wiring.Component):

@@ -8,10 +8,10 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.machine.latency import write_cycles
 from bcsim.machine.parameters import PRESETS
+from bcsim.rtl.datapath.processing_element import ProcessingElement
 from bcsim.rtl.formal.processing_element import ElementProof
 from bcsim.rtl.formal.prove import prove
 from bcsim.rtl.formal.requantiser import RequantiserProof
-from bcsim.rtl.processing_element import ProcessingElement
 
 pytest.importorskip("pyosys", reason="proofs need Yosys (the hdl extra)")
 

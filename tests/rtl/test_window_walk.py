@@ -10,8 +10,8 @@ from amaranth.hdl import Module
 from bcsim.machine.parameters import TINY, Machine
 from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.common.records import issue_layout
+from bcsim.rtl.datapath.padding import Padding
 from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.padding import Padding
 from bcsim.rtl.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
 from tests.rtl.simulation import simulate, ticks
 

@@ -8,7 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
-from bcsim.rtl.lanes import PairLayout, WeightLayout, is_late, require_lanes
+from bcsim.rtl.datapath.lanes import PairLayout, WeightLayout, is_late, require_lanes
 
 __all__ = ["TermSums"]
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bcsim.rtl.lanes import Lanes, is_late, pair_terms, select_term, term_sum
+from bcsim.rtl.datapath.lanes import Lanes, is_late, pair_terms, select_term, term_sum
 from tests.rtl.simulation import simulate
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bcsim.rtl.pool import Pool
+from bcsim.rtl.datapath.pool import Pool
 from tests.rtl.simulation import simulate, ticks
 
 WIDTH = 5

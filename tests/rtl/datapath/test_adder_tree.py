@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bcsim.rtl.adder_tree import AdderTree
+from bcsim.rtl.datapath.adder_tree import AdderTree
 from tests.rtl.simulation import simulate
 
 

@@ -9,13 +9,13 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.accumulator import Accumulator
-from bcsim.rtl.adder_tree import AdderTree
 from bcsim.rtl.common.require import require_positive
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.horner import Horner
-from bcsim.rtl.lanes import PairLayout, WeightLayout, term_sum
-from bcsim.rtl.term_sums import TermSums
+from bcsim.rtl.datapath.accumulator import Accumulator
+from bcsim.rtl.datapath.adder_tree import AdderTree
+from bcsim.rtl.datapath.horner import Horner
+from bcsim.rtl.datapath.lanes import PairLayout, WeightLayout, term_sum
+from bcsim.rtl.datapath.term_sums import TermSums
 
 __all__ = ["ProcessingElement", "chunk_total", "tile_sum"]
 

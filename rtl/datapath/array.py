@@ -10,9 +10,9 @@ from amaranth.lib.wiring import In, Out
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.lanes import Lanes
-from bcsim.rtl.processing_element import ProcessingElement
-from bcsim.rtl.round_selector import RoundSelector
+from bcsim.rtl.datapath.lanes import Lanes
+from bcsim.rtl.datapath.processing_element import ProcessingElement
+from bcsim.rtl.datapath.round_selector import RoundSelector
 
 __all__ = ["Array", "processing_element"]
 

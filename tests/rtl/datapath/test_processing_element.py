@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from bcsim.rtl.horner import Horner
-from bcsim.rtl.processing_element import ProcessingElement, chunk_total, tile_sum
-from bcsim.rtl.term_sums import TermSums
+from bcsim.rtl.datapath.horner import Horner
+from bcsim.rtl.datapath.processing_element import ProcessingElement, chunk_total, tile_sum
+from bcsim.rtl.datapath.term_sums import TermSums
 from tests.rtl.array_bench import ElementBehindLanes
 from tests.rtl.simulation import simulate
 

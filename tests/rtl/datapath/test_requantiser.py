@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.machine.latency import round_cycles
 from bcsim.machine.parameters import PRESETS
-from bcsim.rtl.requantiser import Requantiser, divide, search
+from bcsim.rtl.datapath.requantiser import Requantiser, divide, search
 from tests.rtl.simulation import simulate
 
 MACHINES = [

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.pool import Pool
+from bcsim.rtl.datapath.pool import Pool
 
 __all__ = [
     "QUOTIENT_BITS",

@@ -8,9 +8,9 @@ import pytest
 
 from bcsim.machine.latency import round_cycles, shadow_latency
 from bcsim.machine.parameters import PRESETS
-from bcsim.rtl.array import Array
-from bcsim.rtl.processing_element import tile_sum
-from bcsim.rtl.round_selector import RoundSelector
+from bcsim.rtl.datapath.array import Array
+from bcsim.rtl.datapath.processing_element import tile_sum
+from bcsim.rtl.datapath.round_selector import RoundSelector
 from tests.rtl.simulation import simulate
 
 MACHINES = [

@@ -1,0 +1,1 @@
+"""The array and what its sums pass through: lanes, processing elements, requantisers, pooling."""
