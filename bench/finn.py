@@ -23,7 +23,7 @@ from bcsim.api import compile, load
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
-from bcsim.rtl.synth import SynthesisResult, synthesise_machine
+from bcsim.rtl.generate.synth import SynthesisResult, synthesise_machine
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources
 from bcsim.simulator.utilisation import steady_slots
 from bench.common import run_main

@@ -23,8 +23,8 @@ from bcsim.data import load_dataset
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.bench.simulator import build_executable
-from bcsim.rtl.project import TOP, write_verilog
-from bcsim.rtl.vectors import stream_words
+from bcsim.rtl.generate.project import TOP, write_verilog
+from bcsim.rtl.generate.vectors import stream_words
 from bcsim.simulator.simulator import MachineRun, MachineSimulator, stream_values
 from bench.common import interleaved_medians, run_main
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bcsim.compiler.mapping.mapping import Mapping
     from bcsim.compiler.program.layers import Program
     from bcsim.results.model import Model
-    from bcsim.rtl.project import Stimulus
+    from bcsim.rtl.generate.project import Stimulus
 
 __all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare"]
 
@@ -73,8 +73,8 @@ def prepare(
 def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pauses: int | None) -> Stimulus:
     import numpy as np
 
-    from bcsim.rtl.project import Stimulus
-    from bcsim.rtl.vectors import random_pauses
+    from bcsim.rtl.generate.project import Stimulus
+    from bcsim.rtl.generate.vectors import random_pauses
     from bcsim.simulator.weight_stream import memory_gaps
 
     name, q = _images(mapping.program, data or model.dataset, images)

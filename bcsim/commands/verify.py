@@ -16,7 +16,7 @@ from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.common.console import standard_output
 
 if TYPE_CHECKING:
-    from bcsim.rtl.verify import Verification
+    from bcsim.rtl.generate.verify import Verification
 
 __all__ = ["verify"]
 
@@ -46,7 +46,7 @@ def verify(
     ] = None,
 ) -> None:
     """Generate the hardware of MODEL, run it in an RTL simulator and hold it to the simulator, cycle for cycle."""
-    from bcsim.rtl.verify import verify as verify_mapping
+    from bcsim.rtl.generate.verify import verify as verify_mapping
 
     mapping, stimulus = prepare(
         model,

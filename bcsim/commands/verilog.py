@@ -15,7 +15,7 @@ from bcsim.common.console import standard_output, working
 
 if TYPE_CHECKING:
     from bcsim.machine.parameters import Machine
-    from bcsim.rtl.check import Check
+    from bcsim.rtl.generate.multiplier_check import Check
 
 __all__ = ["verilog"]
 
@@ -40,8 +40,8 @@ def verilog(
     force: Annotated[bool, typer.Option(help="Replace FOLDER whatever it holds.")] = False,
 ) -> None:
     """Write the accelerator of MODEL as Verilog; `pytest FOLDER` runs its bench."""
-    from bcsim.rtl.folder import new_folder
-    from bcsim.rtl.project import MARK, write_project
+    from bcsim.rtl.generate.folder import new_folder
+    from bcsim.rtl.generate.project import MARK, write_project
 
     mapping, stimulus = prepare(
         model,
@@ -63,7 +63,7 @@ def verilog(
 
 
 def _check(folder: Path) -> Check:
-    from bcsim.rtl.check import check_folder
+    from bcsim.rtl.generate.multiplier_check import check_folder
 
     return check_folder(folder)
 

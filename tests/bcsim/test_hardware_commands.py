@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bcsim.cli import app
-from bcsim.rtl import verify as verify_module
-from bcsim.rtl.verify import Verification
+from bcsim.rtl.generate import verify as verify_module
+from bcsim.rtl.generate.verify import Verification
 
 
 def invoke(*arguments: object) -> Result:

@@ -13,9 +13,9 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build
 from bcsim.rtl.bus.program_image import load_writes
-from bcsim.rtl.project import TOP
-from bcsim.rtl.vectors import bench_vectors, random_pauses
-from bcsim.rtl.verilog import to_verilog
+from bcsim.rtl.generate.project import TOP
+from bcsim.rtl.generate.vectors import bench_vectors, random_pauses
+from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.simulator.simulator import run_machine
 from bcsim.simulator.weight_stream import memory_gaps
 from tests.conv_programs import random_conv_program

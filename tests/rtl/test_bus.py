@@ -11,7 +11,7 @@ import pytest
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import run
-from bcsim.rtl.project import TOP
+from bcsim.rtl.generate.project import TOP
 from tests.rtl.networks import build_machine, network
 
 pytestmark = pytest.mark.rtl

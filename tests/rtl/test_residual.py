@@ -15,8 +15,8 @@ from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import arranged
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.project import Stimulus
-from bcsim.rtl.verify import verify
+from bcsim.rtl.generate.project import Stimulus
+from bcsim.rtl.generate.verify import verify
 from bcsim.simulator.simulator import run_machine
 from tests.compiler.build import imported
 from tests.compiler.nets import channels_last

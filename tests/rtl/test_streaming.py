@@ -14,10 +14,10 @@ from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
 from bcsim.rtl.common.memory import slices
 from bcsim.rtl.common.register_map import Control, Error, ProgramMemory, Register
-from bcsim.rtl.ports import ports_table
+from bcsim.rtl.generate.ports import ports_table
+from bcsim.rtl.generate.vectors import weight_words
+from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.synthesis import count_multipliers
-from bcsim.rtl.vectors import weight_words
-from bcsim.rtl.verilog import to_verilog
 from bcsim.simulator.simulator import run_machine, stream_values
 from tests.programs import random_images
 from tests.rtl.bench import Bench, expected

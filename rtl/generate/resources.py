@@ -1,4 +1,4 @@
-"""What the array and the requantisers take of an FPGA, by Yosys: `python -m bcsim.rtl.resources`.
+"""What the array and the requantisers take of an FPGA, by Yosys: `python -m bcsim.rtl.generate.resources`.
 
 The cost of a lane is a difference of two arrays, so that what an array has once does not count; a requantiser is
 synthesised alone. Every figure is of LUT sites: an adder of n bits takes n, and a flip-flop behind a LUT none.
@@ -23,9 +23,9 @@ from bcsim.common.console import track
 from bcsim.machine.parameters import PRESETS, Machine
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.datapath.requantiser import Requantiser
+from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools import synthesis
 from bcsim.rtl.tools.synthesis import Family, Resources, count_multipliers, synthesise
-from bcsim.rtl.verilog import to_verilog
 
 __all__ = ["FAMILIES", "LaneCost", "component_resources", "lane_cost", "measured_machine"]
 

@@ -7,8 +7,8 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.ports import describe, ports_table
-from bcsim.rtl.verilog import Port, to_verilog
+from bcsim.rtl.generate.ports import describe, ports_table
+from bcsim.rtl.generate.verilog import Port, to_verilog
 
 
 def test_the_accelerators_ports_are_all_described() -> None:

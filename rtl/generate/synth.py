@@ -1,7 +1,7 @@
-"""What a whole accelerator and its array take of an FPGA, at every digit width: `python -m bcsim.rtl.synth`.
+"""What a whole accelerator and its array take of an FPGA, at every digit width: `python -m bcsim.rtl.generate.synth`.
 
 Values as wide as the digits, so that an array of p-bit digits is one for p-bit networks. What one lane costs, apart
-from what an array has once, is in bcsim.rtl.resources.
+from what an array has once, is in bcsim.rtl.generate.resources.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bcsim.common.console import track
 from bcsim.machine.parameters import DIGITS, Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.datapath.array import Array
-from bcsim.rtl.resources import component_resources
+from bcsim.rtl.generate.resources import component_resources
 from bcsim.rtl.tools.synthesis import FAMILIES, Family, Resources
 
 __all__ = ["SynthesisResult", "synthesise_machine"]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from bcsim import __version__
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.ports import describe, ports_table
-from bcsim.rtl.vectors import Pauses, bench_vectors
-from bcsim.rtl.verilog import Verilog, to_verilog
+from bcsim.rtl.generate.ports import describe, ports_table
+from bcsim.rtl.generate.vectors import Pauses, bench_vectors
+from bcsim.rtl.generate.verilog import Verilog, to_verilog
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.weight_stream import memory_gaps
 

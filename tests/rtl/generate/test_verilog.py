@@ -11,9 +11,9 @@ import pytest
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build, lint, run
-from bcsim.rtl.project import BENCH
+from bcsim.rtl.generate.project import BENCH
+from bcsim.rtl.generate.verilog import Port, Verilog, to_verilog
 from bcsim.rtl.tools.yosys import run_yosys
-from bcsim.rtl.verilog import Port, Verilog, to_verilog
 from tests.rtl.components import Chain
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
-from bcsim.rtl.project import TOP
+from bcsim.rtl.generate.project import TOP
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources, count_multipliers, synthesise
 
 __all__ = ["Check", "check_folder"]

@@ -13,7 +13,7 @@ from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
-from bcsim.rtl.project import TOP, Stimulus, write_project
+from bcsim.rtl.generate.project import TOP, Stimulus, write_project
 from bcsim.simulator.simulator import MachineRun
 
 __all__ = ["Verification", "verify"]

@@ -9,12 +9,12 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import PRESETS
-from bcsim.rtl import check
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.check import check_folder
-from bcsim.rtl.synth import synthesise_machine
+from bcsim.rtl.generate import multiplier_check as check
+from bcsim.rtl.generate.multiplier_check import check_folder
+from bcsim.rtl.generate.synth import synthesise_machine
+from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.synthesis import FAMILIES
-from bcsim.rtl.verilog import to_verilog
 from tests.rtl.components import Product
 
 SMALLEST = replace(

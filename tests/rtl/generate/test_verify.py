@@ -13,9 +13,9 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.project import Stimulus, write_project
-from bcsim.rtl.vectors import random_pauses
-from bcsim.rtl.verify import compare, verify
+from bcsim.rtl.generate.project import Stimulus, write_project
+from bcsim.rtl.generate.vectors import random_pauses
+from bcsim.rtl.generate.verify import compare, verify
 from bcsim.simulator.simulator import MachineRun
 from tests.programs import random_images, random_program
 from tests.streaming import streamed_network, weight_words

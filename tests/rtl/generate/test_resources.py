@@ -3,7 +3,7 @@
 
 import pytest
 
-from bcsim.rtl.resources import FAMILIES, LaneCost, lane_cost, measured_machine
+from bcsim.rtl.generate.resources import FAMILIES, LaneCost, lane_cost, measured_machine
 
 pytest.importorskip("pyosys", reason="synthesis needs Yosys (the hdl extra)")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.rtl.folder import new_folder
+from bcsim.rtl.generate.folder import new_folder
 
 
 def fill(target: Path, text: str, *, force: bool = False) -> None:

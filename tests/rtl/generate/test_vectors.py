@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bcsim.rtl.vectors import random_pauses, stream_words
+from bcsim.rtl.generate.vectors import random_pauses, stream_words
 
 
 def test_a_position_begins_with_a_new_word_and_the_last_word_is_marked() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bcsim.common.errors import BcsimError
-from bcsim.rtl.verilog import Port
+from bcsim.rtl.generate.verilog import Port
 
 __all__ = ["describe", "ports_table"]
 
