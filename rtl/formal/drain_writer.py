@@ -8,8 +8,8 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.drain_writer import DrainWriter
-from bcsim.rtl.round_phases import PlaceLayout
+from bcsim.rtl.sequencer.drain_writer import DrainWriter
+from bcsim.rtl.sequencer.round_phases import PlaceLayout
 
 __all__ = ["WriterProof", "writer_free"]
 

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.formal.symbolic import SymbolicProgram
-from bcsim.rtl.issue import IssueWalker
+from bcsim.rtl.sequencer.issue import IssueWalker
 
 __all__ = ["IssueProof"]
 

@@ -13,8 +13,8 @@ from amaranth.lib.wiring import In
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
-from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.window_walk import LOOPS, WindowWalk
+from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.window_walk import LOOPS, WindowWalk
 
 __all__ = ["WindowProof"]
 

@@ -14,7 +14,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.nested_sum import NestedSum
+from bcsim.rtl.sequencer.nested_sum import NestedSum
 
 __all__ = ["LOOPS", "WindowWalk", "spatial_loops", "window_reads"]
 

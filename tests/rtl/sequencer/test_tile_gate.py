@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bcsim.rtl.tile_gate import TileGate
+from bcsim.rtl.sequencer.tile_gate import TileGate
 from tests.rtl.simulation import simulate
 
 CYCLES = 500

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.loop import Loop, LoopNest
+from bcsim.rtl.sequencer.loop import Loop, LoopNest
 
 
 @pytest.mark.parametrize("counts", [(0, 0), (0, 2), (3, 0), (2, 4), (7, 1)])

@@ -9,8 +9,8 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import TINY, Machine
 from bcsim.machine.records import ISSUE_FIELDS, WALK_FIELDS, issue_fields, pack
-from bcsim.rtl.issue import IssueWalker
-from bcsim.rtl.issued_steps import issue_steps
+from bcsim.rtl.sequencer.issue import IssueWalker
+from bcsim.rtl.sequencer.issued_steps import issue_steps
 
 CYCLES = 600
 WARM_UP = 2

@@ -11,8 +11,8 @@ from bcsim.machine.parameters import TINY, Machine
 from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.datapath.padding import Padding
-from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
+from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
 from tests.rtl.simulation import simulate, ticks
 
 MACHINE = replace(TINY, spatial=True, activation_words=1 << 20)

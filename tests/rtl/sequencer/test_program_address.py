@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bcsim.rtl.program_address import ProgramAddress
+from bcsim.rtl.sequencer.program_address import ProgramAddress
 from tests.rtl.simulation import simulate, ticks
 
 # Layers as (tiles of so many words, passes of a window, positions, words from one to the next).

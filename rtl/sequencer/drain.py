@@ -13,10 +13,10 @@ from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS, PoolLayout, tile_rounds
-from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.nested_sum import NestedSum
-from bcsim.rtl.program_address import ProgramAddress
-from bcsim.rtl.round_phases import PlaceLayout, RoundLayout, RoundPhases
+from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.nested_sum import NestedSum
+from bcsim.rtl.sequencer.program_address import ProgramAddress
+from bcsim.rtl.sequencer.round_phases import PlaceLayout, RoundLayout, RoundPhases
 
 __all__ = ["DrainWalker"]
 

@@ -7,8 +7,8 @@ import random
 import pytest
 from amaranth.hdl import Module
 
-from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.nested_sum import NestedSum
+from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.nested_sum import NestedSum
 from tests.rtl.simulation import simulate
 
 WIDTH = 6

@@ -13,7 +13,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import WriteSignature
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS
-from bcsim.rtl.round_phases import PlaceLayout
+from bcsim.rtl.sequencer.round_phases import PlaceLayout
 
 __all__ = ["DrainWriter", "digit_words"]
 

@@ -15,10 +15,10 @@ from bcsim.rtl.common.records import issue_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS, tile_rounds
-from bcsim.rtl.loop import LoopNest
-from bcsim.rtl.program_address import ProgramAddress
-from bcsim.rtl.tile_gate import TileGate
-from bcsim.rtl.window_walk import WindowWalk, spatial_loops
+from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.program_address import ProgramAddress
+from bcsim.rtl.sequencer.tile_gate import TileGate
+from bcsim.rtl.sequencer.window_walk import WindowWalk, spatial_loops
 
 __all__ = ["IssueWalker"]
 

@@ -1,0 +1,1 @@
+"""What issues every step and drains every sum, cycle by cycle."""
