@@ -28,12 +28,12 @@ from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.datapath.padding import Padding
 from bcsim.rtl.datapath.requantiser import Requantiser
-from bcsim.rtl.loader import Loader
-from bcsim.rtl.output import Output
 from bcsim.rtl.sequencer.drain import DrainWalker
 from bcsim.rtl.sequencer.drain_writer import DrainWriter
 from bcsim.rtl.sequencer.issue import IssueWalker
-from bcsim.rtl.weight_loader import WeightLoader
+from bcsim.rtl.streams.loader import Loader
+from bcsim.rtl.streams.output import Output
+from bcsim.rtl.streams.weight_loader import WeightLoader
 
 __all__ = ["Accelerator", "MonitorSignature"]
 

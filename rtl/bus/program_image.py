@@ -12,7 +12,7 @@ from bcsim.rtl.common.memory import SLICE_BITS, slices
 from bcsim.rtl.common.register_map import Register
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.datapath.requantiser import ParameterLayout
-from bcsim.rtl.weight_loader import weight_unit
+from bcsim.rtl.streams.weight_loader import weight_unit
 
 __all__ = ["MemoryWords", "load_writes", "program_memories"]
 

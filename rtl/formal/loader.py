@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, connect, flipped
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.formal.symbolic import Symbolic
-from bcsim.rtl.loader import Loader
+from bcsim.rtl.streams.loader import Loader
 
 __all__ = ["LoaderProof"]
 

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.formal.stream import remain_until_accepted
 from bcsim.rtl.formal.symbolic import Symbolic
-from bcsim.rtl.output import Output
+from bcsim.rtl.streams.output import Output
 
 __all__ = ["OutputProof"]
 

@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import LOAD_FIELDS, STREAM_FIELDS, pack
-from bcsim.rtl.loader import Loader, image_words
+from bcsim.rtl.streams.loader import Loader, image_words
 
 
 def record(

@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import STREAM_FIELDS, pack
-from bcsim.rtl.output import Output, packet
+from bcsim.rtl.streams.output import Output, packet
 
 
 def simulate(machine, images, *, ready, gap, seed):

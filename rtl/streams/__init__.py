@@ -1,0 +1,1 @@
+"""AXI4-Stream: images and weights in, scores out."""
