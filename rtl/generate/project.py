@@ -27,7 +27,7 @@ TOP = "accelerator"
 MARK = "machine.json"
 """By this file a folder is known as one that bcsim wrote."""
 
-BENCH = Path(__file__).with_name("bench")
+BENCH = Path(__file__).parents[1] / "bench"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bcsim.compiler.importer import import_onnx, inspect_onnx
 from tests.compiler.build import BREVITAS, check_equal, model, node, tensors
 
 DATA = Path(os.environ.get("BCSIM_DATA", "/nonexistent"))
-SHIPPED = Path(__file__).parents[2] / "models"
+SHIPPED = Path(__file__).parents[3] / "models"
 
 
 def network(name):
