@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping.mapping import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.rtl.common.layouts import ParameterLayout, weight_unit
 from bcsim.rtl.common.memory import SLICE_BITS, slices
 from bcsim.rtl.common.register_map import Register
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.datapath.requantiser import ParameterLayout
-from bcsim.rtl.streams.weight_loader import weight_unit
 
 __all__ = ["MemoryWords", "load_writes", "program_memories"]
 

@@ -6,63 +6,14 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.layouts import QUOTIENT_BITS, ParameterLayout, PoolLayout, tile_rounds
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.datapath.pool import Pool
 
-__all__ = [
-    "QUOTIENT_BITS",
-    "ParameterLayout",
-    "PoolLayout",
-    "Requantiser",
-    "divide",
-    "search",
-    "tile_rounds",
-]
-
-QUOTIENT_BITS = 16
-"""The widest target: a score."""
-
-
-class ParameterLayout(StructLayout):
-    """A word of a requantiser's parameter memory.
-
-    Members
-    -------
-    start : signed(machine.remainder_bits)
-        The negative offset, or threshold in a searched layer: what the first cycle of a round adds to the accumulator.
-    divisor : unsigned(machine.divisor_bits)
-        Already shifted left by the target's bits - 1.
-    minimum : unsigned(1)
-        The channel is pooled by the least value; on a spatial machine.
-    """
-
-    def __init__(self, machine: Machine) -> None:
-        fields = {"start": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
-        super().__init__(fields | ({"minimum": unsigned(1)} if machine.spatial else {}))
-
-
-def tile_rounds(machine: Machine) -> int:
-    """Rounds of a full tile, the most that there are."""
-    return machine.pes // machine.requantisers
-
-
-class PoolLayout(StructLayout):
-    """What a round is to its pooling window.
-
-    Members
-    -------
-    first : unsigned(1)
-        It belongs to the window's first pass.
-    round : range(tile_rounds(machine))
-        Of the tile.
-    """
-
-    def __init__(self, machine: Machine) -> None:
-        super().__init__({"first": 1, "round": range(tile_rounds(machine))})
+__all__ = ["Requantiser", "divide", "search"]
 
 
 def divide(accumulator: int, offset: int, divisor: int, *, bits: int, fraction_bits: int) -> int:

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 
 from bcsim.machine.latency import RECORD_CHANGE
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.datapath.requantiser import tile_rounds
+from bcsim.rtl.common.layouts import tile_rounds
 from bcsim.rtl.formal.drain_writer import writer_free
 from bcsim.rtl.formal.symbolic import SymbolicProgram
 from bcsim.rtl.sequencer.drain import DrainWalker

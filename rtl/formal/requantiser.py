@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In
 
 from bcsim.machine.latency import round_cycles, write_cycles
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.datapath.requantiser import ParameterLayout, Requantiser
+from bcsim.rtl.common.layouts import ParameterLayout
+from bcsim.rtl.datapath.requantiser import Requantiser
 
 __all__ = ["RequantiserProof"]
 

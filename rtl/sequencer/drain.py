@@ -8,11 +8,11 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.layouts import QUOTIENT_BITS, PoolLayout, tile_rounds
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS, PoolLayout, tile_rounds
 from bcsim.rtl.sequencer.loop import LoopNest
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 from bcsim.rtl.sequencer.program_address import ProgramAddress

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.layouts import QUOTIENT_BITS
 from bcsim.rtl.common.memory import WriteSignature
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS
 from bcsim.rtl.sequencer.round_phases import PlaceLayout
 
-__all__ = ["DrainWriter", "digit_words"]
-
-
-def digit_words(values: Sequence[int], *, digits: int, width: int) -> list[int]:
-    """The words that hold the values' digits of `width` bits, the most significant digit first."""
-    mask = (1 << width) - 1
-    return [
-        sum((value >> digit * width & mask) << lane * width for lane, value in enumerate(values))
-        for digit in reversed(range(digits))
-    ]
+__all__ = ["DrainWriter"]
 
 
 class DrainWriter(wiring.Component):

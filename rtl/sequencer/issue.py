@@ -9,12 +9,12 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.latency import LAYER_GAP, round_cycles
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.layouts import QUOTIENT_BITS, tile_rounds
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import issue_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS, tile_rounds
 from bcsim.rtl.sequencer.loop import LoopNest
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.tile_gate import TileGate

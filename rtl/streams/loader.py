@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.layouts import digit_words
 from bcsim.rtl.common.memory import WriteSignature
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.sequencer.drain_writer import digit_words
 
 __all__ = ["Loader", "image_words"]
 

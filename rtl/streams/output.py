@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.layouts import QUOTIENT_BITS
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.datapath.requantiser import QUOTIENT_BITS
 
 __all__ = ["Output", "packet"]
 

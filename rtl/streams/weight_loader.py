@@ -10,17 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.axi import StreamSignature
+from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.common.memory import SLICE_BITS, LoadSignature, address_bits, slices
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import stream_layout, weight_stream_layout
 from bcsim.rtl.common.require import require_machine
 
-__all__ = ["WeightLoader", "weight_stream_words", "weight_unit"]
-
-
-def weight_unit(machine: Machine) -> int:
-    """Bits that are written at once: a word of the weight stream, or as many as fill a slice of the memory."""
-    return max(SLICE_BITS, 8 * machine.weight_stream_bytes)
+__all__ = ["WeightLoader", "weight_stream_words"]
 
 
 def weight_stream_words(words: Sequence[int], machine: Machine) -> list[int]:

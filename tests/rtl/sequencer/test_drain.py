@@ -9,9 +9,10 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import drain_fields, pack
+from bcsim.rtl.common.layouts import digit_words
 from bcsim.rtl.sequencer.drain import DrainWalker
 from bcsim.rtl.sequencer.drain_rounds import rounds
-from bcsim.rtl.sequencer.drain_writer import DrainWriter, digit_words
+from bcsim.rtl.sequencer.drain_writer import DrainWriter
 
 TILES = 24
 

@@ -8,7 +8,8 @@ import pytest
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import WEIGHT_STREAM_FIELDS, pack, stream_fields
-from bcsim.rtl.streams.weight_loader import WeightLoader, weight_stream_words, weight_unit
+from bcsim.rtl.common.layouts import weight_unit
+from bcsim.rtl.streams.weight_loader import WeightLoader, weight_stream_words
 from tests.rtl.simulation import simulate
 
 SLOTS = (3, 40)

@@ -1,0 +1,68 @@
+"""Layouts that more than one block reads: parameter words, pooling rounds, digits of a word, a weight memory's unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib.data import StructLayout
+
+from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.memory import SLICE_BITS
+
+__all__ = ["QUOTIENT_BITS", "ParameterLayout", "PoolLayout", "digit_words", "tile_rounds", "weight_unit"]
+
+QUOTIENT_BITS = 16
+"""The widest target: a score."""
+
+
+class ParameterLayout(StructLayout):
+    """A word of a requantiser's parameter memory.
+
+    Members
+    -------
+    start : signed(machine.remainder_bits)
+        The negative offset, or threshold in a searched layer: what the first cycle of a round adds to the accumulator.
+    divisor : unsigned(machine.divisor_bits)
+        Already shifted left by the target's bits - 1.
+    minimum : unsigned(1)
+        The channel is pooled by the least value; on a spatial machine.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        fields = {"start": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
+        super().__init__(fields | ({"minimum": unsigned(1)} if machine.spatial else {}))
+
+
+def tile_rounds(machine: Machine) -> int:
+    """Rounds of a full tile, the most that there are."""
+    return machine.pes // machine.requantisers
+
+
+class PoolLayout(StructLayout):
+    """What a round is to its pooling window.
+
+    Members
+    -------
+    first : unsigned(1)
+        It belongs to the window's first pass.
+    round : range(tile_rounds(machine))
+        Of the tile.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__({"first": 1, "round": range(tile_rounds(machine))})
+
+
+def digit_words(values: Sequence[int], *, digits: int, width: int) -> list[int]:
+    """The words that hold the values' digits of `width` bits, the most significant digit first."""
+    mask = (1 << width) - 1
+    return [
+        sum((value >> digit * width & mask) << lane * width for lane, value in enumerate(values))
+        for digit in reversed(range(digits))
+    ]
+
+
+def weight_unit(machine: Machine) -> int:
+    """Bits that are written at once: a word of the weight stream, or as many as fill a slice of the memory."""
+    return max(SLICE_BITS, 8 * machine.weight_stream_bytes)
