@@ -1,7 +1,7 @@
 """The machine level: a mapped program run cycle by cycle, vectorised over images.
 
-`bcsim.simulator.schedule` says when, `bcsim.simulator.array` what; here both meet in the memories. Letters in shapes: n images,
-N lanes, R requantisers, W writes.
+`bcsim.simulator.schedule` says when, `bcsim.simulator.array` what; here both meet in the memories.
+Letters in shapes: n images, N lanes, R requantisers, W writes.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
-from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
 
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
 
@@ -48,7 +47,7 @@ def import_onnx(path: str | Path) -> Graph:
     for report in walk.reports:
         if report.status == "unsupported":
             raise report.error
-    graph = Graph(
+    return Graph(
         name=file.path.stem,
         input=walk.structure.input,
         input_shape=walk.structure.shape,
@@ -58,7 +57,6 @@ def import_onnx(path: str | Path) -> Graph:
         notes=tuple(walk.notes),
         metadata=metadata,
     )
-    return quantise_before_maxima(graph)
 
 
 def inspect_onnx(path: str | Path) -> list[NodeReport]:

@@ -11,13 +11,13 @@ from bcsim.compiler.graph.nodes import Add, FloatArray
 from bcsim.compiler.lowering.fusion import Stage, Stages
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
 from bcsim.compiler.lowering.linear_operators import identity_head, node_head
-from bcsim.compiler.lowering.make_layers import Target, make_layer, over_windows, reaches_middle
+from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
 from bcsim.compiler.lowering.piecewise import Line, Piece, Steps, is_shared, to_pieces
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS, score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
 from bcsim.compiler.program.geometry import Geometry
-from bcsim.compiler.program.layers import DenseLayer, Encoding
+from bcsim.compiler.program.layers import DenseLayer, Encoding, over_windows
 
 __all__ = ["Assembler"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from bcsim.compiler.lowering.fit_requantiser import count_wrong, fit_divide, largest_shift
 from bcsim.compiler.lowering.linear import Linear
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS
-from bcsim.compiler.program.geometry import Geometry
-from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Encoding, Requantiser, Search
+from bcsim.compiler.program.layers import DenseLayer, Encoding, Requantiser, Search
 from bcsim.compiler.program.weight_planes import split_planes
 
-__all__ = ["Target", "make_layer", "over_windows", "reaches_middle"]
+__all__ = ["Target", "make_layer", "reaches_middle"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -61,14 +60,6 @@ def make_layer(
         float_output=float_output,
     )
     return layer, notes
-
-
-def over_windows(
-    layer: DenseLayer, windows: Geometry, sources: tuple[str, ...], minimum: NDArray[np.bool_] | None
-) -> ConvLayer:
-    """The layer at every window of named sources."""
-    values = {field.name: getattr(layer, field.name) for field in fields(DenseLayer)}
-    return ConvLayer(**values, windows=windows, sources=sources, minimum=minimum)
 
 
 def reaches_middle(linear: Linear, thresholds: IntArray) -> bool:

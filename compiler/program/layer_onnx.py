@@ -12,7 +12,6 @@ from onnx import NodeProto, helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
-from bcsim.compiler.lowering.make_layers import over_windows
 from bcsim.compiler.program.check import MAX_ACCUMULATOR, MAX_FRACTION_BITS
 from bcsim.compiler.program.geometry import Geometry, Pool
 from bcsim.compiler.program.layers import (
@@ -23,6 +22,7 @@ from bcsim.compiler.program.layers import (
     Requantiser,
     Search,
     WeightPlane,
+    over_windows,
 )
 from bcsim.compiler.program.node_fields import NodeFields
 

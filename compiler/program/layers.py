@@ -13,7 +13,7 @@ which is all that the float layer, its batch normalisation, activation and round
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -33,6 +33,7 @@ __all__ = [
     "Requantiser",
     "Search",
     "WeightPlane",
+    "over_windows",
 ]
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -218,6 +219,14 @@ class ConvLayer(DenseLayer):
     @property
     def geometry(self) -> Geometry:
         return self.windows
+
+
+def over_windows(
+    layer: DenseLayer, windows: Geometry, sources: tuple[str, ...], minimum: NDArray[np.bool_] | None
+) -> ConvLayer:
+    """The layer at every window of named sources."""
+    values = {field.name: getattr(layer, field.name) for field in fields(DenseLayer)}
+    return ConvLayer(**values, windows=windows, sources=sources, minimum=minimum)
 
 
 Layer: TypeAlias = DenseLayer
