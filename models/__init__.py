@@ -6,7 +6,7 @@ training import PyTorch (extra `train`).
 
 from pathlib import Path
 
-from bcsim.models.splits import digits_split
+from bcsim.data.splits import digits_split
 
 __all__ = ["SHIPPED", "digits_split", "shipped_path"]
 

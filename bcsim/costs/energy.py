@@ -96,7 +96,7 @@ def load_table(name_or_path: str) -> EnergyTable:
     """A table of the package by name, or the user's own TOML file; raises BcsimError saying what is wrong."""
     try:
         if name_or_path in TABLES:
-            text = files("bcsim").joinpath("tables", f"{name_or_path}.toml").read_text("utf-8")
+            text = files("bcsim.costs").joinpath("tables", f"{name_or_path}.toml").read_text("utf-8")
         else:
             text = Path(name_or_path).read_text("utf-8")
         content = tomllib.loads(text)

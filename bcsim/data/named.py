@@ -14,6 +14,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import Dataset, Split
 from bcsim.data.download import SOURCES, fetch
 from bcsim.data.formats import Bytes, Labels, find_packed, read_cifar, read_idx, read_mat
+from bcsim.data.splits import digits_split
 
 __all__ = ["NAMES", "RAW", "load_folder", "load_named"]
 
@@ -31,8 +32,6 @@ RAW: Mapping[str, tuple[int, int]] = {
 
 def _digits(split: Split) -> Dataset:
     """The UCI hand-written digits of scikit-learn: 1,797 images of 8 x 8 levels from 0 to 16."""
-    from bcsim.models.splits import digits_split
-
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

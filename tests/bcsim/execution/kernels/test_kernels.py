@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bcsim.common import vectors as lanes
+from bcsim.common import vectors
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.layers import (
     DenseLayer,
@@ -271,7 +271,7 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.Monke
         return lambda function: function
 
     monkeypatch.setattr(lanes, "njit", refuse)
-    assert lanes.cached(len) is len
+    assert vectors.cached(len) is len
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from bcsim.models import digits_split
+from bcsim.data.splits import digits_split
 
 
 def test_digits_split_is_disjoint_and_complete() -> None:
