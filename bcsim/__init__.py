@@ -16,7 +16,7 @@ if not (_here / "compiler").is_dir():
     # In a checkout the sub-packages compiler/, rtl/ and models/ stand beside bcsim/; a wheel holds them inside.
     __path__.append(str(_here.parent))
 
-__version__ = "0.1.0"
+from bcsim.common.version import __version__ as __version__  # noqa: E402  (found once the packages are)
 
 if _TYPE_CHECKING:
     from bcsim.api import compile, load, simulate

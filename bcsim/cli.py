@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bcsim import __version__
 from bcsim.commands import compile as compile_command
 from bcsim.commands import info, machines, run, train, verify, verilog
 from bcsim.common.console import errors
 from bcsim.common.errors import BcsimError
+from bcsim.common.version import __version__
 
 __all__ = ["app", "main"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from bcsim import __version__
 from bcsim.common import formatting
 from bcsim.common.files import write_text
+from bcsim.common.version import __version__
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
 from bcsim.report.tables import cards, tables
 from bcsim.results.result import Result

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim import __version__
+from bcsim.common.version import __version__
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.simulator import MachineRun
 

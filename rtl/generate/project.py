@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim import __version__
+from bcsim.common.version import __version__
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.generate.ports import describe, ports_table

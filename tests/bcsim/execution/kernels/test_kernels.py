@@ -270,7 +270,7 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.Monke
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(lanes, "njit", refuse)
+    monkeypatch.setattr(vectors, "njit", refuse)
     assert vectors.cached(len) is len
 
 
