@@ -12,43 +12,47 @@ from bcsim.compiler.graph.integer_weights import integer_weights
 from bcsim.compiler.graph.nodes import Affine, Conv, FloatArray
 from bcsim.compiler.importer.dense import weight_notes
 from bcsim.compiler.importer.layouts import from_image
+from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Array, Shape
 from bcsim.compiler.importer.windows import Pads, read_windows
 
 
 @operator("Conv")
-def conv(site: Site) -> Lowered:
-    kernels = _kernels(site)
+def conv(context: NodeContext) -> Lowered:
+    kernels = _kernels(context)
     weights = integer_weights(
-        kernels.reshape(len(kernels), math.prod(kernels.shape[1:])), site.operand_name(1)
+        kernels.reshape(len(kernels), math.prod(kernels.shape[1:])), context.operand_name(1)
     )
-    x, groups = site.image(), site.attribute("group", 1)
-    _check_kernels(site, kernels.shape, site.shape(x), groups)
-    windows = read_windows(site, x, kernels.shape[2:])
+    x, groups = context.image(), context.attribute("group", 1)
+    _check_kernels(context, kernels.shape, context.shape(x), groups)
+    windows = read_windows(context, x, kernels.shape[2:])
     integers = weights.weights.reshape(*kernels.shape[:2], *windows.kernel)
-    bias = _bias(site, len(kernels))
-    product = f"{site.output}/product" if bias.any() else site.output
-    head = (site.name, site.op, (x.name,), product)
-    node = Conv(*head, integers, weights.scale, windows.stride, windows.pads, groups)
-    after = (Affine(site.name, site.op, (product,), site.output, np.ones(()), bias),) if bias.any() else ()
-    out = from_image(site.output, (len(kernels), *windows.counts), like=x)
-    return Lowered(out, (node, *after), weight_notes(site, weights))
+    bias = _bias(context, len(kernels))
+    product = f"{context.output}/product" if bias.any() else context.output
+    fields = (context.name, context.op, (x.name,), product)
+    node = Conv(*fields, integers, weights.scale, windows.stride, windows.pads, groups)
+    after = (
+        (Affine(context.name, context.op, (product,), context.output, np.ones(()), bias),)
+        if bias.any()
+        else ()
+    )
+    out = from_image(context.output, (len(kernels), *windows.counts), like=x)
+    return Lowered(out, (node, *after), weight_notes(context, weights))
 
 
-def _kernels(site: Site) -> Array:
-    kernels = site.constant(1, "weight tensor")
+def _kernels(context: NodeContext) -> Array:
+    kernels = context.constant(1, "weight tensor")
     if kernels.ndim not in (3, 4):
         raise BcsimError(
-            f"its weight tensor {site.operand_name(1)!r} has the shape {kernels.shape}; accepted are (outputs, "
+            f"its weight tensor {context.operand_name(1)!r} has the shape {kernels.shape}; accepted are (outputs, "
             "channels, rows, columns), and (outputs, channels, values) for sequences"
         )
     return kernels
 
 
-def _check_kernels(site: Site, kernels: Shape, shape: Shape, groups: int) -> None:
-    name = site.operand_name(1)
+def _check_kernels(context: NodeContext, kernels: Shape, shape: Shape, groups: int) -> None:
+    name = context.operand_name(1)
     if len(kernels) != len(shape) + 1:
         raise BcsimError(
             f"its weight tensor {name!r} has the shape {kernels} beside an input of shape {shape} behind the batch "
@@ -61,25 +65,25 @@ def _check_kernels(site: Site, kernels: Shape, shape: Shape, groups: int) -> Non
         )
 
 
-def _bias(site: Site, outputs: int) -> FloatArray:
-    if site.operand(2) is None:
+def _bias(context: NodeContext, outputs: int) -> FloatArray:
+    if context.operand(2) is None:
         return np.zeros(outputs)
-    bias = site.finite(2, "bias")
+    bias = context.finite(2, "bias")
     if bias.shape != (outputs,):
         raise BcsimError(
-            f"its bias {site.operand_name(2)!r} has shape {bias.shape}; expected one value for each of "
+            f"its bias {context.operand_name(2)!r} has shape {bias.shape}; expected one value for each of "
             f"{outputs} outputs"
         )
     return bias
 
 
 @operator("Pad")
-def pad(site: Site) -> Lowered:
+def pad(context: NodeContext) -> Lowered:
     """Zeros around an image, which the Conv or AveragePool behind takes among its own."""
-    x = site.image()
-    rank = len(site.shape(x)) + 1
-    before, after = _read_pads(site, rank)
-    if site.attribute("mode", "constant") != "constant" or _value(site) != 0:
+    x = context.image()
+    rank = len(context.shape(x)) + 1
+    before, after = _read_pads(context, rank)
+    if context.attribute("mode", "constant") != "constant" or _value(context) != 0:
         raise BcsimError(
             "it pads with something else than zeros; accepted is mode 'constant' with the value 0"
         )
@@ -89,16 +93,16 @@ def pad(site: Site) -> Lowered:
         )
     (top, left), (bottom, right) = ((0, *side[2:])[-2:] for side in (before, after))
     pads: Pads = (x.pads[0] + top, x.pads[1] + left, x.pads[2] + bottom, x.pads[3] + right)
-    return Lowered(replace(x, pads=pads, padded_by=site.name if any(pads) else ""))
+    return Lowered(replace(x, pads=pads, padded_by=context.name if any(pads) else ""))
 
 
-def _read_pads(site: Site, rank: int) -> tuple[Shape, Shape]:
+def _read_pads(context: NodeContext, rank: int) -> tuple[Shape, Shape]:
     """What it puts before and behind each axis, the batch axis included."""
-    if site.operand(1) is None:
-        values = site.attribute("pads", site.attribute("paddings", []))
+    if context.operand(1) is None:
+        values = context.attribute("pads", context.attribute("paddings", []))
     else:
-        values = [int(value) for value in site.constant(1, "pads").ravel()]
-    axes = list(range(rank)) if site.operand(3) is None else site.constant(3, "axes").ravel().tolist()
+        values = [int(value) for value in context.constant(1, "pads").ravel()]
+    axes = list(range(rank)) if context.operand(3) is None else context.constant(3, "axes").ravel().tolist()
     if len(values) != 2 * len(axes) or any(not -rank <= axis < rank for axis in axes):
         raise BcsimError(f"its pads are {values}; expected two numbers for each of {len(axes)} axes")
     sides = np.zeros((2, rank), dtype=np.int64)
@@ -107,5 +111,5 @@ def _read_pads(site: Site, rank: int) -> tuple[Shape, Shape]:
     return before, after
 
 
-def _value(site: Site) -> float:
-    return site.attribute("value", 0.0) if site.operand(2) is None else site.scalar(2, "value")
+def _value(context: NodeContext) -> float:
+    return context.attribute("value", 0.0) if context.operand(2) is None else context.scalar(2, "value")

@@ -7,97 +7,97 @@ import numpy as np
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Affine, BatchNorm, FloatArray
 from bcsim.compiler.importer.joining import add_tensors
+from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Constant, Shape
 
 ONE, ZERO = np.ones(()), np.zeros(())
 
 
-def _affine(site: Site, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
-    node = Affine(site.name, site.op, (x.name,), site.output, scale, shift)
-    return Lowered(x.at(site.output), (node,))
+def _affine(context: NodeContext, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
+    node = Affine(context.name, context.op, (x.name,), context.output, scale, shift)
+    return Lowered(x.at(context.output), (node,))
 
 
-def _with_constant(site: Site) -> tuple[Activation, FloatArray, bool]:
+def _with_constant(context: NodeContext) -> tuple[Activation, FloatArray, bool]:
     """The input, the constant (() or (C,)) and whether the constant is the first operand."""
-    first = isinstance(site.operand(0), Constant)
-    if not first and not isinstance(site.operand(1), Constant):
+    first = isinstance(context.operand(0), Constant)
+    if not first and not isinstance(context.operand(1), Constant):
         for index in range(2):
-            site.activation(index)
+            context.activation(index)
         raise BcsimError(
             "both inputs depend on the network's input; accepted are Add of two such tensors, and a constant on either "
             "side"
         )
-    if site.has_attribute("axis"):
+    if context.has_attribute("axis"):
         raise BcsimError(
             "its attribute 'axis' (operator sets before 7) is not supported; accepted is numpy broadcasting"
         )
-    x, constant = site.channels(int(not first), "constant", site.activation(int(first)))
+    x, constant = context.channels(int(not first), "constant", context.activation(int(first)))
     return x, constant, first
 
 
 @operator("Add", "Sum")
-def add(site: Site) -> Lowered:
-    if len(site.operands) != 2:
-        raise BcsimError(f"it has {len(site.operands)} inputs; accepted are two")
-    if not any(isinstance(value, Constant) for value in site.operands):
-        return add_tensors(site)
-    x, constant, _ = _with_constant(site)
-    return _affine(site, x, ONE, constant)
+def add(context: NodeContext) -> Lowered:
+    if len(context.operands) != 2:
+        raise BcsimError(f"it has {len(context.operands)} inputs; accepted are two")
+    if not any(isinstance(value, Constant) for value in context.operands):
+        return add_tensors(context)
+    x, constant, _ = _with_constant(context)
+    return _affine(context, x, ONE, constant)
 
 
 @operator("Sub")
-def subtract(site: Site) -> Lowered:
-    x, constant, first = _with_constant(site)
-    return _affine(site, x, -ONE, constant) if first else _affine(site, x, ONE, -constant)
+def subtract(context: NodeContext) -> Lowered:
+    x, constant, first = _with_constant(context)
+    return _affine(context, x, -ONE, constant) if first else _affine(context, x, ONE, -constant)
 
 
 @operator("Mul")
-def multiply(site: Site) -> Lowered:
-    x, constant, _ = _with_constant(site)
-    return _affine(site, x, constant, ZERO)
+def multiply(context: NodeContext) -> Lowered:
+    x, constant, _ = _with_constant(context)
+    return _affine(context, x, constant, ZERO)
 
 
 @operator("Neg")
-def negate(site: Site) -> Lowered:
-    return _affine(site, site.activation(), -ONE, ZERO)
+def negate(context: NodeContext) -> Lowered:
+    return _affine(context, context.activation(), -ONE, ZERO)
 
 
 @operator("Div")
-def divide(site: Site) -> Lowered:
+def divide(context: NodeContext) -> Lowered:
     """x / c. Where 1 / c is no float64, a batch normalisation of variance c**2, which is x / c exactly."""
-    x, constant, first = _with_constant(site)
+    x, constant, first = _with_constant(context)
     if first:
         raise BcsimError(
             "it divides by a tensor that depends on the network's input; accepted is division by a constant"
         )
     if not ((np.abs(constant) >= 1e-100) & (np.abs(constant) <= 1e100)).all():
         raise BcsimError(
-            f"its divisor {site.operand_name(1)!r} must be from 1e-100 to 1e100 in magnitude everywhere"
+            f"its divisor {context.operand_name(1)!r} must be from 1e-100 to 1e100 in magnitude everywhere"
         )
     if (np.abs(np.frexp(constant)[0]) == 0.5).all():
-        return _affine(site, x, 1 / constant, ZERO)
-    head = (site.name, site.op, (x.name,), site.output)
-    node = BatchNorm(*head, np.sign(constant), ZERO, ZERO, constant**2, 0.0)
-    return Lowered(x.at(site.output), (node,))
+        return _affine(context, x, 1 / constant, ZERO)
+    fields = (context.name, context.op, (x.name,), context.output)
+    node = BatchNorm(*fields, np.sign(constant), ZERO, ZERO, constant**2, 0.0)
+    return Lowered(x.at(context.output), (node,))
 
 
 @operator("BatchNormalization")
-def batch_norm(site: Site) -> Lowered:
-    x = site.activation()
-    _check_inference(site)
+def batch_norm(context: NodeContext) -> Lowered:
+    x = context.activation()
+    _check_inference(context)
     names = ("scale", "bias", "mean", "variance")
-    arrays = {name: site.finite(i, name) for i, name in enumerate(names, 1)}
+    arrays = {name: context.finite(i, name) for i, name in enumerate(names, 1)}
     if x.shape is not None:
         _check_channels(arrays, x.shape)
-        x, order = site.channel_first(x, 0)
+        x, order = context.channel_first(x, 0)
         if order is not None:
             arrays = {name: array[order] for name, array in arrays.items()}
-    epsilon = site.attribute("epsilon", 1e-5)
-    _check_variance(site, arrays["variance"], epsilon)
-    node = BatchNorm(site.name, site.op, (x.name,), site.output, *_ordered(arrays), epsilon)
-    return Lowered(x.at(site.output), (node,))
+    epsilon = context.attribute("epsilon", 1e-5)
+    _check_variance(context, arrays["variance"], epsilon)
+    node = BatchNorm(context.name, context.op, (x.name,), context.output, *_ordered(arrays), epsilon)
+    return Lowered(x.at(context.output), (node,))
 
 
 def _check_channels(arrays: dict[str, FloatArray], shape: Shape) -> None:
@@ -113,23 +113,23 @@ def _ordered(arrays: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray, Flo
     return arrays["scale"], arrays["bias"], arrays["mean"], arrays["variance"]
 
 
-def _check_inference(site: Site) -> None:
-    extra = [name for name in site.proto.output[1:] if name]
-    old_training = site.opset < 7 and not site.attribute("is_test", 0)
-    if site.attribute("training_mode", 0) or extra or old_training:
+def _check_inference(context: NodeContext) -> None:
+    extra = [name for name in context.proto.output[1:] if name]
+    old_training = context.opset < 7 and not context.attribute("is_test", 0)
+    if context.attribute("training_mode", 0) or extra or old_training:
         raise BcsimError(
             "it is in training mode; export the network for inference, with running mean and variance"
         )
 
 
-def _check_variance(site: Site, variance: FloatArray, epsilon: float) -> None:
+def _check_variance(context: NodeContext, variance: FloatArray, epsilon: float) -> None:
     if not np.isfinite(epsilon) or epsilon < 0:
         raise BcsimError(f"its epsilon is {epsilon:g}; expected 0 or above")
     if (variance < 0).any():
         raise BcsimError(
-            f"its variance {site.operand_name(4)!r} is negative ({variance.min():g}); expected 0 or above"
+            f"its variance {context.operand_name(4)!r} is negative ({variance.min():g}); expected 0 or above"
         )
     if (variance + epsilon == 0).any():
         raise BcsimError(
-            f"its variance {site.operand_name(4)!r} is 0 and so is its epsilon; their sum must be positive"
+            f"its variance {context.operand_name(4)!r} is 0 and so is its epsilon; their sum must be positive"
         )

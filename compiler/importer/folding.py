@@ -16,9 +16,9 @@ from onnx.reference import ReferenceEvaluator
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import tensor_array, tensor_elements, type_name
+from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.qonnx import fold_bipolar, fold_quant
 from bcsim.compiler.importer.registry import QONNX, domain_of
-from bcsim.compiler.importer.site import Site
 from bcsim.compiler.importer.values import Array, Constant
 
 __all__ = ["MAX_FOLDED", "Folded", "fold"]
@@ -27,7 +27,7 @@ __all__ = ["MAX_FOLDED", "Folded", "fold"]
 MAX_FOLDED = 2**28
 
 Operands: TypeAlias = list[Array | None]
-Estimate: TypeAlias = Callable[[Site, list[Array]], int]
+Estimate: TypeAlias = Callable[[NodeContext, list[Array]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,17 @@ class Folded:
     notes: tuple[str, ...] = ()
 
 
-def _largest(site: Site, arrays: list[Array]) -> int:
+def _largest(context: NodeContext, arrays: list[Array]) -> int:
     return sum(array.size for array in arrays)
 
 
-def _broadcast(site: Site, arrays: list[Array]) -> int:
+def _broadcast(context: NodeContext, arrays: list[Array]) -> int:
     return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
 
 
-def _gathered(site: Site, arrays: list[Array]) -> int:
+def _gathered(context: NodeContext, arrays: list[Array]) -> int:
     data, indices = arrays
-    return int(data.size // max(1, data.shape[site.attribute("axis", 0)]) * indices.size)
+    return int(data.size // max(1, data.shape[context.attribute("axis", 0)]) * indices.size)
 
 
 def _product(array: Array) -> int:
@@ -57,15 +57,15 @@ def _product(array: Array) -> int:
     return math.prod(int(value) for value in array.ravel())
 
 
-def _expanded(site: Site, arrays: list[Array]) -> int:
+def _expanded(context: NodeContext, arrays: list[Array]) -> int:
     return arrays[0].size * max(1, _product(arrays[1]))
 
 
-def _filled(site: Site, arrays: list[Array]) -> int:
+def _filled(context: NodeContext, arrays: list[Array]) -> int:
     return _product(arrays[0])
 
 
-def _ranged(site: Site, arrays: list[Array]) -> int:
+def _ranged(context: NodeContext, arrays: list[Array]) -> int:
     start, limit, delta = (float(array.reshape(())) for array in arrays)
     return max(0, math.ceil((limit - start) / delta)) if delta else 0
 
@@ -97,34 +97,36 @@ _CONSTANT_TYPES = {
 }
 
 
-def fold(site: Site, available: int = MAX_FOLDED) -> Folded:
+def fold(context: NodeContext, available: int = MAX_FOLDED) -> Folded:
     """The outputs of a node whose operands are all Constant (or left out).
 
     available : how many elements more may be produced. Raises BcsimError for operators that are not folded, for
     results beyond `available`, and where the operator rejects its operands.
     """
-    domain = domain_of(site.proto)
-    if domain in QONNX and site.op in ("BipolarQuant", "Quant", "IntQuant"):
-        folding = fold_bipolar if site.op == "BipolarQuant" else fold_quant
-        return Folded((Constant.of(folding(site)),))
-    if not domain and site.op == "Constant":
-        return Folded((_constant(site, available),))
-    if domain or site.op not in _ESTIMATES:
+    domain = domain_of(context.proto)
+    if domain in QONNX and context.op in ("BipolarQuant", "Quant", "IntQuant"):
+        folding = fold_bipolar if context.op == "BipolarQuant" else fold_quant
+        return Folded((Constant.of(folding(context)),))
+    if not domain and context.op == "Constant":
+        return Folded((_constant(context, available),))
+    if domain or context.op not in _ESTIMATES:
         raise BcsimError(
             "its inputs are all constants, and this operator is not computed at compile time; "
             f"computed are {', '.join(sorted(_ESTIMATES))}"
         )
-    return _fold_standard(site, available)
+    return _fold_standard(context, available)
 
 
-def _constant(site: Site, available: int) -> Constant:
-    tensor = site.attribute("value")
+def _constant(context: NodeContext, available: int) -> Constant:
+    tensor = context.attribute("value")
     if isinstance(tensor, TensorProto):
         _check_room(tensor_elements(tensor), available)
-        return Constant.of(tensor_array(tensor, site.folder), kind=type_name(tensor.data_type), latent=True)
+        return Constant.of(
+            tensor_array(tensor, context.folder), kind=type_name(tensor.data_type), latent=True
+        )
     for name, dtype in _CONSTANT_TYPES.items():
-        if site.has_attribute(name):
-            return Constant.of(np.asarray(site.attribute(name), dtype=dtype))
+        if context.has_attribute(name):
+            return Constant.of(np.asarray(context.attribute(name), dtype=dtype))
     raise BcsimError(f"it must have a tensor or one of {', '.join(_CONSTANT_TYPES)}")
 
 
@@ -135,16 +137,16 @@ def _check_room(elements: int, available: int) -> None:
         )
 
 
-def _fold_standard(site: Site, available: int) -> Folded:
-    operands = [value if isinstance(value, Constant) else None for value in site.operands]
+def _fold_standard(context: NodeContext, available: int) -> Folded:
+    operands = [value if isinstance(value, Constant) else None for value in context.operands]
     first = operands[0] if operands else None
-    if site.op == "Identity" and first:
+    if context.op == "Identity" and first:
         return Folded((first,))
     probes = max((len(value.arrays) for value in operands if value), default=1)
-    runs = [_run(site, [_at(value, probe) for value in operands], available) for probe in range(probes)]
-    latent = bool(first and first.latent) and site.op in _KEEPS_SIGN and _same_zeros(operands[0], runs[0])
+    runs = [_run(context, [_at(value, probe) for value in operands], available) for probe in range(probes)]
+    latent = bool(first and first.latent) and context.op in _KEEPS_SIGN and _same_zeros(operands[0], runs[0])
     folded = Folded(tuple(Constant.of(*arrays, latent=latent) for arrays in zip(*runs, strict=True)))
-    return _signed(site, folded) if site.op == "Sign" and first and first.latent else folded
+    return _signed(context, folded) if context.op == "Sign" and first and first.latent else folded
 
 
 def _at(value: Constant | None, probe: int) -> Array | None:
@@ -159,25 +161,27 @@ def _same_zeros(before: Constant | None, after: list[Array]) -> bool:
     return before is not None and np.sum(before.arrays[0] == 0) == np.sum(after[0] == 0)
 
 
-def _signed(site: Site, folded: Folded) -> Folded:
+def _signed(context: NodeContext, folded: Folded) -> Folded:
     """Sign of a stored weight matrix, with +1 for a weight of 0: BinaryConnect's w >= 0, where ONNX has Sign(0) = 0."""
     signs = folded.values[0].arrays[0]
     zeros = int(np.sum(signs == 0))
     if not zeros or signs.ndim < 2:
         return folded
     note = (
-        f"Node {site.name!r} (Sign): {zeros} of the {signs.size} weights in {site.operand_name(0)!r} are 0 and count "
-        "as +1 (BinaryConnect's w >= 0; ONNX's Sign(0) is 0)"
+        f"Node {context.name!r} (Sign): {zeros} of the {signs.size} weights in {context.operand_name(0)!r} are 0 "
+        "and count as +1 (BinaryConnect's w >= 0; ONNX's Sign(0) is 0)"
     )
     return Folded((Constant.of(np.where(signs == 0, 1.0, signs)),), (note,))
 
 
-def _run(site: Site, operands: Operands, available: int) -> list[Array]:
+def _run(context: NodeContext, operands: Operands, available: int) -> list[Array]:
     """The node's outputs, by ONNX's reference evaluator."""
     try:
-        _check_room(_ESTIMATES[site.op](site, [array for array in operands if array is not None]), available)
+        _check_room(
+            _ESTIMATES[context.op](context, [array for array in operands if array is not None]), available
+        )
         with np.errstate(all="ignore"):
-            return [np.asarray(out) for out in _evaluate(site, operands)]
+            return [np.asarray(out) for out in _evaluate(context, operands)]
     except BcsimError:
         raise
     except Exception as error:
@@ -186,15 +190,15 @@ def _run(site: Site, operands: Operands, available: int) -> list[Array]:
         raise BcsimError(f"it cannot be computed from its constants ({first})") from None
 
 
-def _evaluate(site: Site, operands: Operands) -> list[Array]:
+def _evaluate(context: NodeContext, operands: Operands) -> list[Array]:
     node = NodeProto()
-    node.CopyFrom(site.proto)
+    node.CopyFrom(context.proto)
     node.domain = ""
     feeds = {name: array for name, array in zip(node.input, operands, strict=True) if array is not None}
     inputs = [ValueInfoProto(name=name) for name in feeds]
     outputs = [ValueInfoProto(name=name) for name in node.output]
     graph = helper.make_graph([node], "constant", inputs, outputs)
     # The evaluator has these from version 19 on only; earlier versions are special cases of 21.
-    opset = max(site.opset, 21) if site.op in ("DequantizeLinear", "QuantizeLinear") else site.opset
+    opset = max(context.opset, 21) if context.op in ("DequantizeLinear", "QuantizeLinear") else context.opset
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     return list(ReferenceEvaluator(model).run(None, feeds))

@@ -7,34 +7,34 @@ from dataclasses import replace
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Add, Concat
 from bcsim.compiler.importer.layouts import viewed
+from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape, squeezed
 
 __all__ = ["add_tensors"]
 
 
-def add_tensors(site: Site) -> Lowered:
+def add_tensors(context: NodeContext) -> Lowered:
     """Add of two tensors that both depend on the network's input."""
-    a, b = (site.activation(index) for index in range(2))
-    if site.shape(a) != site.shape(b):
+    a, b = (context.activation(index) for index in range(2))
+    if context.shape(a) != context.shape(b):
         raise BcsimError(
             f"its inputs have the shapes {a.shape} and {b.shape}; accepted are tensors of one shape"
         )
     if a.layout != b.layout or len(a.layout.stored) == 2:
-        a, b = (_settled(site, index) for index in range(2))
-    node = Add(site.name, site.op, (a.name, b.name), site.output)
-    return Lowered(Activation(site.output, a.shape, a.view), (node,))
+        a, b = (_settled(context, index) for index in range(2))
+    node = Add(context.name, context.op, (a.name, b.name), context.output)
+    return Lowered(Activation(context.output, a.shape, a.view), (node,))
 
 
 @operator("Concat")
-def concat(site: Site) -> Lowered:
-    if any(isinstance(value, Constant) for value in site.operands):
+def concat(context: NodeContext) -> Lowered:
+    if any(isinstance(value, Constant) for value in context.operands):
         raise BcsimError(
             "one of its inputs is a constant; accepted are tensors that depend on the network's input"
         )
-    shapes = [site.shape(site.activation(index)) for index in range(len(site.operands))]
-    axis = site.attribute("axis", 1)
+    shapes = [context.shape(context.activation(index)) for index in range(len(context.operands))]
+    axis = context.attribute("axis", 1)
     axis = (axis + len(shapes[0]) + 1 if axis < 0 else axis) - 1
     if (
         not 0 <= axis < len(shapes[0])
@@ -44,22 +44,22 @@ def concat(site: Site) -> Lowered:
             f"its axis is {axis + 1} and its inputs have the shapes {', '.join(map(str, shapes))}; accepted "
             "are inputs that differ in their channels only"
         )
-    parts = [_channels_first(site, index, axis) for index in range(len(shapes))]
-    node = Concat(site.name, site.op, tuple(part.name for part in parts), site.output)
+    parts = [_channels_first(context, index, axis) for index in range(len(shapes))]
+    node = Concat(context.name, context.op, tuple(part.name for part in parts), context.output)
     shape = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
-    return Lowered(_joined(site.output, shape, axis, parts), (node,))
+    return Lowered(_joined(context.output, shape, axis, parts), (node,))
 
 
-def _channels_first(site: Site, index: int, axis: int) -> Activation:
-    x = site.activation(index)
-    return _settled(site, index) if axis == 0 else site.channel_first(x, axis)[0]
+def _channels_first(context: NodeContext, index: int, axis: int) -> Activation:
+    x = context.activation(index)
+    return _settled(context, index) if axis == 0 else context.channel_first(x, axis)[0]
 
 
-def _settled(site: Site, index: int) -> Activation:
+def _settled(context: NodeContext, index: int) -> Activation:
     """Input `index` in the graph's own order, as an image where it is not flat."""
-    x = site.activation(index)
-    if len(site.shape(x)) > 1:
-        return site.image(index)
+    x = context.activation(index)
+    if len(context.shape(x)) > 1:
+        return context.image(index)
     if not x.layout.in_order:
         raise BcsimError(
             f"its input {x.name!r} was flattened in another order than (channels, rows, columns); accepted behind that "

@@ -10,8 +10,8 @@ import numpy as np
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Bipolar, FloatArray, MultiThreshold, Quant
 from bcsim.compiler.graph.rounding import Rounding, bipolar, quantise
+from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import QONNX, operator
-from bcsim.compiler.importer.site import Lowered, Site
 from bcsim.compiler.importer.values import Activation
 
 __all__ = ["fold_bipolar", "fold_quant"]
@@ -30,21 +30,21 @@ class _Range:
     bipolar: bool
 
 
-def _range(site: Site) -> _Range:
-    bits = site.scalar(3, "bit width")
+def _range(context: NodeContext) -> _Range:
+    bits = context.scalar(3, "bit width")
     if bits != int(bits) or not 1 <= bits <= MAX_BITS:
         raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {MAX_BITS}")
-    signed, narrow = site.attribute("signed", 1), site.attribute("narrow", 0)
+    signed, narrow = context.attribute("signed", 1), context.attribute("narrow", 0)
     top = 1 << (int(bits) - bool(signed))
     low = -top + bool(narrow) if signed else 0
     high = top - 1 - (narrow and not signed)
     if high <= low and not signed:
         raise BcsimError("it is unsigned, narrow and of 1 bit, which leaves the single value 0")
-    return _Range(low, high, _rounding(site), bool(signed) and bits == 1)
+    return _Range(low, high, _rounding(context), bool(signed) and bits == 1)
 
 
-def _rounding(site: Site) -> Rounding:
-    text = site.attribute("rounding_mode", "ROUND").upper()
+def _rounding(context: NodeContext) -> Rounding:
+    text = context.attribute("rounding_mode", "ROUND").upper()
     accepted: tuple[Rounding, ...] = get_args(Rounding)
     for mode in accepted:
         if mode == _SYNONYMS.get(text, text):
@@ -52,40 +52,42 @@ def _rounding(site: Site) -> Rounding:
     raise BcsimError(f"its rounding_mode is {text!r}; accepted are {', '.join((*accepted, *_SYNONYMS))}")
 
 
-def _positive(site: Site, index: int, what: str) -> FloatArray:
-    array = site.finite(index, what)
+def _positive(context: NodeContext, index: int, what: str) -> FloatArray:
+    array = context.finite(index, what)
     if not (array > 0).all():
-        raise BcsimError(f"its {what} {site.operand_name(index)!r} must be positive, and is {array.min():g}")
+        raise BcsimError(
+            f"its {what} {context.operand_name(index)!r} must be positive, and is {array.min():g}"
+        )
     return array
 
 
-def _scale(site: Site) -> float:
-    scale = _positive(site, 1, "scale")
+def _scale(context: NodeContext) -> float:
+    scale = _positive(context, 1, "scale")
     if scale.size != 1:
         raise BcsimError(
-            f"its scale {site.operand_name(1)!r} has shape {scale.shape}; "
+            f"its scale {context.operand_name(1)!r} has shape {scale.shape}; "
             "accepted for activations is one scale per tensor, not per channel"
         )
     return float(scale.reshape(()))
 
 
-def fold_bipolar(site: Site) -> FloatArray:
+def fold_bipolar(context: NodeContext) -> FloatArray:
     """BipolarQuant of constants."""
-    weights, scale = site.finite(0, "weights"), _positive(site, 1, "scale")
+    weights, scale = context.finite(0, "weights"), _positive(context, 1, "scale")
     _check_fits("scale", scale, weights)
     return bipolar(weights, scale)
 
 
-def fold_quant(site: Site) -> FloatArray:
+def fold_quant(context: NodeContext) -> FloatArray:
     """Quant of constants; scale and zero point may be per channel."""
     weights, scale, zero_point = (
-        site.finite(0, "weights"),
-        _positive(site, 1, "scale"),
-        site.finite(2, "zero point"),
+        context.finite(0, "weights"),
+        _positive(context, 1, "scale"),
+        context.finite(2, "zero point"),
     )
     _check_fits("scale", scale, weights)
     _check_fits("zero point", zero_point, weights)
-    steps = _range(site)
+    steps = _range(context)
     if steps.bipolar:
         return (bipolar(weights / scale + zero_point, 1.0) - zero_point) * scale
     return quantise(weights, scale, zero_point, steps.low, steps.high, steps.rounding)
@@ -100,46 +102,46 @@ def _check_fits(what: str, parameter: FloatArray, weights: FloatArray) -> None:
 
 
 @operator("BipolarQuant", domains=QONNX)
-def bipolar_quant(site: Site) -> Lowered:
-    x = site.activation()
-    node = Bipolar(site.name, site.op, (x.name,), site.output, _scale(site))
-    return Lowered(x.at(site.output), (node,))
+def bipolar_quant(context: NodeContext) -> Lowered:
+    x = context.activation()
+    node = Bipolar(context.name, context.op, (x.name,), context.output, _scale(context))
+    return Lowered(x.at(context.output), (node,))
 
 
 @operator("Quant", "IntQuant", domains=QONNX)
-def quant(site: Site) -> Lowered:
-    x = site.activation()
-    scale, zero_point, steps = _scale(site), site.scalar(2, "zero point"), _range(site)
-    head = (site.name, site.op, (x.name,), site.output)
+def quant(context: NodeContext) -> Lowered:
+    x = context.activation()
+    scale, zero_point, steps = _scale(context), context.scalar(2, "zero point"), _range(context)
+    fields = (context.name, context.op, (x.name,), context.output)
     if not steps.bipolar:
-        node = Quant(*head, scale, zero_point, steps.low, steps.high, steps.rounding)
-        return Lowered(x.at(site.output), (node,))
+        node = Quant(*fields, scale, zero_point, steps.low, steps.high, steps.rounding)
+        return Lowered(x.at(context.output), (node,))
     if zero_point:
         raise BcsimError(
             f"it is signed and of 1 bit with zero point {zero_point:g}; accepted is zero point 0"
         )
-    return Lowered(x.at(site.output), (Bipolar(*head, scale),))
+    return Lowered(x.at(context.output), (Bipolar(*fields, scale),))
 
 
 @operator("MultiThreshold", domains=QONNX)
-def multi_threshold(site: Site) -> Lowered:
-    x = site.activation()
-    thresholds = site.finite(1, "thresholds")
-    axis = len(x.shape or ()) - 1 if site.attribute("data_layout", "NCHW").endswith("C") else 0
+def multi_threshold(context: NodeContext) -> Lowered:
+    x = context.activation()
+    thresholds = context.finite(1, "thresholds")
+    axis = len(x.shape or ()) - 1 if context.attribute("data_layout", "NCHW").endswith("C") else 0
     if thresholds.ndim != 2 or 0 in thresholds.shape or not _fits(thresholds, x, axis):
         raise BcsimError(
-            f"its thresholds {site.operand_name(1)!r} have shape {thresholds.shape} beside an input of shape "
+            f"its thresholds {context.operand_name(1)!r} have shape {thresholds.shape} beside an input of shape "
             f"{x.shape}; expected (channels or 1, thresholds)"
         )
-    scale, bias = site.attribute("out_scale", 1.0), site.attribute("out_bias", 0.0)
+    scale, bias = context.attribute("out_scale", 1.0), context.attribute("out_bias", 0.0)
     if not (np.isfinite([scale, bias]).all() and scale > 0):
         raise BcsimError(f"its out_scale {scale:g} must be positive and its out_bias {bias:g} finite")
     if len(thresholds) > 1 and x.shape is not None:
-        x, order = site.channel_first(x, axis)
+        x, order = context.channel_first(x, axis)
         thresholds = thresholds if order is None else thresholds[order]
-    head = (site.name, site.op, (x.name,), site.output)
-    node = MultiThreshold(*head, np.sort(thresholds, axis=1), scale, bias)
-    return Lowered(x.at(site.output), (node,))
+    fields = (context.name, context.op, (x.name,), context.output)
+    node = MultiThreshold(*fields, np.sort(thresholds, axis=1), scale, bias)
+    return Lowered(x.at(context.output), (node,))
 
 
 def _fits(thresholds: FloatArray, x: Activation, axis: int) -> bool:

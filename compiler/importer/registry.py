@@ -8,14 +8,14 @@ from typing import TypeAlias
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.importer.site import Lowered, Site
+from bcsim.compiler.importer.node_context import Lowered, NodeContext
 
 __all__ = ["ONNX", "QONNX", "Lowering", "domain_of", "find", "operator", "refuse"]
 
 ONNX = ("",)
 QONNX = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 
-Lowering: TypeAlias = Callable[[Site], Lowered]
+Lowering: TypeAlias = Callable[[NodeContext], Lowered]
 
 _OPERATORS: dict[tuple[str, str], Lowering] = {}
 _REFUSED: dict[str, str] = {}

@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, type_name
-from bcsim.compiler.importer.site import label
+from bcsim.compiler.importer.node_context import label
 from bcsim.compiler.importer.values import Shape
 
 __all__ = ["Structure", "read_structure"]

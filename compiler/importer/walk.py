@@ -14,7 +14,7 @@ from bcsim.compiler.graph.nodes import AveragePool, Conv, Dense, MaxPool, Node, 
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
-from bcsim.compiler.importer.site import Site, label
+from bcsim.compiler.importer.node_context import NodeContext, label
 from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
 
@@ -81,18 +81,18 @@ class Walk:
         if not self.structure.live.intersection(node.output):
             return _report(node, "dropped", reason="nothing uses its result")
         try:
-            site = self._site(node)
-            if any(isinstance(value, Broken) for value in site.operands):
+            context = self._context(node)
+            if any(isinstance(value, Broken) for value in context.operands):
                 raise BcsimError("one of its constants could not be computed")
-            return self._fold(site) if _is_constant(site) else self._lower(site)
+            return self._fold(context) if _is_constant(context) else self._lower(context)
         except BcsimError as error:
             self._mark_unknown(node)
             return _report(node, "unsupported", reason=str(error))
 
-    def _site(self, node: NodeProto) -> Site:
+    def _context(self, node: NodeProto) -> NodeContext:
         operands = tuple(self._value(name) for name in node.input)
         opset = self.structure.opsets.get(registry.domain_of(node), 1)
-        return Site(node, operands, opset, self.file.folder, self.structure.batch)
+        return NodeContext(node, operands, opset, self.file.folder, self.structure.batch)
 
     def _value(self, name: str) -> Value | None:
         """What a tensor is; an initialiser is read when a node first needs it."""
@@ -122,27 +122,27 @@ class Walk:
         self._check_room(elements)
         self.room -= elements
 
-    def _fold(self, site: Site) -> NodeReport:
-        folded: Folded = fold(site, self.room)
+    def _fold(self, context: NodeContext) -> NodeReport:
+        folded: Folded = fold(context, self.room)
         self._reserve(sum(array.size for value in folded.values for array in value.arrays))
-        self.values.update(zip(site.proto.output, folded.values, strict=False))
+        self.values.update(zip(context.proto.output, folded.values, strict=False))
         self.notes += folded.notes
         shape = folded.values[0].arrays[0].shape
-        return _report(site.proto, "folded", into=f"constant {shape}", reason="; ".join(folded.notes))
+        return _report(context.proto, "folded", into=f"constant {shape}", reason="; ".join(folded.notes))
 
-    def _lower(self, site: Site) -> NodeReport:
-        lowered = registry.find(site.proto)(site)
-        self.values[site.output] = lowered.value
-        self._add((*site.before, *lowered.nodes))
+    def _lower(self, context: NodeContext) -> NodeReport:
+        lowered = registry.find(context.proto)(context)
+        self.values[context.output] = lowered.value
+        self._add((*context.before, *lowered.nodes))
         self.notes += lowered.notes
         if isinstance(lowered.value, Constant):
-            return _report(site.proto, "folded", into=f"constant {lowered.value.arrays[0].shape}")
+            return _report(context.proto, "folded", into=f"constant {lowered.value.arrays[0].shape}")
         if not lowered.nodes:
-            self.dropped.append(f"{site.name} ({site.op})")
-            return _report(site.proto, "dropped", reason="it changes no value that the classes depend on")
+            self.dropped.append(f"{context.name} ({context.op})")
+            return _report(context.proto, "dropped", reason="it changes no value that the classes depend on")
         self.dropped.clear()
         into = ", ".join(_describe(node) for node in lowered.nodes)
-        return _report(site.proto, "lowered", into=into, reason="; ".join(lowered.notes))
+        return _report(context.proto, "lowered", into=into, reason="; ".join(lowered.notes))
 
     def _add(self, nodes: Iterable[Node]) -> None:
         """Add nodes to the graph; one that two operators need in the same place is added once."""
@@ -156,8 +156,8 @@ class Walk:
             self.values[name] = Activation(name, None) if depends else Broken()
 
 
-def _is_constant(site: Site) -> bool:
-    return all(value is None or isinstance(value, Constant) for value in site.operands)
+def _is_constant(context: NodeContext) -> bool:
+    return all(value is None or isinstance(value, Constant) for value in context.operands)
 
 
 def _report(node: NodeProto, status: Status, into: str = "", reason: str = "") -> NodeReport:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
-from bcsim.compiler.importer.site import Site
+from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.values import Activation, Shape
 
 __all__ = ["Pads", "Windows", "read_windows"]
@@ -63,23 +63,23 @@ class Windows:
         return bare if self.pads[:2] == (0, 0) and bare.counts == self.counts else self
 
 
-def read_windows(site: Site, x: Activation, kernel: Shape | None = None) -> Windows:
+def read_windows(context: NodeContext, x: Activation, kernel: Shape | None = None) -> Windows:
     """The windows of the node over x, an image or a sequence; zeros that a Pad put around x count among the pads.
 
     kernel : the weights' last axes, which kernel_shape must repeat; None to read it from there.
     """
     shape = sizes(x)
     axes = len(shape)
-    found = _numbers(site, "kernel_shape", kernel or (), axes, 1)
+    found = _numbers(context, "kernel_shape", kernel or (), axes, 1)
     if kernel is not None and found != kernel:
         raise BcsimError(f"its kernel_shape is {list(found)} and its weights have the kernel {list(kernel)}")
-    if any(step != 1 for step in _numbers(site, "dilations", (1,) * axes, axes, 1)):
-        raise BcsimError(f"its dilations are {site.attribute('dilations')}; accepted is 1")
-    stride = _numbers(site, "strides", (1,) * axes, axes, 1)
+    if any(step != 1 for step in _numbers(context, "dilations", (1,) * axes, axes, 1)):
+        raise BcsimError(f"its dilations are {context.attribute('dilations')}; accepted is 1")
+    stride = _numbers(context, "strides", (1,) * axes, axes, 1)
     whole = tuple(
         size + before + after for size, before, after in zip(shape, *_halves(x.pads, axes), strict=True)
     )
-    before, after = _pads(site, whole, found, stride)
+    before, after = _pads(context, whole, found, stride)
     return _checked(_windows(x, found, stride, before, after))
 
 
@@ -125,18 +125,18 @@ def _text(windows: Windows) -> str:
     return f"{rows}x{columns}" + ", padding included" * any(windows.pads)
 
 
-def _numbers(site: Site, name: str, default: Shape, count: int, least: int) -> Shape:
-    numbers = tuple(int(number) for number in site.attribute(name, list(default)))
+def _numbers(context: NodeContext, name: str, default: Shape, count: int, least: int) -> Shape:
+    numbers = tuple(int(number) for number in context.attribute(name, list(default)))
     if len(numbers) != count or min(numbers) < least:
         raise BcsimError(f"its {name} is {list(numbers)}; expected {count} numbers from {least} up")
     return numbers
 
 
-def _pads(site: Site, whole: Shape, kernel: Shape, stride: Shape) -> tuple[Shape, Shape]:
+def _pads(context: NodeContext, whole: Shape, kernel: Shape, stride: Shape) -> tuple[Shape, Shape]:
     """Zeros before and behind each axis."""
-    axes, mode = len(whole), site.attribute("auto_pad", "NOTSET")
+    axes, mode = len(whole), context.attribute("auto_pad", "NOTSET")
     if mode == "NOTSET":
-        pads = _numbers(site, "pads", (0,) * (2 * axes), 2 * axes, 0)
+        pads = _numbers(context, "pads", (0,) * (2 * axes), 2 * axes, 0)
         return pads[:axes], pads[axes:]
     if mode not in ("SAME_UPPER", "SAME_LOWER", "VALID"):
         raise BcsimError(f"its auto_pad is {mode!r}; accepted are NOTSET, SAME_UPPER, SAME_LOWER and VALID")

@@ -15,7 +15,7 @@ from bcsim.compiler.graph.nodes import FloatArray, Node
 from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
 from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Value
 
-__all__ = ["Lowered", "Site", "label"]
+__all__ = ["Lowered", "NodeContext", "label"]
 
 
 def label(node: NodeProto) -> str:
@@ -33,7 +33,7 @@ class Lowered:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class NodeContext:
     """An ONNX node in its place.
 
     operands : the values of its inputs, None for an optional one left out.
