@@ -1,4 +1,4 @@
-"""Assembling: stages and encodings become a program's layers, with copies where a tensor is needed in two encodings."""
+"""Assembling: a program's layers from fused layers and encodings, with copies of tensors needed in two encodings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Add, FloatArray
-from bcsim.compiler.lowering.fusion import Stage, Stages
+from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
-from bcsim.compiler.lowering.linear_operators import identity_head, node_head
+from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
 from bcsim.compiler.lowering.piecewise import Line, Piece, Steps, is_shared, to_pieces
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
@@ -31,7 +31,7 @@ class Assembler:
     layers, notes, checked : the result: layers in execution order, notes on them, how many thresholds were enumerated.
     """
 
-    stages: Stages
+    fused: FusedGraph
     encodings: Encodings
     known: Mapping[str, tuple[Fraction, ...] | None]
     scores: FloatArray | None
@@ -42,47 +42,47 @@ class Assembler:
     _own: dict[str, Encoding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        tensor = self.stages.path.tensor
+        tensor = self.fused.path.tensor
         self._own[tensor] = encoding = self.encodings.own[tensor]
         self._made[tensor, encoding] = ""
-        if sum(stage.sources.count(tensor) for stage in self.stages.stages) > 1:
+        if sum(layer.sources.count(tensor) for layer in self.fused.layers) > 1:
             # A machine keeps its input for the first layer only, while the next image is loaded.
             self._copy(tensor, encoding, f"{tensor}/copy")
 
-    def add(self, stage: Stage) -> None:
-        """Append the stage's layer, and before it the copies that it reads."""
-        _check_sources(stage, self.stages)
-        source = self._own[stage.sources[0]]
-        if len(stage.sources) > 1:
-            source = self.encodings.shared[stage.sources[0]]
-        names = tuple(self._reading(name, source) for name in stage.sources)
-        shapes = [self.stages.image(name) for name in stage.sources]
-        head = node_head(stage.head, shapes) if stage.head else identity_head(shapes[0])
-        pieces = to_pieces(stage.elementwise)
-        _check_channels(stage, len(head.weights))
-        linear = to_linear(head.weights, head.scale, pieces, source)
-        target = self._target(stage, linear)
-        geometry, exact = self._padded(stage, head.geometry, source)
+    def add(self, layer: FusedLayer) -> None:
+        """Append the integer layer, and before it the copies that it reads."""
+        _check_sources(layer, self.fused)
+        source = self._own[layer.sources[0]]
+        if len(layer.sources) > 1:
+            source = self.encodings.shared[layer.sources[0]]
+        names = tuple(self._reading(name, source) for name in layer.sources)
+        shapes = [self.fused.image(name) for name in layer.sources]
+        operator = linear_operator(layer.linear, shapes) if layer.linear else identity_operator(shapes[0])
+        pieces = to_pieces(layer.elementwise)
+        _check_channels(layer, len(operator.weights))
+        linear = to_linear(operator.weights, operator.scale, pieces, source)
+        target = self._target(layer, linear)
+        geometry, exact = self._padded(layer, operator.geometry, source)
         target = replace(target, exact=target.exact and exact)
-        self._append(stage, linear, target, replace(geometry, pool=stage.pool), names)
-        self._own[stage.output] = target.encoding
-        self._made[stage.output, target.encoding] = stage.name
-        values = self.known.get(stage.output)
+        self._append(layer, linear, target, replace(geometry, pool=layer.pool), names)
+        self._own[layer.output] = target.encoding
+        self._made[layer.output, target.encoding] = layer.name
+        values = self.known.get(layer.output)
         if target.exact and values:
             # The middle of three values may have turned out unreachable.
-            self.known = {**self.known, stage.output: tuple(v for v in values if holds(target.encoding, [v]))}
+            self.known = {**self.known, layer.output: tuple(v for v in values if holds(target.encoding, [v]))}
 
-    def _target(self, stage: Stage, linear: Linear) -> Target:
-        if stage is self.stages.stages[-1]:
-            return self._score_target(stage, linear)
-        encoding, values = self.encodings.own[stage.output], self.known[stage.output]
+    def _target(self, layer: FusedLayer, linear: Linear) -> Target:
+        if layer is self.fused.layers[-1]:
+            return self._score_target(layer, linear)
+        encoding, values = self.encodings.own[layer.output], self.known[layer.output]
         thresholds, low, high = linear.thresholds(encoding)
-        exact = holds(encoding, values) and (_quantises(linear.pieces) or self._reads_exactly(stage))
+        exact = holds(encoding, values) and (_quantises(linear.pieces) or self._reads_exactly(layer))
         found = Target(encoding, exact, values is None, thresholds, low, high)
-        free = stage.output not in self.encodings.padded and stage.output not in self.encodings.shared
+        free = layer.output not in self.encodings.padded and layer.output not in self.encodings.shared
         return _without_middle(linear, found, values) if free else found
 
-    def _score_target(self, stage: Stage, linear: Linear) -> Target:
+    def _score_target(self, layer: FusedLayer, linear: Linear) -> Target:
         values = quantiser_values([linear.line, *linear.pieces])
         grid = values and grid_encoding(values, SCORE_BITS)
         if values and grid:
@@ -90,9 +90,9 @@ class Assembler:
         encoding, exact = score_encoding([linear.line, *linear.pieces], *linear.bounds(), self.scores)
         return Target(encoding, exact, True, *linear.thresholds(encoding))
 
-    def _reads_exactly(self, stage: Stage) -> bool:
-        shared = self.encodings.shared if len(stage.sources) > 1 else self._own
-        return all(holds(shared[name], self.known[name]) for name in stage.sources)
+    def _reads_exactly(self, layer: FusedLayer) -> bool:
+        shared = self.encodings.shared if len(layer.sources) > 1 else self._own
+        return all(holds(shared[name], self.known[name]) for name in layer.sources)
 
     def _reading(self, tensor: str, encoding: Encoding) -> str:
         """The layer that gives the tensor in an encoding, appended where there is none yet."""
@@ -102,44 +102,44 @@ class Assembler:
 
     def _copy(self, tensor: str, encoding: Encoding, name: str) -> None:
         """A layer that gives the tensor in an encoding."""
-        stage = Stage(name, None, (tensor,), (), tensor)
-        head = identity_head(self.stages.image(tensor))
-        linear = to_linear(head.weights, head.scale, [], self._own[tensor])
+        layer = FusedLayer(name, None, (tensor,), (), tensor)
+        operator = identity_operator(self.fused.image(tensor))
+        linear = to_linear(operator.weights, operator.scale, [], self._own[tensor])
         exact = holds(encoding, self.known[tensor])
         target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
         source = self._made[tensor, self._own[tensor]]
-        self._append(stage, linear, target, head.geometry, (source,))
+        self._append(layer, linear, target, operator.geometry, (source,))
         self._made[tensor, encoding] = name
 
-    def _padded(self, stage: Stage, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
+    def _padded(self, layer: FusedLayer, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
         """The geometry with the level nearest to 0, and whether that is 0.
 
         Around a pooling the level is 0, the least: no value changes a maximum less.
         """
-        if not stage.pads:
-            return (replace(geometry, pads=stage.pool_pads) if any(stage.pool_pads) else geometry), True
+        if not layer.pads:
+            return (replace(geometry, pads=layer.pool_pads) if any(layer.pool_pads) else geometry), True
         place = -source.offset / source.scale
         level = min(max(round(place), 0), source.levels - 1)
         if level != place:
             self.notes.append(
-                f"Layer {stage.name!r}: 0 is not among the values of its source, so its padding reads as "
+                f"Layer {layer.name!r}: 0 is not among the values of its source, so its padding reads as "
                 f"{float(source.scale * level + source.offset):.3g}"
             )
         return replace(geometry, pad_level=level), level == place
 
     def _append(
-        self, stage: Stage, linear: Linear, target: Target, geometry: Geometry, names: tuple[str, ...]
+        self, layer: FusedLayer, linear: Linear, target: Target, geometry: Geometry, names: tuple[str, ...]
     ) -> None:
-        layer, notes = make_layer(stage.name, linear, target, stage.output)
+        made, notes = make_layer(layer.name, linear, target, layer.output)
         self.notes += notes
         self.checked += target.thresholds.size
         before = self.layers[-1].name if self.layers else ""
         if geometry.point and geometry.pool is None and names == (before,):
-            self.layers.append(layer)
+            self.layers.append(made)
             return
-        least = falling(to_pieces(stage.behind_pool), layer.outputs)
+        least = falling(to_pieces(layer.behind_pool), made.outputs)
         minimum = least if geometry.pool and least.any() else None
-        self.layers.append(over_windows(layer, geometry, names, minimum))
+        self.layers.append(over_windows(made, geometry, names, minimum))
 
 
 def _quantises(pieces: Sequence[Piece]) -> bool:
@@ -156,20 +156,20 @@ def _without_middle(linear: Linear, target: Target, values: tuple[Fraction, ...]
     return replace(target, encoding=encoding, thresholds=target.thresholds[:, :1])
 
 
-def _check_sources(stage: Stage, stages: Stages) -> None:
+def _check_sources(layer: FusedLayer, fused: FusedGraph) -> None:
     """Sources of one layer have the same rows and columns, and those that are added the same channels."""
-    shapes = [stages.image(name) for name in stage.sources]
-    first = 0 if isinstance(stage.head, Add) else 1
-    if len({shape[first:] for shape in shapes}) > 1 and stage.head is not None:
+    shapes = [fused.image(name) for name in layer.sources]
+    first = 0 if isinstance(layer.linear, Add) else 1
+    if len({shape[first:] for shape in shapes}) > 1 and layer.linear is not None:
         raise BcsimError(
-            f"Node {stage.head.name!r} ({stage.head.op}) reads {', '.join(map(repr, stage.sources))} of "
+            f"Node {layer.linear.name!r} ({layer.linear.op}) reads {', '.join(map(repr, layer.sources))} of "
             f"{', '.join('x'.join(map(str, shape)) for shape in shapes)} channels, rows and columns; accepted are "
             f"tensors with the same rows and columns{' and channels' if first == 0 else ''}"
         )
 
 
-def _check_channels(stage: Stage, outputs: int) -> None:
-    for node in stage.elementwise:
+def _check_channels(layer: FusedLayer, outputs: int) -> None:
+    for node in layer.elementwise:
         for piece in to_pieces([node]):
             if not is_shared(piece) and _channels(piece) != outputs:
                 raise BcsimError(

@@ -1,4 +1,4 @@
-"""Stages: a graph cut into layers, each a linear head with the elementwise nodes and the pooling behind it."""
+"""Fusion: a graph divided into layers, each a linear node with the elementwise nodes and the pooling behind it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from bcsim.compiler.graph.nodes import (
 )
 from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
 from bcsim.compiler.lowering.input_path import InputPath, follow_input
-from bcsim.compiler.lowering.linear_operators import is_head
+from bcsim.compiler.lowering.linear_operators import is_linear
 from bcsim.compiler.lowering.piecewise import is_elementwise
 from bcsim.compiler.program.geometry import Pool
 
-__all__ = ["Stage", "Stages", "split_stages"]
+__all__ = ["FusedGraph", "FusedLayer", "fuse_layers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One layer to be.
+class FusedLayer:
+    """The nodes of which one layer of the program is made.
 
-    head : the linear node, None for the identity.
-    sources : the tensors it reads, each another stage's output or the stream.
+    linear : the linear node, None for the identity.
+    sources : the tensors it reads, each another layer's output or the stream.
     nodes : what follows, elementwise nodes and at one place among them one MaxPool or several in a row, of which
-        the first alone may have pads; then it is the stage's first node, and there is no head.
+        the first alone may have pads; then it is the layer's first node, and there is no linear node.
     """
 
     name: str
-    head: Node | None
+    linear: Node | None
     sources: tuple[str, ...]
     nodes: tuple[Node, ...]
     output: str
@@ -48,12 +48,12 @@ class Stage:
     @property
     def is_weighted(self) -> bool:
         """Whether the network has weights here, so that --bits counts it."""
-        return isinstance(self.head, Dense | Conv)
+        return isinstance(self.linear, Dense | Conv)
 
     @property
     def pads(self) -> bool:
         """Whether its windows reach beyond its sources, where they read zeros."""
-        return isinstance(self.head, Conv | AveragePool) and any(self.head.pads)
+        return isinstance(self.linear, Conv | AveragePool) and any(self.linear.pads)
 
     @property
     def elementwise(self) -> tuple[Node, ...]:
@@ -68,7 +68,7 @@ class Stage:
     @property
     def copies(self) -> bool:
         """Whether its output has no values but those of its source."""
-        return self.head is None and not self.elementwise
+        return self.linear is None and not self.elementwise
 
     @property
     def pool_pads(self) -> tuple[int, int, int, int]:
@@ -84,15 +84,15 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
-    """The stages of a graph in execution order.
+class FusedGraph:
+    """The layers of a graph in execution order.
 
     path : from the graph's input to the tensor that the machine is sent, `path.tensor`.
     shapes : of every tensor.
     """
 
     path: InputPath
-    stages: tuple[Stage, ...]
+    layers: tuple[FusedLayer, ...]
     shapes: dict[str, Shape]
 
     def image(self, tensor: str) -> tuple[int, int, int]:
@@ -106,8 +106,8 @@ def _pool_of_pools(inner: Pool, outer: Pool) -> Pool:
     return Pool((kernel[0], kernel[1]), (stride[0], stride[1]))
 
 
-def split_stages(graph: Graph) -> Stages:
-    """The stages of `graph`; nodes that its output does not need are left out.
+def fuse_layers(graph: Graph) -> FusedGraph:
+    """The layers of `graph`; nodes that its output does not need are left out.
 
     Raises BcsimError for a network without a linear layer, and for operations and orders that no layer can have.
     """
@@ -120,7 +120,7 @@ def split_stages(graph: Graph) -> Stages:
     path = follow_input(graph, nodes)
     rest = [node for node in nodes if node not in path.members]
     linked, output = _without_views(rest, graph.output, shapes)
-    return Stages(path, tuple(_Splitter(linked, output).split()), shapes)
+    return FusedGraph(path, tuple(_Splitter(linked, output).split()), shapes)
 
 
 def _needed(graph: Graph) -> list[Node]:
@@ -140,7 +140,7 @@ def _without_views(nodes: Sequence[Node], output: str, shapes: dict[str, Shape])
         inputs = tuple(seen.get(name, name) for name in node.inputs)
         if isinstance(node, Flatten) or (isinstance(node, Reshape) and _is_plain(node, shapes)):
             seen[node.output] = inputs[0]
-        elif is_head(node) or is_elementwise(node) or isinstance(node, MaxPool):
+        elif is_linear(node) or is_elementwise(node) or isinstance(node, MaxPool):
             linked.append(replace(node, inputs=inputs))
         else:
             raise BcsimError(
@@ -174,7 +174,7 @@ class _Splitter:
         self.uses = Counter(name for node in nodes for name in node.inputs)
         self.parts: dict[str, tuple[str, ...]] = {}
 
-    def split(self) -> Iterable[Stage]:
+    def split(self) -> Iterable[FusedLayer]:
         absorbed: set[str] = set()
         names: set[str] = set()
         for node in self.nodes:
@@ -183,26 +183,26 @@ class _Splitter:
             if isinstance(node, Concat) and self._only_linear(node):
                 self.parts[node.output] = self._sources(node)
                 continue
-            stage = self._stage(node)
-            absorbed.update(member.output for member in stage.nodes)
-            yield replace(stage, name=_unused(stage.name, names))
+            layer = self._fuse(node)
+            absorbed.update(member.output for member in layer.nodes)
+            yield replace(layer, name=_unused(layer.name, names))
 
-    def _stage(self, node: Node) -> Stage:
-        head = node if is_head(node) else None
-        nodes = [] if head else [node]
+    def _fuse(self, node: Node) -> FusedLayer:
+        linear = node if is_linear(node) else None
+        nodes = [] if linear else [node]
         tensor = node.output
         while (following := self._next(tensor, nodes)) is not None:
             nodes.append(following)
             tensor = following.output
-        return Stage(node.name, head, self._sources(node), tuple(nodes), tensor)
+        return FusedLayer(node.name, linear, self._sources(node), tuple(nodes), tensor)
 
     def _next(self, tensor: str, nodes: Sequence[Node]) -> Node | None:
-        """The node that goes on with the stage: the tensor's only reader, if a stage can hold it.
+        """The node that goes on with the layer: the tensor's only reader, if a layer can hold it.
 
-        What a padded maximum leaves out is known only where it reads a tensor, hence a stage of its own.
+        What a padded maximum leaves out is known only where it reads a tensor, hence a layer of its own.
         """
         readers = self.readers.get(tensor, [])
-        if tensor == self.output or self.uses[tensor] != 1 or is_head(readers[0]):
+        if tensor == self.output or self.uses[tensor] != 1 or is_linear(readers[0]):
             return None
         if not isinstance(readers[0], MaxPool):
             return readers[0]

@@ -1,4 +1,4 @@
-"""Heads: what a layer accumulates, as a matrix over the windows of its sources.
+"""Linear operators: what a layer accumulates, as a matrix over the windows of its sources.
 
 Letters in shapes: O outputs, I inputs of a window, C channels, H rows, W columns. A matrix' inputs are in the
 program's order: source, row, column, channel of the group.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node
 from bcsim.compiler.program.geometry import Geometry
 
-__all__ = ["Head", "identity_head", "is_head", "node_head"]
+__all__ = ["LinearOperator", "identity_operator", "is_linear", "linear_operator"]
 
 Shapes: TypeAlias = Sequence[tuple[int, int, int]]
 
@@ -27,7 +27,7 @@ ONE = (Fraction(1),)
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LinearOperator:
     """y = scale * (weights @ window) at every window of the geometry.
 
     weights : int16 (O, I).
@@ -40,60 +40,60 @@ class Head:
     geometry: Geometry
 
 
-def is_head(node: Node) -> bool:
-    """Whether `node_head` takes the node."""
-    return _head.dispatch(type(node)) is not _head.dispatch(Node)
+def is_linear(node: Node) -> bool:
+    """Whether `linear_operator` takes the node."""
+    return _operator.dispatch(type(node)) is not _operator.dispatch(Node)
 
 
-def node_head(node: Node, shapes: Shapes) -> Head:
-    """The head of a linear node that reads sources of `shapes`, each (C, H, W), of the same H and W."""
-    return _head(node, shapes)
+def linear_operator(node: Node, shapes: Shapes) -> LinearOperator:
+    """The operator of a linear node that reads sources of `shapes`, each (C, H, W), of the same H and W."""
+    return _operator(node, shapes)
 
 
-def identity_head(shape: tuple[int, int, int]) -> Head:
-    """The head that copies a tensor (C, H, W)."""
+def identity_operator(shape: tuple[int, int, int]) -> LinearOperator:
+    """The operator that copies a tensor (C, H, W)."""
     return _depthwise([shape], (1, 1), ONE)
 
 
 @singledispatch
-def _head(node: Node, shapes: Shapes) -> Head:
+def _operator(node: Node, shapes: Shapes) -> LinearOperator:
     raise TypeError(f"Node must be linear, not {type(node).__name__}")
 
 
-@_head.register
-def _(node: Dense, shapes: Shapes) -> Head:
+@_operator.register
+def _(node: Dense, shapes: Shapes) -> LinearOperator:
     """Behind a Flatten, whose inputs come channel by channel, the kernel is the whole image."""
     channels, (_, rows, columns) = [shape[0] for shape in shapes], shapes[0]
     kernels = node.weights.reshape(len(node.weights), -1, rows, columns)
     geometry = Geometry(rows, columns, tuple(channels), kernel=(rows, columns))
-    return Head(_matrix(kernels, channels), _scales(node.scale), geometry)
+    return LinearOperator(_matrix(kernels, channels), _scales(node.scale), geometry)
 
 
-@_head.register
-def _(node: Conv, shapes: Shapes) -> Head:
+@_operator.register
+def _(node: Conv, shapes: Shapes) -> LinearOperator:
     channels, (_, rows, columns) = [shape[0] for shape in shapes], shapes[0]
     parts = channels if node.groups == 1 else [node.weights.shape[1]]
     geometry = Geometry(rows, columns, tuple(channels), node.kernel, node.stride, node.pads, node.groups)
-    return Head(_matrix(node.weights, parts), _scales(node.scale), geometry)
+    return LinearOperator(_matrix(node.weights, parts), _scales(node.scale), geometry)
 
 
-@_head.register
-def _(node: AveragePool, shapes: Shapes) -> Head:
+@_operator.register
+def _(node: AveragePool, shapes: Shapes) -> LinearOperator:
     scale = (Fraction(1, node.kernel[0] * node.kernel[1]),)
     return _depthwise(shapes, node.kernel, scale, node.stride, node.pads)
 
 
-@_head.register
-def _(node: Add, shapes: Shapes) -> Head:
+@_operator.register
+def _(node: Add, shapes: Shapes) -> LinearOperator:
     return _depthwise(shapes, (1, 1), ONE)
 
 
-@_head.register
-def _(node: Concat, shapes: Shapes) -> Head:
+@_operator.register
+def _(node: Concat, shapes: Shapes) -> LinearOperator:
     """A selection; where a linear layer alone reads the concatenation, it reads the sources instead."""
     _, rows, columns = shapes[0]
     channels = tuple(shape[0] for shape in shapes)
-    return Head(np.eye(sum(channels), dtype=np.int16), ONE, Geometry(rows, columns, channels))
+    return LinearOperator(np.eye(sum(channels), dtype=np.int16), ONE, Geometry(rows, columns, channels))
 
 
 def _depthwise(
@@ -102,11 +102,11 @@ def _depthwise(
     scale: tuple[Fraction, ...],
     stride: tuple[int, int] = (1, 1),
     pads: tuple[int, int, int, int] = (0, 0, 0, 0),
-) -> Head:
+) -> LinearOperator:
     channels, rows, columns = shapes[0]
     sources = (channels,) * len(shapes)
     geometry = Geometry(rows, columns, sources, kernel, stride, pads, channels)
-    return Head(np.ones((channels, geometry.window_inputs), dtype=np.int16), scale, geometry)
+    return LinearOperator(np.ones((channels, geometry.window_inputs), dtype=np.int16), scale, geometry)
 
 
 def _matrix(kernels: NDArray[np.int16], channels: Sequence[int]) -> NDArray[np.int16]:

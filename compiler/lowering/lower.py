@@ -10,7 +10,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
-from bcsim.compiler.lowering.fusion import Stages, split_stages
+from bcsim.compiler.lowering.fusion import FusedGraph, fuse_layers
 from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
 from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
 from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
@@ -44,30 +44,30 @@ def lower(
     """
     graph = quantise_before_maxima(graph)
     ranging = Ranging(range_method, percentile)
-    stages = split_stages(graph)
-    tensor, given = stages.path.tensor, _bits_by_tensor(bits, stages)
-    padded = tensor in padded_tensors(stages.stages)
-    coding = input_coding(stages.path.elementwise, pixel, given.get(tensor), padded)
-    known = known_values(stages.stages[:-1], stream_values(coding), tensor, given)
-    samples = _calibrate(graph, stages, known, calibration)
+    fused = fuse_layers(graph)
+    tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)
+    padded = tensor in padded_tensors(fused.layers)
+    coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
+    known = known_values(fused.layers[:-1], stream_values(coding), tensor, given)
+    samples = _calibrate(graph, fused, known, calibration)
     stream = tensor, coding.stream
-    encodings = plan_encodings(stages.stages, stream, known, given, samples, ranging)
-    built = Assembler(stages, encodings, known, samples.get(stages.stages[-1].output))
-    for stage in stages.stages:
-        built.add(stage)
-    notes = (*graph.notes, *_rounded_notes(stages, known, given), *built.notes)
+    encodings = plan_encodings(fused.layers, stream, known, given, samples, ranging)
+    built = Assembler(fused, encodings, known, samples.get(fused.layers[-1].output))
+    for layer in fused.layers:
+        built.add(layer)
+    notes = (*graph.notes, *_rounded_notes(fused, known, given), *built.notes)
     metadata = {**graph.metadata, CHECKED_KEY: str(built.checked)}
-    coding = replace(coding, order=stages.path.order)
+    coding = replace(coding, order=fused.path.order)
     return Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
 
 
-def _bits_by_tensor(bits: Sequence[int] | None, stages: Stages) -> dict[str, int]:
+def _bits_by_tensor(bits: Sequence[int] | None, fused: FusedGraph) -> dict[str, int]:
     """The bits asked for the tensors that layers with weights read."""
-    weighted = [stage for stage in stages.stages if stage.is_weighted]
+    weighted = [layer for layer in fused.layers if layer.is_weighted]
     given: dict[str, int] = {}
-    for stage, width in zip(weighted, _bits_by_layer(bits, len(weighted)), strict=True):
-        for name in stage.sources:
-            if width is None or (len(bits or ()) == 1 and name == stages.path.tensor):
+    for layer, width in zip(weighted, _bits_by_layer(bits, len(weighted)), strict=True):
+        for name in layer.sources:
+            if width is None or (len(bits or ()) == 1 and name == fused.path.tensor):
                 continue
             if given.setdefault(name, width) != width:
                 raise BcsimError(
@@ -95,14 +95,14 @@ def _bits_by_layer(bits: Sequence[int] | None, layers: int) -> list[int | None]:
 
 def _calibrate(
     graph: Graph,
-    stages: Stages,
+    fused: FusedGraph,
     known: Mapping[str, tuple[Fraction, ...] | None],
     images: FloatArray | None,
 ) -> Mapping[str, FloatArray]:
     """Calibration values of every tensor whose values are not known, and of the scores."""
     wanted = [name for name, values in known.items() if values is None]
     if images is not None and len(images):
-        return calibration_values(graph, images, [*wanted, stages.stages[-1].output])
+        return calibration_values(graph, images, [*wanted, fused.layers[-1].output])
     for name in wanted:
         raise BcsimError(
             f"Tensor {name!r} is not quantised by the network: its range needs calibration images (--calibrate)"
@@ -111,13 +111,13 @@ def _calibrate(
 
 
 def _rounded_notes(
-    stages: Stages, known: Mapping[str, tuple[Fraction, ...] | None], bits: Mapping[str, int]
+    fused: FusedGraph, known: Mapping[str, tuple[Fraction, ...] | None], bits: Mapping[str, int]
 ) -> list[str]:
     """A note for every sum and mean that reads values rounded to make it."""
     return [
-        f"Tensor {name!r} is rounded to {bits.get(name, DEFAULT_BITS)} bits before {stage.name!r} ({stage.head.op})"
-        for stage in stages.stages
-        if stage.head is not None and not stage.is_weighted
-        for name in dict.fromkeys(stage.sources)
+        f"Tensor {name!r} is rounded to {bits.get(name, DEFAULT_BITS)} bits before {layer.name!r} ({layer.linear.op})"
+        for layer in fused.layers
+        if layer.linear is not None and not layer.is_weighted
+        for name in dict.fromkeys(layer.sources)
         if known[name] is None
     ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.calibrate import Ranging, range_encoding
-from bcsim.compiler.lowering.fusion import Stage
+from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding
 from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.program.layers import Encoding
@@ -40,14 +40,14 @@ class Encodings:
 
 
 def plan_encodings(
-    stages: Sequence[Stage],
+    layers: Sequence[FusedLayer],
     stream: tuple[str, Encoding],
     known: Known,
     bits: Mapping[str, int],
     samples: Mapping[str, FloatArray],
     ranging: Ranging,
 ) -> Encodings:
-    """The encodings of all tensors of the stages.
+    """The encodings of all tensors of the layers.
 
     stream : the tensor that the host streams, and its encoding.
     known : from `known_values`; tensors that are not known have samples.
@@ -55,35 +55,35 @@ def plan_encodings(
     else a range. A tensor that some layer reads alone keeps an encoding of its own where that has fewer bits or steps
     of half the size, and a copy of it is encoded for the others.
     """
-    padded = padded_tensors(stages)
+    padded = padded_tensors(layers)
     planner = _Planner(known, bits, samples, ranging, padded)
     shared = {
         name: encoding
-        for group in _groups(stages)
+        for group in _groups(layers)
         for encoding in [planner.joint(sorted(group))]
         for name in group
     }
-    alone = {stage.sources[0] for stage in stages if len(stage.sources) == 1}
+    alone = {layer.sources[0] for layer in layers if len(layer.sources) == 1}
     own = dict([stream])
-    for stage in stages[:-1]:
-        own[stage.output] = planner.own(stage.output, shared.get(stage.output), stage.output in alone)
-    _round_once(stages, own, known)
+    for layer in layers[:-1]:
+        own[layer.output] = planner.own(layer.output, shared.get(layer.output), layer.output in alone)
+    _round_once(layers, own, known)
     return Encodings(own, shared, padded)
 
 
-def _round_once(stages: Sequence[Stage], own: dict[str, Encoding], known: Known) -> None:
+def _round_once(layers: Sequence[FusedLayer], own: dict[str, Encoding], known: Known) -> None:
     """Give a tensor that is rounded only to be copied, by a pooling, the encoding of the copy."""
-    readers = Counter(name for stage in stages for name in stage.sources)
-    made = {stage.output for stage in stages}
-    for stage in reversed(stages[:-1]):
-        source = stage.sources[0]
-        if stage.copies and known[stage.output] is None and readers[source] == 1 and source in made:
-            own[source] = own[stage.output]
+    readers = Counter(name for layer in layers for name in layer.sources)
+    made = {layer.output for layer in layers}
+    for layer in reversed(layers[:-1]):
+        source = layer.sources[0]
+        if layer.copies and known[layer.output] is None and readers[source] == 1 and source in made:
+            own[source] = own[layer.output]
 
 
-def padded_tensors(stages: Sequence[Stage]) -> frozenset[str]:
-    """The tensors that some stage pads with zeros."""
-    return frozenset(name for stage in stages if stage.pads for name in stage.sources)
+def padded_tensors(layers: Sequence[FusedLayer]) -> frozenset[str]:
+    """The tensors that some layer pads with zeros."""
+    return frozenset(name for layer in layers if layer.pads for name in layer.sources)
 
 
 def holds(encoding: Encoding, values: Sequence[Fraction] | None) -> bool:
@@ -140,12 +140,12 @@ class _Planner:
         return np.array([float(value) for value in self.known[name] or ()])
 
 
-def _groups(stages: Sequence[Stage]) -> list[set[str]]:
+def _groups(layers: Sequence[FusedLayer]) -> list[set[str]]:
     """The tensors that layers read together, directly or through other tensors."""
     groups: list[set[str]] = []
-    for stage in stages:
-        if len(stage.sources) > 1:
-            joined = set(stage.sources)
+    for layer in layers:
+        if len(layer.sources) > 1:
+            joined = set(layer.sources)
             apart = [group for group in groups if not group & joined]
             groups = [*apart, joined.union(*(group for group in groups if group & joined))]
     return groups

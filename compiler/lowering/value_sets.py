@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import AveragePool, Concat
-from bcsim.compiler.lowering.fusion import Stage
+from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.piecewise import Piece, Steps, distinct_channels, forward, to_pieces
 from bcsim.compiler.lowering.quantiser_grids import common_step, grid_encoding, quantiser_values
 
-__all__ = ["MOST_BITS", "known_values", "stage_values"]
+__all__ = ["MOST_BITS", "known_values", "layer_values"]
 
 Fractions: TypeAlias = tuple[Fraction, ...]
 
@@ -23,9 +23,9 @@ MOST_SUMS = 1 << 12
 
 
 def known_values(
-    stages: Sequence[Stage], stream: Fractions, tensor: str, bits: Mapping[str, int]
+    layers: Sequence[FusedLayer], stream: Fractions, tensor: str, bits: Mapping[str, int]
 ) -> dict[str, Fractions | None]:
-    """The values that each stage's output can take, ascending, by its name; None where they are not known.
+    """The values that each layer's output can take, ascending, by its name; None where they are not known.
 
     stream : the values of the tensor `tensor`, which the host streams.
     bits : of some tensors, given by the user. Tensors that the network leaves wider without quantising them are
@@ -34,42 +34,44 @@ def known_values(
     Raises BcsimError where the network quantises a tensor to other bits than the user says.
     """
     known: dict[str, Fractions | None] = {tensor: stream}
-    for stage in stages:
-        values = stage_values(stage, known)
-        known[stage.output] = values if values is None else _with_bits(stage, values, bits.get(stage.output))
+    for layer in layers:
+        values = layer_values(layer, known)
+        known[layer.output] = values if values is None else _with_bits(layer, values, bits.get(layer.output))
     return known
 
 
-def _with_bits(stage: Stage, values: Fractions, bits: int | None) -> Fractions | None:
+def _with_bits(layer: FusedLayer, values: Fractions, bits: int | None) -> Fractions | None:
     encoding = grid_encoding(values, MOST_BITS)
     assert encoding is not None
     if bits is None or bits == encoding.bits:
         return values
-    if any(isinstance(piece, Steps) for piece in to_pieces(stage.elementwise)):
+    if any(isinstance(piece, Steps) for piece in to_pieces(layer.elementwise)):
         raise BcsimError(
-            f"Tensor {stage.output!r} is quantised to {encoding.bits} bits by the network; "
+            f"Tensor {layer.output!r} is quantised to {encoding.bits} bits by the network; "
             f"--bits must give {encoding.bits} for it, not {bits}"
         )
     return values if encoding.bits < bits else None
 
 
-def stage_values(
-    stage: Stage, known: Mapping[str, Fractions | None], most_bits: int = MOST_BITS
+def layer_values(
+    layer: FusedLayer, known: Mapping[str, Fractions | None], most_bits: int = MOST_BITS
 ) -> Fractions | None:
-    """The values of one stage's output from those of its sources."""
-    pieces = to_pieces(stage.elementwise)
+    """The values of one layer's output from those of its sources."""
+    pieces = to_pieces(layer.elementwise)
     values = quantiser_values(pieces)
-    if values is None and not stage.is_weighted:
-        values = _summed(stage, [known[name] for name in stage.sources], pieces)
+    if values is None and not layer.is_weighted:
+        values = _summed(layer, [known[name] for name in layer.sources], pieces)
     return values if values and grid_encoding(values, most_bits) else None
 
 
-def _summed(stage: Stage, sources: Sequence[Fractions | None], pieces: Sequence[Piece]) -> Fractions | None:
+def _summed(
+    layer: FusedLayer, sources: Sequence[Fractions | None], pieces: Sequence[Piece]
+) -> Fractions | None:
     known = [values for values in sources if values is not None]
     channels = distinct_channels(pieces)
     if len(known) < len(sources) or not channels:
         return None
-    sums = _sums(stage, known)
+    sums = _sums(layer, known)
     if sums is None:
         return None
     return tuple(
@@ -83,14 +85,14 @@ def _summed(stage: Stage, sources: Sequence[Fractions | None], pieces: Sequence[
     )
 
 
-def _sums(stage: Stage, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
-    """What the head makes of its sources."""
-    if stage.head is None or isinstance(stage.head, Concat):
+def _sums(layer: FusedLayer, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
+    """What the linear node makes of its sources."""
+    if layer.linear is None or isinstance(layer.linear, Concat):
         return sorted({value for values in sources for value in values})
-    if not isinstance(stage.head, AveragePool):
+    if not isinstance(layer.linear, AveragePool):
         return _lattice(sources)
-    rows, columns = stage.head.kernel
-    values = {Fraction(0), *sources[0]} if stage.pads else set(sources[0])
+    rows, columns = layer.linear.kernel
+    values = {Fraction(0), *sources[0]} if layer.pads else set(sources[0])
     total = _lattice([tuple(sorted(values))] * (rows * columns))
     return total and [value / (rows * columns) for value in total]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.lowering.calibrate import Ranging
-from bcsim.compiler.lowering.fusion import split_stages
+from bcsim.compiler.lowering.fusion import fuse_layers
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import known_values
 from bcsim.compiler.program.layers import Encoding
@@ -18,10 +18,10 @@ VALUES = tuple(PIXEL.scale * level + PIXEL.offset for level in range(8))
 
 
 def planned(net: Net, output: str, bits: dict[str, int] | None = None, **samples: list[float]) -> Encodings:
-    stages = split_stages(net.end(output)).stages
-    known = known_values(stages[:-1], VALUES, "x", bits or {})
+    layers = fuse_layers(net.end(output)).layers
+    known = known_values(layers[:-1], VALUES, "x", bits or {})
     arrays = {name: np.array(values) for name, values in samples.items()}
-    return plan_encodings(stages, ("x", PIXEL), known, bits or {}, arrays, Ranging("max"))
+    return plan_encodings(layers, ("x", PIXEL), known, bits or {}, arrays, Ranging("max"))
 
 
 def _net() -> Net:
@@ -77,8 +77,8 @@ def test_padding_adds_a_level_for_zero() -> None:
     net = _net()
     t = net.bipolar(net.conv("x", 2))
     u = net.bipolar(net.conv(t, 2, pads=(1, 1, 1, 1)))
-    stages = split_stages(net.end(u)).stages
-    assert padded_tensors(stages) == {t}
+    layers = fuse_layers(net.end(u)).layers
+    assert padded_tensors(layers) == {t}
     found = planned(net, u)
     assert found.own[t] == Encoding(2, Fraction(1), Fraction(-1))
     assert found.own[u] == Encoding(1, Fraction(2), Fraction(-1))

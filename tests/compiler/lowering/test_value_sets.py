@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bcsim.compiler.lowering.fusion import split_stages
+from bcsim.compiler.lowering.fusion import fuse_layers
 from bcsim.compiler.lowering.value_sets import known_values
 from tests.compiler.nets import Net
 
@@ -14,7 +14,7 @@ Values = dict[str, list[float] | None]
 
 
 def values(net: Net, output: str, bits: dict[str, int] | None = None) -> Values:
-    found = split_stages(net.end(output)).stages[:-1]
+    found = fuse_layers(net.end(output)).layers[:-1]
     known = known_values(found, STREAM, "x", bits or {})
     return {name: None if of is None else [float(v) for v in of] for name, of in known.items()}
 
