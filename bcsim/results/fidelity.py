@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
 from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.results.result import Histogram
@@ -82,7 +83,8 @@ def compare_layers(
 
     The float side is the graph in float64 from the input on, so noise of earlier layers is in later ones.
     """
-    values = evaluate_graph(graph, x)
+    # The program names the tensors of the graph that lowering made of this one.
+    values = evaluate_graph(quantise_before_maxima(graph), x)
     hidden = execute(program, q, keep=True).hidden
     found = []
     for layer, levels in zip(program.layers, hidden, strict=True):

@@ -6,9 +6,19 @@ from math import isclose, log10
 import numpy as np
 import pytest
 
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import Encoding, InputCoding, Program
-from bcsim.results.fidelity import channels_first, fidelity_images, fraction_equal, histogram, sqnr_db
+from bcsim.execution.raw_levels import arranged
+from bcsim.results.fidelity import (
+    channels_first,
+    compare_layers,
+    fidelity_images,
+    fraction_equal,
+    histogram,
+    sqnr_db,
+)
+from tests.compiler.nets import Net, random_levels
 from tests.conv_programs import conv_layer
 
 SIGNAL = np.array([3.0, -4.0, 0.0])
@@ -70,3 +80,15 @@ def test_fewer_images_of_larger_networks() -> None:
         return fidelity_images(Program("p", InputCoding(source, source), (1, side, side), (layer,)))
 
     assert [images(64), images(128), images(1024), images(2048)] == [256, 64, 1, 1]
+
+
+def test_layers_before_a_padded_maximum_are_compared_too() -> None:
+    """Lowering moves the quantiser before the maximum, into a tensor that the imported graph does not name."""
+    net, pixel = Net(np.random.default_rng(8), (2, 7, 6)), Encoding(3, Fraction(1), Fraction(0))
+    pooled = net.max_pool(net.norm(net.conv("x", 3, (2, 2))), pads=(1, 1, 1, 1))
+    graph = net.end(net.quant(pooled, 0.5, -2, 1))
+    program, levels = lower(graph, pixel=pixel), random_levels(graph, pixel)
+    q = np.asarray(arranged(program, program.input.encode_levels(levels).reshape(len(levels), -1)))
+    found = compare_layers(program, graph, pixel.decode(levels), q.astype(np.uint16))
+    assert [layer.sqnr_db for layer in found] == [None] * len(program.layers)
+    assert program.layers[0].float_output not in {node.output for node in graph.nodes}
