@@ -12,7 +12,7 @@ from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
 from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
-from bcsim.compiler.lowering.piecewise import Line, Piece, Steps, is_shared, to_pieces
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, Steps, is_shared, to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS, score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
@@ -58,9 +58,9 @@ class Assembler:
         names = tuple(self._reading(name, source) for name in layer.sources)
         shapes = [self.fused.image(name) for name in layer.sources]
         operator = linear_operator(layer.linear, shapes) if layer.linear else identity_operator(shapes[0])
-        pieces = to_pieces(layer.elementwise)
+        functions = to_functions(layer.elementwise)
         _check_channels(layer, len(operator.weights))
-        linear = to_linear(operator.weights, operator.scale, pieces, source)
+        linear = to_linear(operator.weights, operator.scale, functions, source)
         target = self._target(layer, linear)
         geometry, exact = self._padded(layer, operator.geometry, source)
         target = replace(target, exact=target.exact and exact)
@@ -77,17 +77,17 @@ class Assembler:
             return self._score_target(layer, linear)
         encoding, values = self.encodings.own[layer.output], self.known[layer.output]
         thresholds, low, high = linear.thresholds(encoding)
-        exact = holds(encoding, values) and (_quantises(linear.pieces) or self._reads_exactly(layer))
+        exact = holds(encoding, values) and (_quantises(linear.functions) or self._reads_exactly(layer))
         found = Target(encoding, exact, values is None, thresholds, low, high)
         free = layer.output not in self.encodings.padded and layer.output not in self.encodings.shared
         return _without_middle(linear, found, values) if free else found
 
     def _score_target(self, layer: FusedLayer, linear: Linear) -> Target:
-        values = quantiser_values([linear.line, *linear.pieces])
+        values = quantiser_values([linear.line, *linear.functions])
         grid = values and grid_encoding(values, SCORE_BITS)
         if values and grid:
             return _without_middle(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
-        encoding, exact = score_encoding([linear.line, *linear.pieces], *linear.bounds(), self.scores)
+        encoding, exact = score_encoding([linear.line, *linear.functions], *linear.bounds(), self.scores)
         return Target(encoding, exact, True, *linear.thresholds(encoding))
 
     def _reads_exactly(self, layer: FusedLayer) -> bool:
@@ -137,13 +137,13 @@ class Assembler:
         if geometry.point and geometry.pool is None and names == (before,):
             self.layers.append(made)
             return
-        least = falling(to_pieces(layer.behind_pool), made.outputs)
+        least = falling(to_functions(layer.behind_pool), made.outputs)
         minimum = least if geometry.pool and least.any() else None
         self.layers.append(over_windows(made, geometry, names, minimum))
 
 
-def _quantises(pieces: Sequence[Piece]) -> bool:
-    return any(isinstance(piece, Steps) for piece in pieces)
+def _quantises(functions: Sequence[PiecewiseFunction]) -> bool:
+    return any(isinstance(function, Steps) for function in functions)
 
 
 def _without_middle(linear: Linear, target: Target, values: tuple[Fraction, ...] | None) -> Target:
@@ -170,15 +170,15 @@ def _check_sources(layer: FusedLayer, fused: FusedGraph) -> None:
 
 def _check_channels(layer: FusedLayer, outputs: int) -> None:
     for node in layer.elementwise:
-        for piece in to_pieces([node]):
-            if not is_shared(piece) and _channels(piece) != outputs:
+        for function in to_functions([node]):
+            if not is_shared(function) and _channels(function) != outputs:
                 raise BcsimError(
-                    f"Node {node.name!r} ({node.op}) has parameters for {_channels(piece)} values of a flattened "
+                    f"Node {node.name!r} ({node.op}) has parameters for {_channels(function)} values of a flattened "
                     f"image of {outputs} channels; accepted are parameters for each channel, or the same for all"
                 )
 
 
-def _channels(piece: Piece) -> int:
-    if isinstance(piece, Line):
-        return max(len(piece.scale), len(piece.shift))
-    return len(piece.bounds) if isinstance(piece, Steps) else 1
+def _channels(function: PiecewiseFunction) -> int:
+    if isinstance(function, Line):
+        return max(len(function.scale), len(function.shift))
+    return len(function.bounds) if isinstance(function, Steps) else 1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import Flatten, Graph, Node, Reshape, Transpose
 from bcsim.compiler.graph.shapes import image_shape
-from bcsim.compiler.lowering.piecewise import is_elementwise, is_shared, to_pieces
+from bcsim.compiler.lowering.piecewise import is_elementwise, is_shared, to_functions
 
 __all__ = ["InputPath", "follow_input"]
 
@@ -55,7 +55,7 @@ def follow_input(graph: Graph, nodes: list[Node]) -> InputPath:
 def _hosted(node: Node, shape: tuple[int, ...]) -> bool:
     if isinstance(node, VIEWS):
         return True
-    shared = is_elementwise(node) and all(map(is_shared, to_pieces([node])))
+    shared = is_elementwise(node) and all(map(is_shared, to_functions([node])))
     return shared or (is_elementwise(node) and len(shape) == 1)
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.lowering.breakpoints import pull_back, uniform_cuts
-from bcsim.compiler.lowering.piecewise import Line, Piece, at, compose
+from bcsim.compiler.lowering.breakpoints import pull_back, uniform_breakpoints
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, at, compose
 from bcsim.compiler.lowering.thresholds import integer_thresholds
 from bcsim.compiler.program.layers import Encoding
 from bcsim.compiler.program.weight_planes import plane_weights
@@ -30,13 +30,13 @@ class Linear:
 
     weights : int16 or int32 (O, I), sums of weight planes.
     line : the float layer's value of an accumulator and the lines right after it.
-    pieces : from that value to the tensor that feeds the next layer.
+    functions : from that value to the tensor that feeds the next layer.
     """
 
     weights: NDArray[np.signedinteger[Any]]
     source: Encoding
     line: Line
-    pieces: tuple[Piece, ...]
+    functions: tuple[PiecewiseFunction, ...]
 
     def bounds(self) -> tuple[IntArray, IntArray]:
         """The least and the greatest accumulator of each output, int64 (O,)."""
@@ -53,14 +53,17 @@ class Linear:
         outputs = len(self.weights)
         lowest, highest = self.bounds()
         low, high = int(lowest.min()), int(highest.max())
-        cuts = pull_back(self.pieces, uniform_cuts(target), outputs)
-        return integer_thresholds(self.line, cuts, outputs, low, high), low, high
+        breakpoints = pull_back(self.functions, uniform_breakpoints(target), outputs)
+        return integer_thresholds(self.line, breakpoints, outputs, low, high), low, high
 
 
 def to_linear(
-    weights: NDArray[np.int16], scales: Sequence[Fraction], pieces: Sequence[Piece], source: Encoding
+    weights: NDArray[np.int16],
+    scales: Sequence[Fraction],
+    functions: Sequence[PiecewiseFunction],
+    source: Encoding,
 ) -> Linear:
-    """The integer form of y = scale * (weights @ x), which `pieces` follow, for a source of unsigned integers.
+    """The integer form of y = scale * (weights @ x), which `functions` follow, for a source of unsigned integers.
 
     scales : positive, one for each output or one for all.
     The weights of outputs that fall as their accumulator grows are negated, so that all rise or are constant. An
@@ -76,19 +79,19 @@ def to_linear(
         tuple(gain * source.scale for gain in gains),
         tuple(gain * source.offset * total for gain, total in zip(gains, sums, strict=True)),
     )
-    if pieces and isinstance(pieces[0], Line):
-        line, pieces = compose(line, pieces[0]), pieces[1:]
-    return _rising(Linear(summed, source, line, tuple(pieces)))
+    if functions and isinstance(functions[0], Line):
+        line, functions = compose(line, functions[0]), functions[1:]
+    return _rising(Linear(summed, source, line, tuple(functions)))
 
 
-def falling(pieces: Sequence[Piece], outputs: int) -> NDArray[np.bool_]:
-    """Which outputs fall as the input of the first piece grows, bool (O,)."""
-    lines = [piece for piece in pieces if isinstance(piece, Line)]
+def falling(functions: Sequence[PiecewiseFunction], outputs: int) -> NDArray[np.bool_]:
+    """Which outputs fall as the input of the first function grows, bool (O,)."""
+    lines = [function for function in functions if isinstance(function, Line)]
     return np.array([sum(at(line.scale, o) < 0 for line in lines) % 2 == 1 for o in range(outputs)])
 
 
 def _rising(linear: Linear) -> Linear:
-    falls = falling([linear.line, *linear.pieces], len(linear.weights))
+    falls = falling([linear.line, *linear.functions], len(linear.weights))
     scale = tuple(
         -at(linear.line.scale, o) if falls[o] else at(linear.line.scale, o) for o in range(len(falls))
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bcsim.compiler.graph.nodes import Affine, Flatten, Graph, MaxPool, Node
 from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.lowering.linear import falling
-from bcsim.compiler.lowering.piecewise import Steps, is_elementwise, to_pieces
+from bcsim.compiler.lowering.piecewise import Steps, is_elementwise, to_functions
 from bcsim.compiler.lowering.quantiser_grids import quantiser_values
 
 __all__ = ["quantise_before_maxima"]
@@ -50,18 +50,18 @@ def _chain(pool: MaxPool, nodes: Sequence[Node], output: str) -> list[Node]:
         if not is_elementwise(reader) or isinstance(reader, Flatten):
             break
         chain.append(reader)
-    while len(chain) > 1 and not any(isinstance(piece, Steps) for piece in to_pieces(chain[-1:])):
+    while len(chain) > 1 and not any(isinstance(function, Steps) for function in to_functions(chain[-1:])):
         chain.pop()
     return chain[1:]
 
 
 def _moved(pool: MaxPool, chain: Sequence[Node], channels: int) -> list[Node]:
     """The chain, then the maximum; empty where the chain has no quantiser or its values' middle is no float64."""
-    pieces = to_pieces(chain)
-    values = quantiser_values(pieces)
+    functions = to_functions(chain)
+    values = quantiser_values(functions)
     if not values or Fraction(float(values[0] + values[-1])) != values[0] + values[-1]:
         return []
-    output, falls = chain[-1].output, falling(pieces, channels)
+    output, falls = chain[-1].output, falling(functions, channels)
     moved = _renamed([*chain, pool], pool.inputs[0], output)
     if falls.any():
         before = _reflection(pool, falls, float(values[0] + values[-1]), "before")

@@ -1,4 +1,4 @@
-"""Elementwise nodes as exact pieces: lines, limits and steps are all that lies between two linear layers.
+"""Elementwise nodes as exact piecewise functions: lines, limits and steps are all that lies between two linear layers.
 
 Every number is a Fraction, equal to the float it came from; only square roots that are not rational are
 rounded, to at least 200 significant bits.
@@ -30,7 +30,7 @@ from bcsim.compiler.graph.nodes import (
 __all__ = [
     "Limit",
     "Line",
-    "Piece",
+    "PiecewiseFunction",
     "Steps",
     "at",
     "compose",
@@ -39,7 +39,7 @@ __all__ = [
     "forward",
     "is_elementwise",
     "is_shared",
-    "to_pieces",
+    "to_functions",
 ]
 
 Fractions: TypeAlias = tuple[Fraction, ...]
@@ -79,7 +79,7 @@ class Steps:
     closed: tuple[bool, ...]
 
 
-Piece: TypeAlias = Line | Limit | Steps
+PiecewiseFunction: TypeAlias = Line | Limit | Steps
 
 
 def at(values: Sequence[Fraction], channel: int) -> Fraction:
@@ -87,19 +87,19 @@ def at(values: Sequence[Fraction], channel: int) -> Fraction:
     return values[channel] if len(values) > 1 else values[0]
 
 
-def is_shared(piece: Piece) -> bool:
-    """Whether the piece is the same for every channel."""
-    if isinstance(piece, Line):
-        return len(piece.scale) == len(piece.shift) == 1
-    return isinstance(piece, Limit) or len(piece.bounds) == 1
+def is_shared(function: PiecewiseFunction) -> bool:
+    """Whether the function is the same for every channel."""
+    if isinstance(function, Line):
+        return len(function.scale) == len(function.shift) == 1
+    return isinstance(function, Limit) or len(function.bounds) == 1
 
 
-def distinct_channels(pieces: Sequence[Piece], most: int = 2) -> list[int]:
+def distinct_channels(functions: Sequence[PiecewiseFunction], most: int = 2) -> list[int]:
     """Channels of which each has other lines than those before, and which have those of all; empty for more than
     `most`, or where anything but lines differs between channels."""
-    if not all(is_shared(piece) or isinstance(piece, Line) for piece in pieces):
+    if not all(is_shared(function) or isinstance(function, Line) for function in functions):
         return []
-    lines = [piece for piece in pieces if isinstance(piece, Line)]
+    lines = [function for function in functions if isinstance(function, Line)]
     count = max((len(part) for line in lines for part in (line.scale, line.shift)), default=1)
     seen: dict[tuple[Fraction, ...], int] = {}
     for channel in range(count):
@@ -110,18 +110,18 @@ def distinct_channels(pieces: Sequence[Piece], most: int = 2) -> list[int]:
     return list(seen.values())
 
 
-def forward(piece: Piece, x: Fraction, channel: int = 0) -> Fraction:
-    """The exact value of the piece at x."""
-    if isinstance(piece, Line):
-        return at(piece.scale, channel) * x + at(piece.shift, channel)
-    if isinstance(piece, Limit):
-        x = x if piece.low is None else max(x, piece.low)
-        return x if piece.high is None else min(x, piece.high)
-    bounds = piece.bounds[channel if len(piece.bounds) > 1 else 0]
+def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fraction:
+    """The exact value of the function at x."""
+    if isinstance(function, Line):
+        return at(function.scale, channel) * x + at(function.shift, channel)
+    if isinstance(function, Limit):
+        x = x if function.low is None else max(x, function.low)
+        return x if function.high is None else min(x, function.high)
+    bounds = function.bounds[channel if len(function.bounds) > 1 else 0]
     reached = sum(
-        x > bound or (closed and x == bound) for bound, closed in zip(bounds, piece.closed, strict=True)
+        x > bound or (closed and x == bound) for bound, closed in zip(bounds, function.closed, strict=True)
     )
-    return piece.values[reached]
+    return function.values[reached]
 
 
 def compose(inner: Line, outer: Line) -> Line:
@@ -132,22 +132,22 @@ def compose(inner: Line, outer: Line) -> Line:
     return Line(_collapse(scale), _collapse(shift))
 
 
-def to_pieces(nodes: Iterable[Node]) -> list[Piece]:
-    """The pieces of a chain of elementwise nodes, adjacent lines composed into one."""
-    pieces: list[Piece] = []
+def to_functions(nodes: Iterable[Node]) -> list[PiecewiseFunction]:
+    """The functions of a chain of elementwise nodes, adjacent lines composed into one."""
+    functions: list[PiecewiseFunction] = []
     for node in nodes:
-        for piece in _pieces(node):
-            last = pieces[-1] if pieces else None
-            if isinstance(piece, Line) and isinstance(last, Line):
-                pieces[-1] = compose(last, piece)
+        for function in _functions(node):
+            last = functions[-1] if functions else None
+            if isinstance(function, Line) and isinstance(last, Line):
+                functions[-1] = compose(last, function)
             else:
-                pieces.append(piece)
-    return pieces
+                functions.append(function)
+    return functions
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether `to_pieces` takes the node."""
-    return _pieces.dispatch(type(node)) is not _pieces.dispatch(Node)
+    """Whether `to_functions` takes the node."""
+    return _functions.dispatch(type(node)) is not _functions.dispatch(Node)
 
 
 def exact_sqrt(x: Fraction) -> Fraction:
@@ -169,17 +169,17 @@ def _exact(values: FloatArray) -> Fractions:
 
 
 @singledispatch
-def _pieces(node: Node) -> list[Piece]:
+def _functions(node: Node) -> list[PiecewiseFunction]:
     raise TypeError(f"Node must be elementwise, not {type(node).__name__}")
 
 
-@_pieces.register
-def _(node: Affine) -> list[Piece]:
+@_functions.register
+def _(node: Affine) -> list[PiecewiseFunction]:
     return [Line(_exact(node.scale), _exact(node.shift))]
 
 
-@_pieces.register
-def _(node: BatchNorm) -> list[Piece]:
+@_functions.register
+def _(node: BatchNorm) -> list[PiecewiseFunction]:
     epsilon = Fraction(node.epsilon)
     gamma, beta, mean = _exact(node.gamma), _exact(node.beta), _exact(node.mean)
     deviation = tuple(exact_sqrt(variance + epsilon) for variance in _exact(node.variance))
@@ -189,31 +189,31 @@ def _(node: BatchNorm) -> list[Piece]:
     return [Line(_collapse(scale), _collapse(shift))]
 
 
-@_pieces.register
-def _(node: Relu) -> list[Piece]:
+@_functions.register
+def _(node: Relu) -> list[PiecewiseFunction]:
     return [Limit(Fraction(0), None)]
 
 
-@_pieces.register
-def _(node: Clip) -> list[Piece]:
+@_functions.register
+def _(node: Clip) -> list[PiecewiseFunction]:
     low, high = (Fraction(bound) if isfinite(bound) else None for bound in (node.low, node.high))
     return [Limit(low, high)]
 
 
-@_pieces.register
-def _(node: Sign) -> list[Piece]:
+@_functions.register
+def _(node: Sign) -> list[PiecewiseFunction]:
     zero = Fraction(0)
     return [Steps((Fraction(-1), zero, Fraction(1)), ((zero, zero),), (True, False))]
 
 
-@_pieces.register
-def _(node: Bipolar) -> list[Piece]:
+@_functions.register
+def _(node: Bipolar) -> list[PiecewiseFunction]:
     scale = Fraction(node.scale)
     return [Steps((-scale, scale), ((Fraction(0),),), (True,))]
 
 
-@_pieces.register
-def _(node: Quant) -> list[Piece]:
+@_functions.register
+def _(node: Quant) -> list[PiecewiseFunction]:
     scale, zero = Fraction(node.scale), Fraction(node.zero_point)
     ties = [_rounding_bound(node.rounding, level) for level in range(node.low + 1, node.high + 1)]
     values = tuple((level - zero) * scale for level in range(node.low, node.high + 1))
@@ -221,8 +221,8 @@ def _(node: Quant) -> list[Piece]:
     return [Steps(values, (bounds,), tuple(closed for _, closed in ties))]
 
 
-@_pieces.register
-def _(node: MultiThreshold) -> list[Piece]:
+@_functions.register
+def _(node: MultiThreshold) -> list[PiecewiseFunction]:
     count = node.thresholds.shape[1]
     values = tuple(Fraction(level) for level in range(count + 1))
     rows = tuple(tuple(Fraction(bound) for bound in row) for row in node.thresholds.tolist())
@@ -230,8 +230,8 @@ def _(node: MultiThreshold) -> list[Piece]:
     return [Steps(values, rows, (True,) * count), line]
 
 
-@_pieces.register
-def _(node: Flatten) -> list[Piece]:
+@_functions.register
+def _(node: Flatten) -> list[PiecewiseFunction]:
     return []
 
 

@@ -11,7 +11,14 @@ import numpy as np
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
-from bcsim.compiler.lowering.piecewise import Piece, Steps, distinct_channels, forward, is_shared, to_pieces
+from bcsim.compiler.lowering.piecewise import (
+    PiecewiseFunction,
+    Steps,
+    distinct_channels,
+    forward,
+    is_shared,
+    to_functions,
+)
 from bcsim.compiler.program.layers import Encoding, InputCoding
 
 __all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "stream_values"]
@@ -19,16 +26,16 @@ __all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "
 Fractions = tuple[Fraction, ...]
 
 
-def quantiser_values(pieces: Sequence[Piece]) -> Fractions | None:
-    """The distinct values, ascending, that the last quantiser leaves to the last piece's output.
+def quantiser_values(functions: Sequence[PiecewiseFunction]) -> Fractions | None:
+    """The distinct values, ascending, that the last quantiser leaves to the last function's output.
 
-    None without a quantiser, or where later pieces are of more than two kinds in different channels.
+    None without a quantiser, or where later functions are of more than two kinds in different channels.
     """
-    quantisers = [index for index, piece in enumerate(pieces) if isinstance(piece, Steps)]
+    quantisers = [index for index, function in enumerate(functions) if isinstance(function, Steps)]
     if not quantisers:
         return None
-    last = pieces[quantisers[-1]]
-    after = pieces[quantisers[-1] + 1 :]
+    last = functions[quantisers[-1]]
+    after = functions[quantisers[-1] + 1 :]
     channels = distinct_channels(after)
     if not isinstance(last, Steps) or not channels:
         return None
@@ -52,13 +59,13 @@ def input_coding(
     Raises BcsimError where the nodes differ between pixels or leave values that are on no uniform grid, and
     where they already quantise the pixels to another number of bits.
     """
-    pieces = to_pieces(nodes)
-    if not all(is_shared(piece) for piece in pieces):
+    functions = to_functions(nodes)
+    if not all(is_shared(function) for function in functions):
         raise BcsimError(
             f"Node {nodes[-1].name!r} ({nodes[-1].op}) ends a chain that scales or shifts the input's pixels "
             "differently; accepted before the first linear layer are operations that are the same for all pixels"
         )
-    levels = [_through(pieces, pixel.scale * level + pixel.offset) for level in range(pixel.levels)]
+    levels = [_through(functions, pixel.scale * level + pixel.offset) for level in range(pixel.levels)]
     most_bits = max(pixel.bits, 8)
     stream = grid_encoding(tuple(sorted(set(levels))), most_bits)
     if stream is None:
@@ -80,7 +87,7 @@ def stream_values(coding: InputCoding) -> Fractions:
 
 
 def _fewer_levels(stream: Encoding, bits: int, nodes: Sequence[Node]) -> Encoding:
-    if any(isinstance(piece, Steps) for piece in to_pieces(nodes)):
+    if any(isinstance(function, Steps) for function in to_functions(nodes)):
         raise BcsimError(
             f"Tensor {nodes[-1].output!r} is quantised to {stream.bits} bits by the network; "
             f"--bits must give {stream.bits} for it, not {bits}"
@@ -99,8 +106,8 @@ def _table(levels: Sequence[Fraction], stream: Encoding) -> np.ndarray[tuple[int
     return None if nearest == list(range(len(levels))) else np.array(nearest, dtype=np.int64)
 
 
-def _through(pieces: Iterable[Piece], value: Fraction, channel: int = 0) -> Fraction:
-    return reduce(lambda x, piece: forward(piece, x, channel), pieces, value)
+def _through(functions: Iterable[PiecewiseFunction], value: Fraction, channel: int = 0) -> Fraction:
+    return reduce(lambda x, function: forward(function, x, channel), functions, value)
 
 
 def common_step(differences: Iterable[Fraction]) -> Fraction:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import FloatArray
-from bcsim.compiler.lowering.piecewise import Line, Piece, forward
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, forward
 from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["SCORE_BITS", "score_encoding"]
@@ -27,11 +27,11 @@ MARGIN = 0.25
 
 
 def score_encoding(
-    pieces: Sequence[Piece], lowest: IntArray, highest: IntArray, values: FloatArray | None
+    functions: Sequence[PiecewiseFunction], lowest: IntArray, highest: IntArray, values: FloatArray | None
 ) -> tuple[Encoding, bool]:
     """The encoding of the scores, and whether it is exact.
 
-    pieces : from the accumulators to the scores.
+    functions : from the accumulators to the scores.
     lowest, highest : each class's least and greatest accumulator, int64 (O,).
     values : scores of calibration images, float64, if there are any.
     Exact means that no score of any input clips and that accumulators of one class with different real
@@ -39,10 +39,10 @@ def score_encoding(
     one step, half a step of rounding each. Where all classes have the same gain and biases that differ by multiples of
     it, the step is that gain, nothing is rounded, and no difference is lost at all.
     """
-    least, most = _extremes(pieces, lowest, highest)
-    step = _smallest_gain(pieces)
+    least, most = _extremes(functions, lowest, highest)
+    step = _smallest_gain(functions)
     if step:
-        finest = 0 if _on_one_lattice(pieces, step) else FINEST_SHIFT
+        finest = 0 if _on_one_lattice(functions, step) else FINEST_SHIFT
         for shift in range(finest, -1, -1):
             if most - least <= STEPS * step / (1 << shift):
                 return Encoding(SCORE_BITS, step / (1 << shift), least), True
@@ -53,25 +53,27 @@ def score_encoding(
     return Encoding(SCORE_BITS, scale, offset), False
 
 
-def _extremes(pieces: Sequence[Piece], lowest: IntArray, highest: IntArray) -> tuple[Fraction, Fraction]:
+def _extremes(
+    functions: Sequence[PiecewiseFunction], lowest: IntArray, highest: IntArray
+) -> tuple[Fraction, Fraction]:
     ends = [
-        reduce(lambda x, piece, o=o: forward(piece, x, o), pieces, Fraction(end))  # type: ignore[misc]
+        reduce(lambda x, function, o=o: forward(function, x, o), functions, Fraction(end))  # type: ignore[misc]
         for bounds in (lowest.tolist(), highest.tolist())
         for o, end in enumerate(bounds)
     ]
     return min(ends), max(ends)
 
 
-def _smallest_gain(pieces: Sequence[Piece]) -> Fraction:
+def _smallest_gain(functions: Sequence[PiecewiseFunction]) -> Fraction:
     """The least change of a score with its accumulator, constant classes aside; 0 where it isn't constant."""
-    line = pieces[0]
-    if len(pieces) > 1 or not isinstance(line, Line):
+    line = functions[0]
+    if len(functions) > 1 or not isinstance(line, Line):
         return Fraction(0)
     return min((abs(scale) for scale in line.scale if scale), default=Fraction(0))
 
 
-def _on_one_lattice(pieces: Sequence[Piece], step: Fraction) -> bool:
-    line = pieces[0]
+def _on_one_lattice(functions: Sequence[PiecewiseFunction], step: Fraction) -> bool:
+    line = functions[0]
     assert isinstance(line, Line)
     first = line.shift[0]
     return all(abs(scale) == step for scale in line.scale) and all(

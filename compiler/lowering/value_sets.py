@@ -10,7 +10,13 @@ from typing import TypeAlias
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import AveragePool, Concat
 from bcsim.compiler.lowering.fusion import FusedLayer
-from bcsim.compiler.lowering.piecewise import Piece, Steps, distinct_channels, forward, to_pieces
+from bcsim.compiler.lowering.piecewise import (
+    PiecewiseFunction,
+    Steps,
+    distinct_channels,
+    forward,
+    to_functions,
+)
 from bcsim.compiler.lowering.quantiser_grids import common_step, grid_encoding, quantiser_values
 
 __all__ = ["MOST_BITS", "known_values", "layer_values"]
@@ -45,7 +51,7 @@ def _with_bits(layer: FusedLayer, values: Fractions, bits: int | None) -> Fracti
     assert encoding is not None
     if bits is None or bits == encoding.bits:
         return values
-    if any(isinstance(piece, Steps) for piece in to_pieces(layer.elementwise)):
+    if any(isinstance(function, Steps) for function in to_functions(layer.elementwise)):
         raise BcsimError(
             f"Tensor {layer.output!r} is quantised to {encoding.bits} bits by the network; "
             f"--bits must give {encoding.bits} for it, not {bits}"
@@ -57,18 +63,18 @@ def layer_values(
     layer: FusedLayer, known: Mapping[str, Fractions | None], most_bits: int = MOST_BITS
 ) -> Fractions | None:
     """The values of one layer's output from those of its sources."""
-    pieces = to_pieces(layer.elementwise)
-    values = quantiser_values(pieces)
+    functions = to_functions(layer.elementwise)
+    values = quantiser_values(functions)
     if values is None and not layer.is_weighted:
-        values = _summed(layer, [known[name] for name in layer.sources], pieces)
+        values = _summed(layer, [known[name] for name in layer.sources], functions)
     return values if values and grid_encoding(values, most_bits) else None
 
 
 def _summed(
-    layer: FusedLayer, sources: Sequence[Fractions | None], pieces: Sequence[Piece]
+    layer: FusedLayer, sources: Sequence[Fractions | None], functions: Sequence[PiecewiseFunction]
 ) -> Fractions | None:
     known = [values for values in sources if values is not None]
-    channels = distinct_channels(pieces)
+    channels = distinct_channels(functions)
     if len(known) < len(sources) or not channels:
         return None
     sums = _sums(layer, known)
@@ -77,7 +83,7 @@ def _summed(
     return tuple(
         sorted(
             {
-                reduce(lambda x, piece: forward(piece, x, channel), pieces, value)
+                reduce(lambda x, function: forward(function, x, channel), functions, value)
                 for channel in channels
                 for value in sums
             }

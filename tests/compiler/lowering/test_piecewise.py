@@ -1,4 +1,4 @@
-"""Pieces: exact square roots, composed lines, and every node's piece held to the independent exact evaluation."""
+"""Piecewise functions: exact square roots, composed lines, every node held to the independent exact evaluation."""
 
 from fractions import Fraction
 from math import isqrt
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcsim.compiler.graph.nodes import Flatten, Node
-from bcsim.compiler.lowering.piecewise import Line, distinct_channels, exact_sqrt, forward, to_pieces
+from bcsim.compiler.lowering.piecewise import Line, distinct_channels, exact_sqrt, forward, to_functions
 from tests.compiler.exact import (
     affine,
     batch_norm,
@@ -62,29 +62,29 @@ def test_a_denormal_variance_has_a_root() -> None:
 def test_pieces_equal_their_node(node: Node, value: Fraction) -> None:
     for channel in (0, 1):
         found = value
-        for piece in to_pieces([node]):
-            found = forward(piece, found, channel)
+        for function in to_functions([node]):
+            found = forward(function, found, channel)
         assert found == exact_node(node, value, channel)
 
 
 def test_adjacent_lines_become_one() -> None:
-    (line,) = to_pieces(
+    (line,) = to_functions(
         [affine([2.0, 3.0]), affine(1.0, 1.0), Flatten("f", "Flatten", (), ""), affine(0.5, [0.0, 1.0])]
     )
     assert line == Line((Fraction(1), Fraction(3, 2)), (Fraction(1, 2), Fraction(3, 2)))
 
 
 def test_equal_channels_become_one_value() -> None:
-    assert to_pieces([affine([2.0, 2.0], [1.0, 1.0])]) == [Line((Fraction(2),), (Fraction(1),))]
+    assert to_functions([affine([2.0, 2.0], [1.0, 1.0])]) == [Line((Fraction(2),), (Fraction(1),))]
 
 
 def test_channels_with_the_same_lines_stand_for_each_other() -> None:
-    assert distinct_channels(to_pieces([relu()])) == [0]
-    assert distinct_channels(to_pieces([affine([1.0, 1.0, 2.0, 1.0]), relu()])) == [0, 2]
-    assert distinct_channels(to_pieces([affine([1.0, 2.0, 3.0])])) == []
-    assert distinct_channels(to_pieces([multi_threshold([[0.0], [1.0]])])) == []
+    assert distinct_channels(to_functions([relu()])) == [0]
+    assert distinct_channels(to_functions([affine([1.0, 1.0, 2.0, 1.0]), relu()])) == [0, 2]
+    assert distinct_channels(to_functions([affine([1.0, 2.0, 3.0])])) == []
+    assert distinct_channels(to_functions([multi_threshold([[0.0], [1.0]])])) == []
 
 
-def test_a_linear_layer_is_no_piece() -> None:
+def test_a_linear_layer_is_no_function() -> None:
     with pytest.raises(TypeError, match=r"^Node must be elementwise, not Dense$"):
-        to_pieces([dense([[1]])])
+        to_functions([dense([[1]])])

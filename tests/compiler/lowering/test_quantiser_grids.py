@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
-from bcsim.compiler.lowering.piecewise import to_pieces
+from bcsim.compiler.lowering.piecewise import to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, input_coding, quantiser_values
 from bcsim.compiler.program.layers import Encoding
 from tests.compiler.exact import (
@@ -116,5 +116,5 @@ def test_grid_encoding(values: list[str], bits: int, encoding: Encoding | None) 
     ],
 )
 def test_quantiser_values(nodes: list[Node], values: list[float] | None) -> None:
-    found = quantiser_values(to_pieces(nodes))
+    found = quantiser_values(to_functions(nodes))
     assert (found if found is None else list(found)) == values

@@ -75,8 +75,8 @@ def test_calibration_never_widens_the_range() -> None:
 
 @pytest.mark.parametrize("gain", [0, 1])
 def test_scores_that_are_constant_or_clipped_are_not_exact(gain: int) -> None:
-    pieces = [_line([gain], [3]), Limit(Fraction(0), None)]
-    encoding, exact = score_encoding(pieces, np.array([-8]), np.array([5]), None)
+    functions = [_line([gain], [3]), Limit(Fraction(0), None)]
+    encoding, exact = score_encoding(functions, np.array([-8]), np.array([5]), None)
     assert not exact
     low, high = encoding.offset, encoding.offset + encoding.scale * 65535
     assert low <= 3 * (1 - gain) + Fraction(1, 10**4)
