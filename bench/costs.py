@@ -58,12 +58,12 @@ class Costs:
 def costs_of(mapping: Mapping) -> Costs:
     """The costs of a mapped program; nothing is simulated but the schedule."""
     slots, _ = steady_slots(mapping)
-    hidden = sum(nest.output_words for nest in mapping.layers)
+    hidden = sum(nest.output_words for nest in mapping.nests)
     return Costs(
         slots=slots,
         energy_pj=_energies(mapping),
         memories=_memories(mapping),
-        tensor_words=mapping.machine.input_buffers * mapping.layers[0].source_words + hidden,
+        tensor_words=mapping.machine.input_buffers * mapping.nests[0].source_words + hidden,
     )
 
 
@@ -76,7 +76,7 @@ def _energies(mapping: Mapping) -> dict[str, dict[str, float]]:
 
 
 def _memories(mapping: Mapping) -> dict[str, MemoryUse]:
-    machine, layers = mapping.machine, mapping.layers
+    machine = mapping.machine
     return {
         "activation": MemoryUse(
             used=mapping.activation_words,
@@ -89,7 +89,7 @@ def _memories(mapping: Mapping) -> dict[str, MemoryUse]:
             word_bits=machine.slots,
         ),
         "parameter": MemoryUse(
-            used=sum(nest.parameter_span for nest in layers),
+            used=sum(nest.parameter_span for nest in mapping.nests),
             words=machine.parameter_words,
             word_bits=machine.remainder_bits + machine.divisor_bits + machine.spatial,
             memories=machine.requantisers,

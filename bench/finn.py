@@ -101,7 +101,7 @@ def fitted(machine: Machine) -> Machine:
 
 def _macs(mapping: Mapping) -> int:
     """Multiply-accumulates of an image; weights of several planes count once."""
-    return sum(nest.layer.outputs * nest.layer.inputs * nest.results for nest in mapping.layers)
+    return sum(nest.layer.outputs * nest.layer.inputs * nest.results for nest in mapping.nests)
 
 
 def measure(network: str, machine: str | None, reading: str | None, *, synthesis: bool) -> Figures:

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
-from bcsim.compiler.mapping.mapping import Image
+from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_memories
 from bcsim.rtl.bus.registers import Registers

@@ -41,7 +41,7 @@ def streaming_machine(rng: np.random.Generator, *, spatial: bool) -> Machine:
 def squeezed(rng: np.random.Generator, program: Program, machine: Machine) -> Mapping | None:
     """The program on the machine with a weight memory in which something must stream; None where nothing can."""
     whole = map_program(program, replace(machine, weight_words=1 << 20))
-    total = sum(nest.weight_words for nest in whole.layers)
+    total = sum(nest.weight_words for nest in whole.nests)
     least = least_words(program, machine)
     if least >= total:
         return None

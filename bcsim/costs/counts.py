@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.program.layers import Search
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
 from bcsim.machine.latency import tree_levels
@@ -93,7 +95,7 @@ class NetworkCounts:
         return add_traffic(layer.traffic for layer in self.layers)
 
 
-def _array_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
+def _array_actions(nest: LoopNest, machine: Machine) -> list[Action]:
     """Actions of the array in all steps of the layer's nest.
 
     Pairs, once for the array: `same` and `differ`, 2 adders of p bits for each of N/2 pairs.
@@ -132,7 +134,7 @@ def _tree_actions(machine: Machine, sums: int) -> list[Action]:
     return actions
 
 
-def _requantiser_actions(nest: LayerMapping, machine: Machine) -> list[Action]:
+def _requantiser_actions(nest: LoopNest, machine: Machine) -> list[Action]:
     """Actions of the requantisers, for `words` channels drained.
 
     Divide: the offset's subtraction and Q compare-and-subtracts as wide as the remainder; remainder and
@@ -158,8 +160,8 @@ def multiplications(actions: Iterable[Action]) -> int:
     return sum(action.count for action in actions if action.kind in MULTIPLIERS)
 
 
-def _count_layer(nest: LayerMapping, machine: Machine) -> LayerCounts:
-    layer = nest.layer
+def _count_layer(placed: PlacedLayer, machine: Machine) -> LayerCounts:
+    nest, layer = placed.nest, placed.nest.layer
     actions = (*_array_actions(nest, machine), *_requantiser_actions(nest, machine))
     weights, outputs = (
         layer.outputs * layer.inputs * len(layer.planes) * nest.results,
@@ -172,7 +174,7 @@ def _count_layer(nest: LayerMapping, machine: Machine) -> LayerCounts:
         "requantise": outputs,
         "compare_subtract": outputs * layer.target.bits,
     }
-    return LayerCounts(layer.name, operations, actions, layer_traffic(nest, machine))
+    return LayerCounts(layer.name, operations, actions, layer_traffic(placed, machine))
 
 
 def count_stream_bits(mapping: Mapping) -> int:
@@ -183,11 +185,11 @@ def count_stream_bits(mapping: Mapping) -> int:
 
 def _count_weight_bits(mapping: Mapping) -> int:
     """Bits of the weight stream of an image, in whole words of its bytes."""
-    words = sum(nest.streamed_words for nest in mapping.layers)
+    words = sum(nest.streamed_words for nest in mapping.nests)
     return words * mapping.machine.weight_beats * mapping.machine.weight_stream_bytes * 8 if words else 0
 
 
 def count_mapping(mapping: Mapping) -> NetworkCounts:
     """Counts of a mapped program, per image."""
-    layers = tuple(_count_layer(nest, mapping.machine) for nest in mapping.layers)
+    layers = tuple(_count_layer(layer, mapping.machine) for layer in mapping.layers)
     return NetworkCounts(layers, count_stream_bits(mapping) + _count_weight_bits(mapping))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
 from bcsim.costs.traffic import MemoryTraffic, Traffic, layer_traffic
 from bcsim.machine.parameters import Machine
@@ -27,7 +29,7 @@ FLOAT32 = Arithmetic("float32", 32, "float_multiplier", "float_adder", 32)
 INT8 = Arithmetic("int8", 8, "multiplier", "adder", 32)
 
 
-def _actions(nest: LayerMapping, arithmetic: Arithmetic) -> tuple[Action, ...]:
+def _actions(nest: LoopNest, arithmetic: Arithmetic) -> tuple[Action, ...]:
     """One multiplication, one addition and one accumulator register a MAC; folded BatchNorm, one of each an output.
 
     Only useful MACs count, and no operand or pipeline register: the comparison leans towards the multipliers.
@@ -42,21 +44,21 @@ def _actions(nest: LayerMapping, arithmetic: Arithmetic) -> tuple[Action, ...]:
     )
 
 
-def _macs(nest: LayerMapping) -> int:
+def _macs(nest: LoopNest) -> int:
     return nest.layer.inputs * nest.layer.outputs * nest.results
 
 
-def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
+def _traffic(layer: PlacedLayer, machine: Machine, bits: int) -> Traffic:
     """The machine's own loop nest over values, weights and parameter pairs that are each `bits` wide.
 
     Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits.
     """
-    own = layer_traffic(nest, machine)
+    nest, own = layer.nest, layer_traffic(layer, machine)
     channels = nest.results * nest.rounds * machine.requantisers
     words = nest.steps // (nest.planes * nest.digits)
     values = machine.activation_words * machine.digit // machine.activation_bits
     return {
-        "activation": _memory(values, machine.lanes * bits, words, _written(nest, machine)),
+        "activation": _memory(values, machine.lanes * bits, words, _written(layer)),
         "weight": _memory(
             machine.weight_words, machine.slots * bits, words, nest.streamed_words // nest.planes
         ),
@@ -65,9 +67,10 @@ def _traffic(nest: LayerMapping, machine: Machine, bits: int) -> Traffic:
     }
 
 
-def _written(nest: LayerMapping, machine: Machine) -> int:
+def _written(layer: PlacedLayer) -> int:
     """Words of activations that the layer writes, and those of the image in the first layer."""
-    loaded = nest.source_words // nest.digits if nest.first_parameter == 0 else 0
+    nest = layer.nest
+    loaded = nest.source_words // nest.digits if layer.first else 0
     return loaded + nest.output_words // nest.target_digits
 
 
@@ -75,10 +78,11 @@ def _memory(words: int, word_bits: int, read: int, written: int) -> MemoryTraffi
     return MemoryTraffic(words, word_bits, read, read * word_bits, written, written * word_bits)
 
 
-def _count_layer(nest: LayerMapping, machine: Machine, arithmetic: Arithmetic) -> LayerCounts:
+def _count_layer(layer: PlacedLayer, machine: Machine, arithmetic: Arithmetic) -> LayerCounts:
+    nest = layer.nest
     actions = _actions(nest, arithmetic)
     operations = {"multiply": multiplications(actions), "mac": _macs(nest)}
-    return LayerCounts(nest.layer.name, operations, actions, _traffic(nest, machine, arithmetic.bits))
+    return LayerCounts(nest.layer.name, operations, actions, _traffic(layer, machine, arithmetic.bits))
 
 
 def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
@@ -87,7 +91,7 @@ def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
     The streams are the machine's own: the same pixels come in, the same scores go out, and the layers whose weights
     do not stay on the chip bring theirs.
     """
-    planes_apart = (nest.streamed_words // nest.planes for nest in mapping.layers)
+    planes_apart = (nest.streamed_words // nest.planes for nest in mapping.nests)
     weight_bits = sum(planes_apart) * mapping.machine.slots * arithmetic.bits
-    layers = tuple(_count_layer(nest, mapping.machine, arithmetic) for nest in mapping.layers)
+    layers = tuple(_count_layer(layer, mapping.machine, arithmetic) for layer in mapping.layers)
     return NetworkCounts(layers, count_stream_bits(mapping) + weight_bits)

@@ -7,7 +7,9 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 
@@ -46,7 +48,7 @@ def memory_traffic(mapping: Mapping) -> dict[str, MemoryTraffic]:
     A weight word is read once for all digits of a chunk; a parameter word once a round, in a search once a bit.
     The parameter memories, one for each requantiser, are counted together.
     """
-    return add_traffic(layer_traffic(nest, mapping.machine) for nest in mapping.layers)
+    return add_traffic(layer_traffic(layer, mapping.machine) for layer in mapping.layers)
 
 
 def add_traffic(parts: Iterable[Traffic]) -> dict[str, MemoryTraffic]:
@@ -68,12 +70,13 @@ def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
     )
 
 
-def layer_traffic(nest: LayerMapping, machine: Machine) -> dict[str, MemoryTraffic]:
+def layer_traffic(layer: PlacedLayer, machine: Machine) -> dict[str, MemoryTraffic]:
     """Traffic that one layer causes; loading the image belongs to the first layer."""
+    nest = layer.nest
     rounds = nest.positions * nest.window * nest.rounds
     parameter_reads = rounds * (nest.layer.target.bits if _searches(nest) else 1)
     return {
-        "activation": _activation(nest, machine),
+        "activation": _activation(layer, machine),
         "weight": _weight(nest, machine),
         "parameter": _read_only(
             machine.parameter_words,
@@ -85,7 +88,7 @@ def layer_traffic(nest: LayerMapping, machine: Machine) -> dict[str, MemoryTraff
     }
 
 
-def _searches(nest: LayerMapping) -> bool:
+def _searches(nest: LoopNest) -> bool:
     return isinstance(nest.layer.requantiser, Search)
 
 
@@ -93,17 +96,17 @@ def _read_only(words: int, word_bits: int, read: int, memories: int = 1) -> Memo
     return MemoryTraffic(words, word_bits, read, read * word_bits, 0, 0, memories)
 
 
-def _weight(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
+def _weight(nest: LoopNest, machine: Machine) -> MemoryTraffic:
     """Streamed words are written once an image."""
     read = _read_only(machine.weight_words, machine.slots, nest.steps // nest.digits)
     written = nest.streamed_words
     return replace(read, words_written=written, bits_written=written * machine.slots)
 
 
-def _activation(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
-    word_bits = machine.lanes * machine.digit
+def _activation(layer: PlacedLayer, machine: Machine) -> MemoryTraffic:
+    nest, word_bits = layer.nest, machine.lanes * machine.digit
     read = nest.steps
-    loaded = nest.source_words if nest.first_parameter == 0 else 0
+    loaded = nest.source_words if layer.first else 0
     drained = nest.positions * nest.rounds * nest.target_digits if not nest.scores else 0
     return MemoryTraffic(
         words=machine.activation_words,
@@ -115,7 +118,7 @@ def _activation(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
     )
 
 
-def _output(nest: LayerMapping, machine: Machine) -> MemoryTraffic:
+def _output(nest: LoopNest, machine: Machine) -> MemoryTraffic:
     word_bits = machine.requantisers * SCORE_BITS
     words = -(-machine.outputs // machine.requantisers)
     read, written = (nest.layer.outputs, nest.rounds) if nest.scores else (0, 0)

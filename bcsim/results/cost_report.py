@@ -88,18 +88,17 @@ def _enlarged(program: Program, machine: Machine) -> Machine:
     most = {name: RANGES[name][1] for name in GROWN}
     roomy = replace(machine, shift_planes=True, spatial=True, **most)  # type: ignore[arg-type]
     mapping = map_program(program, roomy)
-    last = mapping.layers[-1]
     needed = {
         "activation_words": mapping.activation_words,
         "weight_words": mapping.weight_words,
-        "parameter_words": last.first_parameter + last.parameter_span,
+        "parameter_words": sum(nest.parameter_span for nest in mapping.nests),
         "layers": len(mapping.layers),
         "outputs": program.classes,
         "fraction_bits": _fraction_bits(program),
     }
     sizes = {name: max(value, getattr(machine, name)) for name, value in needed.items()}
-    doubles = any(nest.doubles for nest in mapping.layers)
-    spatial = not all(nest.geometry.point for nest in mapping.layers)
+    doubles = any(nest.doubles for nest in mapping.nests)
+    spatial = not all(nest.geometry.point for nest in mapping.nests)
     return replace(
         machine,
         name=f"{machine.name}, enlarged",

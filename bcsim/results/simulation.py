@@ -182,6 +182,6 @@ def _layers(
             histogram=found.histogram if found else None,
         )
         for layer, found, slots, counted, parts, nest in zip(
-            program.layers, fidelity, steady, counts.layers, energy.layers, run.mapping.layers, strict=True
+            program.layers, fidelity, steady, counts.layers, energy.layers, run.mapping.nests, strict=True
         )
     )

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.mapping.weight_words import matching_constants, unpack_weights
 from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.compiler.program.layers import Search
@@ -38,7 +40,7 @@ class LoadedLayer:
     minimum : bool (K * R,), channels pooled by the least value.
     """
 
-    nest: LayerMapping
+    layer: PlacedLayer
     mapping: Mapping
     addresses: NDArray[np.int64]
     padding: NDArray[np.bool_]
@@ -47,6 +49,10 @@ class LoadedLayer:
     offsets: NDArray[np.int64]
     divisors: NDArray[np.int64]
     minimum: NDArray[np.bool_]
+
+    @property
+    def nest(self) -> LoopNest:
+        return self.layer.nest
 
     @property
     def bytes_per_image(self) -> int:
@@ -120,40 +126,40 @@ def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int
     return q.astype(np.uint16)
 
 
-def load_layer(mapping: Mapping, nest: LayerMapping) -> LoadedLayer:
+def load_layer(mapping: Mapping, layer: PlacedLayer) -> LoadedLayer:
     """Decode what the image holds for one layer."""
-    addresses, padding = _addresses(nest)
-    weights, constants = _matrix(mapping, nest)
+    addresses, padding = _addresses(layer)
+    weights, constants = _matrix(mapping, layer)
     return LoadedLayer(
-        nest=nest,
+        layer=layer,
         mapping=mapping,
         addresses=addresses,
         padding=padding,
         weights=weights,
         constants=constants,
-        offsets=_by_channel(mapping.image.offsets, mapping, nest),
-        divisors=_by_channel(mapping.image.divisors, mapping, nest),
-        minimum=_flags(mapping, nest),
+        offsets=_by_channel(mapping.image.offsets, mapping, layer),
+        divisors=_by_channel(mapping.image.divisors, mapping, layer),
+        minimum=_flags(mapping, layer),
     )
 
 
-def _addresses(nest: LayerMapping) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    geometry, words = nest.geometry, nest.chunks_in_source * nest.digits
+def _addresses(layer: PlacedLayer) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    geometry, words = layer.nest.geometry, layer.nest.chunks_in_source * layer.nest.digits
     rows, columns = (corner.reshape(-1) for corner in window_corners(geometry))
     found, outside = [], []
     for source, y, x in taps(geometry):
         row, column = rows + y, columns + x
         inside = (row >= 0) & (row < geometry.height) & (column >= 0) & (column < geometry.width)
-        start = (row * geometry.width + column) * words + source * nest.source_stride
+        start = (row * geometry.width + column) * words + source * layer.source_stride
         found.append(start[:, None] + np.arange(words))
         outside.append(np.repeat(~inside[:, None], words, axis=1))
     return np.concatenate(found, axis=1), np.concatenate(outside, axis=1)
 
 
-def _matrix(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+def _matrix(mapping: Mapping, layer: PlacedLayer) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """Weights (T * M, taps * C * N), 0 where a tile reads nothing, and the matching constants (T * M,)."""
-    machine, per_tile = mapping.machine, nest.tile_words
-    shifts, words = _plane_shifts(nest), mapping.image.weight_words(nest)
+    machine, nest = mapping.machine, layer.nest
+    per_tile, shifts, words = nest.tile_words, _plane_shifts(nest), mapping.image.weight_words(layer)
     columns = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
     matrix = np.zeros((nest.tiles * machine.pes, nest.taps, columns), dtype=_exact_dtype(mapping, nest))
     constants = np.empty((nest.tiles, machine.pes), dtype=np.int64)
@@ -173,31 +179,32 @@ def _matrix(mapping: Mapping, nest: LayerMapping) -> tuple[NDArray[np.floating],
     return kept.reshape(len(matrix), -1), constants.ravel()
 
 
-def _exact_dtype(mapping: Mapping, nest: LayerMapping) -> type[np.floating]:
+def _exact_dtype(mapping: Mapping, nest: LoopNest) -> type[np.floating]:
     """The narrowest float in which the layer's sums are exact."""
     reach = int((1 << _plane_shifts(nest)).sum()) << (mapping.machine.digit * nest.digits)
     inputs = nest.taps * nest.chunks_in_source * mapping.machine.lanes
     return np.float32 if reach * inputs < FLOAT32_EXACT else np.float64
 
 
-def _plane_shifts(nest: LayerMapping) -> NDArray[np.int64]:
+def _plane_shifts(nest: LoopNest) -> NDArray[np.int64]:
     """log2 of each plane's weight: how often the accumulators double after it."""
     doubled = [(nest.doubles >> plane) & 1 for plane in range(1, nest.planes)]
     return np.array([sum(doubled[plane:]) for plane in range(nest.planes)], dtype=np.int64)
 
 
-def _by_channel(memory: NDArray[np.int64], mapping: Mapping, nest: LayerMapping) -> NDArray[np.int64]:
+def _by_channel(memory: NDArray[np.int64], mapping: Mapping, layer: PlacedLayer) -> NDArray[np.int64]:
     """One field of the layer's parameter words, from memories (R, words), channel by channel.
 
     int64 (K * R,) or, for a search, (K * R, 2**bits).
     """
-    span = slice(nest.first_parameter, nest.first_parameter + nest.parameter_span)
+    nest = layer.nest
+    span = slice(layer.first_parameter, layer.first_parameter + nest.parameter_span)
     shape = (mapping.machine.requantisers, nest.rounds, nest.parameter_words)
     by_channel = memory[:, span].reshape(shape).transpose(1, 0, 2).reshape(-1, nest.parameter_words)
     return by_channel if nest.parameter_words > 1 else by_channel[:, 0]
 
 
-def _flags(mapping: Mapping, nest: LayerMapping) -> NDArray[np.bool_]:
+def _flags(mapping: Mapping, layer: PlacedLayer) -> NDArray[np.bool_]:
     """The channels pooled by the least value, bool (K * R,); every word of a searched channel says the same."""
-    words = _by_channel(mapping.image.minimum.astype(np.int64), mapping, nest)
-    return words.reshape(nest.rounds * mapping.machine.requantisers, -1)[:, 0] > 0
+    words = _by_channel(mapping.image.minimum.astype(np.int64), mapping, layer)
+    return words.reshape(layer.nest.rounds * mapping.machine.requantisers, -1)[:, 0] > 0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.mapping.hazards import writing_passes
-from bcsim.compiler.mapping.mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 
 __all__ = ["Cycles", "ImageSchedule", "ImageTimes", "LayerSchedule", "Stalls"]
 
@@ -64,7 +64,7 @@ class LayerSchedule:
             and self.arrived == tuple(cycle + delay for cycle in other.arrived)
         )
 
-    def round_writes(self, nest: LayerMapping, latency: int) -> Cycles:
+    def round_writes(self, nest: LoopNest, latency: int) -> Cycles:
         """int64 (K,): the first write's cycle of every round that is written, in order of the words written."""
         tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
         start = self.last[writing_passes(nest)] + latency

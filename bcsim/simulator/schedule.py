@@ -12,7 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from bcsim.compiler.mapping.hazards import first_reads, pass_intervals
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.machine.latency import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, WEIGHTS_TO_STEP, shadow_latency
 from bcsim.simulator.image_times import Cycles, ImageSchedule, ImageTimes, LayerSchedule, Stalls
 from bcsim.simulator.weight_stream import WeightArrivals
@@ -79,14 +81,14 @@ def _schedule_image(
     loaded = int(load_writes[-1]) + 1
     free = done[-1].end + 1 if done else 0
     layers: list[LayerSchedule] = []
-    before = (done[-1].last_step, mapping.layers[-1]) if done else None
-    for nest in mapping.layers:
+    before = (done[-1].last_step, mapping.nests[-1]) if done else None
+    for layer in mapping.layers:
         scheduled = _schedule_layer(
-            nest, before, loaded if not layers else None, free if nest.scores else None, arrivals
+            layer, before, loaded if layer.first else None, free if layer.nest.scores else None, arrivals
         )
         layers.append(scheduled)
-        before = (int(scheduled.last[-1]), nest)
-    writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.layers, strict=True))
+        before = (int(scheduled.last[-1]), layer.nest)
+    writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.nests, strict=True))
     _check_reads(mapping, layers, writes, loaded)
     times = ImageTimes(
         beats=beats,
@@ -99,8 +101,8 @@ def _schedule_image(
 
 
 def _schedule_layer(
-    nest: LayerMapping,
-    before: tuple[int, LayerMapping] | None,
+    layer: PlacedLayer,
+    before: tuple[int, LoopNest] | None,
     loaded: int | None,
     free: int | None,
     arrivals: WeightArrivals,
@@ -109,10 +111,10 @@ def _schedule_layer(
 
     loaded, free : the cycle from which the image counts as loaded and the output buffer as free, where they matter.
     """
-    ready, fill, drain = 0, 0, 0
+    nest, ready, fill, drain = layer.nest, 0, 0, 0
     if before is not None:
-        ready = before[0] + max(LAYER_GAP, nest.wait)
-        fill, drain = LAYER_GAP - 1, max(0, nest.wait - LAYER_GAP)
+        ready = before[0] + max(LAYER_GAP, layer.wait)
+        fill, drain = LAYER_GAP - 1, max(0, layer.wait - LAYER_GAP)
     with_input = max(ready, loaded + 1) if loaded is not None else ready
     with_output = max(with_input, free + 1) if free is not None else with_input
     drained = before[0] + before[1].drain_last + RECORD_CHANGE if before else 0
@@ -133,7 +135,7 @@ def _schedule_layer(
 
 
 def _walk_passes(
-    nest: LayerMapping, first: int, drained: int, arrivals: WeightArrivals
+    nest: LoopNest, first: int, drained: int, arrivals: WeightArrivals
 ) -> tuple[Cycles, list[int], int]:
     """Every pass's last step, int64 (Q,), when streamed tiles have arrived, and the cycles waited for them.
 
@@ -161,7 +163,7 @@ def _walk_passes(
 
 def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cycles, Cycles]:
     """Cycles in which the next image's words are accepted and its activation words written."""
-    nest, machine = mapping.layers[0], mapping.machine
+    nest, machine = mapping.nests[0], mapping.machine
     taken = _write_cycles(mapping, done[-2:])
     free = 0
     if len(done) >= machine.input_buffers:
@@ -190,7 +192,7 @@ def _write_cycles(mapping: Mapping, done: list[ImageSchedule]) -> set[int]:
     """Cycles in which drained values are written."""
     taken: set[int] = set()
     for image in done:
-        for nest, writes in zip(mapping.layers, image.round_writes, strict=True):
+        for nest, writes in zip(mapping.nests, image.round_writes, strict=True):
             if not nest.scores:
                 taken.update((writes[:, None] + np.arange(nest.target_digits)).ravel().tolist())
     return taken
@@ -209,7 +211,7 @@ def _check_reads(
         raise AssertionError("the first layer reads an image that is not loaded")
     groups = mapping.machine.groups
     written = [cycles.reshape(-1, groups)[:, -1] for cycles in writes[:-1]]
-    for number, (nest, reads) in enumerate(zip(mapping.layers, mapping.sources, strict=True)):
+    for number, (nest, reads) in enumerate(zip(mapping.nests, mapping.sources, strict=True)):
         for source, offsets in zip(reads, first_reads(nest), strict=True):
             if source >= 0 and (layers[number].first + offsets <= written[source]).any():
                 raise AssertionError(f"layer {nest.layer.name!r} reads a word that is not yet written")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import LoadedLayer, load_layer
 from bcsim.simulator.image_times import ImageSchedule
@@ -86,7 +87,7 @@ class MachineSimulator:
 
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
-        self._loaded = [load_layer(mapping, nest) for nest in mapping.layers]
+        self._loaded = [load_layer(mapping, layer) for layer in mapping.layers]
         self._steady, self._per_image = steady_slots(mapping)
 
     def run(
@@ -173,19 +174,21 @@ def _run_block(
     images, recorded = np.arange(len(values)), range(min(max(record, 0), len(values)))
     memory = np.zeros((len(values), mapping.activation_words, machine.lanes), dtype=np.uint8)
     buffers = np.array([schedule.buffer for schedule in schedules])
-    words = _split_digits(values, first.chunks_in_source, first.digits, machine)
+    words = _split_digits(values, first.nest.chunks_in_source, first.nest.digits, machine)
     addresses = np.array(first.read_bases)[buffers][:, None] + np.arange(words.shape[1])
     memory[images[:, None], addresses] = words
     pieces = [_load_writes(schedules[i], addresses[i], words[i], mapping) for i in recorded]
-    for index, layer in enumerate(loaded):
+    for index, (step, layer) in enumerate(zip(loaded, mapping.layers, strict=True)):
         nest = layer.nest
-        read = layer.read(memory, np.array(nest.read_bases)[buffers % len(nest.read_bases)])
-        q = layer.pool(layer.requantise(layer.accumulate(read)))
+        read = step.read(memory, np.array(layer.read_bases)[buffers % len(layer.read_bases)])
+        q = step.pool(step.requantise(step.accumulate(read)))
         if nest.scores:
             return q[:, 0, : nest.layer.outputs], pieces
         words = _split_digits(q, q.shape[2] // machine.lanes, nest.target_digits, machine)
-        memory[:, nest.write_base : nest.write_base + words.shape[1]] = words
-        pieces += [_drain_writes(schedules[i].round_writes[index], nest, words[i], mapping) for i in recorded]
+        memory[:, layer.write_base : layer.write_base + words.shape[1]] = words
+        pieces += [
+            _drain_writes(schedules[i].round_writes[index], layer, words[i], mapping) for i in recorded
+        ]
     raise AssertionError("the last layer of a mapping gives the scores")
 
 
@@ -231,16 +234,19 @@ def _load_writes(
 
 
 def _drain_writes(
-    cycles: NDArray[np.int64], nest: LayerMapping, words: NDArray[np.uint8], mapping: Mapping
+    cycles: NDArray[np.int64], layer: PlacedLayer, words: NDArray[np.uint8], mapping: Mapping
 ) -> Writes:
     """One layer's writes: round by round, digit by digit, one group of a word each."""
-    machine, digits = mapping.machine, nest.target_digits
+    machine, nest, digits = mapping.machine, layer.nest, layer.nest.target_digits
     round_, digit = np.divmod(np.arange(nest.positions * nest.rounds * digits), digits)
     word = round_ // machine.groups * digits + digit
     mask = (round_ % machine.groups)[:, None] == np.arange(machine.groups)
     lanes = np.repeat(mask, machine.requantisers, axis=1)
     return Writes(
-        cycles[round_] + digit, nest.write_base + word, mask, np.where(lanes, words[word], 0).astype(np.uint8)
+        cycles[round_] + digit,
+        layer.write_base + word,
+        mask,
+        np.where(lanes, words[word], 0).astype(np.uint8),
     )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.files import atomic_write
-from bcsim.compiler.mapping.mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.machine.latency import WEIGHTS_TO_STEP
 from bcsim.simulator.image_times import ImageSchedule, LayerSchedule
 from bcsim.simulator.simulator import MachineRun
@@ -42,11 +43,11 @@ def trace_events(run: MachineRun, images: int) -> Iterator[Event]:
         yield {"ph": "M", "pid": 0, "tid": track, "name": "thread_name", "args": {"name": name}}
     for index, image in enumerate(run.schedules[:images]):
         yield from _stream_events(index, image)
-        for nest, layer, writes in zip(run.mapping.layers, image.layers, image.round_writes, strict=True):
-            span = int(layer.last[-1]) + 1 - layer.first
-            yield _event("layers", nest.layer.name, layer.first, span, image=index)
-            yield from _step_events(nest, layer, nest.read_bases[image.buffer % len(nest.read_bases)])
-            yield from _round_events(nest, writes)
+        for layer, times, writes in zip(run.mapping.layers, image.layers, image.round_writes, strict=True):
+            span = int(times.last[-1]) + 1 - times.first
+            yield _event("layers", layer.nest.layer.name, times.first, span, image=index)
+            yield from _step_events(layer, times, layer.read_bases[image.buffer % len(layer.read_bases)])
+            yield from _round_events(layer.nest, writes)
     yield from _write_events(run)
     yield from _output_events(run)
 
@@ -68,25 +69,25 @@ def _stream_events(index: int, image: ImageSchedule) -> Iterator[Event]:
         yield _event("input stream", f"word {word}", cycle, image=index)
 
 
-def _step_events(nest: LayerMapping, layer: LayerSchedule, base: int) -> Iterator[Event]:
+def _step_events(layer: PlacedLayer, times: LayerSchedule, base: int) -> Iterator[Event]:
     """Every step with its activation and its weight word, of the memory or, where streamed, of an image's stream.
 
     A tile's last step may come later than its turn.
     """
+    nest, start = layer.nest, times.first
     per_plane = nest.chunks * nest.digits
-    start = layer.first
-    for index, last in enumerate(layer.last.tolist()):
+    for index, last in enumerate(times.last.tolist()):
         tile = nest.tile_of(index)
         if index and nest.streamed and index % nest.results == 0:
-            start = max(start, layer.arrived[tile] + WEIGHTS_TO_STEP)
+            start = max(start, times.arrived[tile] + WEIGHTS_TO_STEP)
         for step in range(nest.steps_per_tile):
             cycle = last if step == nest.steps_per_tile - 1 else start + step
-            weight = nest.first_weight + tile * nest.tile_words + step // nest.digits
+            weight = layer.first_weight + tile * nest.tile_words + step // nest.digits
             yield _event("array", f"tile {tile}", cycle, activation=base + step % per_plane, weight=weight)
         start = last + 1
 
 
-def _round_events(nest: LayerMapping, writes: NDArray[np.int64]) -> Iterator[Event]:
+def _round_events(nest: LoopNest, writes: NDArray[np.int64]) -> Iterator[Event]:
     name = nest.layer.name
     for round_, first_write in enumerate(writes.tolist()):
         start = first_write - nest.write_cycles

@@ -7,7 +7,8 @@ from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bcsim.compiler.mapping.mapping import LayerMapping, Mapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule, Stalls
 from bcsim.simulator.schedule import schedule_images
@@ -53,12 +54,12 @@ def count_slots(
     machine = mapping.machine
     counters = [
         _layer_slots(nest, machine, [schedule.times.layers[index].stalls for schedule in schedules])
-        for index, nest in enumerate(mapping.layers)
+        for index, nest in enumerate(mapping.nests)
     ]
     _add_tail(counters[-1], schedules[-1], machine)
     layers = tuple(
         LayerSlots(nest.layer.name, dict(counter), sum(counter.values()) // machine.slots)
-        for nest, counter in zip(mapping.layers, counters, strict=True)
+        for nest, counter in zip(mapping.nests, counters, strict=True)
     )
     total = {cause: sum(counter[cause] for counter in counters) for cause in CAUSES}
     if sum(total.values()) != (schedules[-1].end + 1) * machine.slots:
@@ -66,7 +67,7 @@ def count_slots(
     return total, layers
 
 
-def _layer_slots(nest: LayerMapping, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
+def _layer_slots(nest: LoopNest, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
     images, layer = len(stalls), nest.layer
     passes = len(layer.planes) * nest.digits * nest.positions * nest.window * images
     lanes = nest.chunks * nest.taps * machine.lanes * nest.factor
@@ -91,7 +92,7 @@ def steady_slots(mapping: Mapping) -> tuple[dict[str, int], int]:
     schedules = schedule_images(mapping, WARM_UP + 1)
     interval = schedules[-1].last_step - schedules[-2].last_step
     total: Counter[str] = Counter()
-    for index, nest in enumerate(mapping.layers):
+    for index, nest in enumerate(mapping.nests):
         total += _layer_slots(nest, mapping.machine, [schedules[-1].times.layers[index].stalls])
     if sum(total.values()) != interval * mapping.machine.slots:
         raise AssertionError("the causes do not sum to the cycles between two images")

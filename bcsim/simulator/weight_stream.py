@@ -20,9 +20,7 @@ __all__ = ["WeightArrivals", "memory_gaps", "stream_beats"]
 def stream_beats(mapping: Mapping) -> list[tuple[int, ...]]:
     """For every streamed layer the words of the stream in each of its tiles."""
     machine = mapping.machine
-    return [
-        (nest.tile_words * machine.weight_beats,) * nest.tiles for nest in mapping.layers if nest.streamed
-    ]
+    return [(nest.tile_words * machine.weight_beats,) * nest.tiles for nest in mapping.nests if nest.streamed]
 
 
 def memory_gaps(mapping: Mapping, images: int) -> NDArray[np.int64]:

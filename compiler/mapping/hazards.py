@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.machine.latency import LAYER_GAP, shadow_latency
 from bcsim.machine.parameters import Machine
@@ -20,9 +20,7 @@ __all__ = ["drain_cycles", "first_reads", "pass_intervals", "wait_cycles", "writ
 NEVER = np.iinfo(np.int64).max // 2
 
 
-def wait_cycles(
-    nest: LayerMapping, sources: Sequence[int], before: Sequence[LayerMapping], machine: Machine
-) -> int:
+def wait_cycles(nest: LoopNest, sources: Sequence[int], before: Sequence[LoopNest], machine: Machine) -> int:
     """Least cycles from the last step of the layer before `nest` to its own first step.
 
     sources : indices, in `before`, of the layers that it reads; negative for the input.
@@ -46,7 +44,7 @@ def wait_cycles(
     return wait
 
 
-def drain_cycles(nest: LayerMapping) -> NDArray[np.int64]:
+def drain_cycles(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (Q,): K * V of every pass, in order of issue."""
     per_tile = np.full(nest.tiles, nest.drain_full, dtype=np.int64)
     per_tile[-1] = nest.drain_last
@@ -55,18 +53,18 @@ def drain_cycles(nest: LayerMapping) -> NDArray[np.int64]:
     return np.tile(np.repeat(per_tile, nest.window), nest.positions)
 
 
-def pass_intervals(nest: LayerMapping) -> NDArray[np.int64]:
+def pass_intervals(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (Q - 1,): least cycles from each pass's last step to the next one's."""
     return np.maximum(nest.steps_per_tile, drain_cycles(nest)[:-1])
 
 
-def writing_passes(nest: LayerMapping) -> NDArray[np.int64]:
+def writing_passes(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (positions, tiles): the passes whose rounds are written, the last of each pooling window."""
     position = np.arange(nest.positions, dtype=np.int64)[:, None]
     return nest.first_pass(position, np.arange(nest.tiles, dtype=np.int64)) + nest.window - 1
 
 
-def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
+def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
     """int64 (K,): the latest cycle in which a word's last group is written, from the layer's last step.
 
     The first digit's; a word's other digits follow one a cycle, as they are read one a cycle.
@@ -81,7 +79,7 @@ def _last_writes(nest: LayerMapping, machine: Machine) -> NDArray[np.int64]:
     return np.asarray(begin + nest.write_cycles, dtype=np.int64).ravel()
 
 
-def first_reads(nest: LayerMapping) -> NDArray[np.int64]:
+def first_reads(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (sources, positions * chunks of a source): earliest cycle in which a word's first digit is read.
 
     Counted from the layer's first step, if nothing holds it back; NEVER for words that are not read.
@@ -98,7 +96,7 @@ def first_reads(nest: LayerMapping) -> NDArray[np.int64]:
 
 
 def _note_reads(
-    reads: NDArray[np.int64], nest: LayerMapping, tile: int, place: int, start: NDArray[np.int64]
+    reads: NDArray[np.int64], nest: LoopNest, tile: int, place: int, start: NDArray[np.int64]
 ) -> None:
     """Lower `reads` to what one tile reads in one place of the pooling window; start: int64 (positions,)."""
     _sources, height, width, in_source = reads.shape

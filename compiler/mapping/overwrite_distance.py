@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.program.geometry import window_corners
 
 __all__ = ["write_lag"]
 
 
-def write_lag(nest: LayerMapping) -> int | None:
+def write_lag(nest: LoopNest) -> int | None:
     """Least words by which the layer's output must lie below a source that nobody reads later.
 
     Positions are read and written in the same order, and a position's values are written behind the last step

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Search
 from bcsim.machine.parameters import Machine
 
@@ -28,7 +28,7 @@ class ParameterFields:
     minimum: NDArray[np.bool_]
 
 
-def parameter_fields(nest: LayerMapping, machine: Machine, constants: NDArray[np.int64]) -> ParameterFields:
+def parameter_fields(nest: LoopNest, machine: Machine, constants: NDArray[np.int64]) -> ParameterFields:
     """The layer's parameter words.
 
     constants : int64 (at least O,), what the array adds to each accumulator by matching; it moves into the offsets.
@@ -51,7 +51,7 @@ def parameter_fields(nest: LayerMapping, machine: Machine, constants: NDArray[np
     )
 
 
-def _constant_fields(nest: LayerMapping, machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _constant_fields(nest: LoopNest, machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """One round's offset and divisor words that make a channel nest.fill whatever its accumulator."""
     unreached, bits = 1 << (machine.accumulator_bits + machine.fraction_bits), nest.layer.target.bits
     if nest.scores:
@@ -68,7 +68,7 @@ def _minimum(layer: DenseLayer, words: int) -> NDArray[np.int64]:
 
 
 def _by_requantiser(
-    fields: NDArray[np.int64], padding: NDArray[np.int64], nest: LayerMapping, machine: Machine
+    fields: NDArray[np.int64], padding: NDArray[np.int64], nest: LoopNest, machine: Machine
 ) -> NDArray[np.int64]:
     """Fields of every channel, (O, words of a round), as each requantiser meets them: (R, W)."""
     padded = np.empty((nest.rounds * machine.requantisers, fields.shape[1]), dtype=np.int64)
@@ -78,7 +78,7 @@ def _by_requantiser(
     return np.ascontiguousarray(by_round.transpose(1, 0, 2)).reshape(machine.requantisers, -1)
 
 
-def _check_accumulators(nest: LayerMapping, machine: Machine, constants: NDArray[np.int64]) -> None:
+def _check_accumulators(nest: LoopNest, machine: Machine, constants: NDArray[np.int64]) -> None:
     layer, weights = nest.layer, nest.layer.weights()
     reach = np.where(weights > 0, weights, 0).sum(axis=1, dtype=np.int64) * (layer.source.levels - 1)
     needed = int((nest.factor * reach + constants).max()).bit_length()
@@ -90,7 +90,7 @@ def _check_accumulators(nest: LayerMapping, machine: Machine, constants: NDArray
 
 
 def _search_fields(
-    nest: LayerMapping, search: Search, machine: Machine, constants: NDArray[np.int64]
+    nest: LoopNest, search: Search, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Threshold k of output o in word k; word 0 is never read."""
     thresholds = np.clip(search.thresholds, nest.layer.low, nest.layer.high + 1) * nest.factor
@@ -99,7 +99,7 @@ def _search_fields(
 
 
 def _divide_fields(
-    nest: LayerMapping, divide: Divide, machine: Machine, constants: NDArray[np.int64]
+    nest: LoopNest, divide: Divide, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(2**F * accumulator - T) / D for the machine's F and the array's accumulators."""
     layer = nest.layer

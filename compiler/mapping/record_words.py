@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.program.layers import Search
 from bcsim.machine import records
 from bcsim.machine.parameters import Machine
@@ -13,29 +14,30 @@ from bcsim.machine.parameters import Machine
 __all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]
 
 
-def issue_record(nest: LayerMapping, machine: Machine, slots: Sequence[int], *, first: bool) -> int:
+def issue_record(layer: PlacedLayer, machine: Machine, slots: Sequence[int]) -> int:
     """The layer as the issue walker reads it."""
+    nest = layer.nest
     dense = {
         "chunks": nest.chunks - 1,
         "digits": nest.digits - 1,
         "planes": nest.planes - 1,
         "tiles": _inner_tiles(nest, machine) - 1,
-        "read_base": nest.read_bases[0],
-        "wait": nest.wait,
+        "read_base": layer.read_bases[0],
+        "wait": layer.wait,
         "drain_full": nest.drain_full,
         "drain_last": nest.drain_last,
         "doubles": nest.doubles,
-        "first": int(first),
+        "first": int(layer.first),
         "scores": int(nest.scores),
         "last": int(nest.scores),
-        "read_base_odd": nest.read_bases[-1],
+        "read_base_odd": layer.read_bases[-1],
     }
-    walk = _walk_fields(nest) if machine.spatial else {}
-    weights = _weight_fields(nest, machine, slots) if machine.weight_stream_bytes else {}
+    walk = _walk_fields(layer) if machine.spatial else {}
+    weights = _weight_fields(layer, machine, slots) if machine.weight_stream_bytes else {}
     return _pack_layer(nest, records.issue_fields(machine), dense | walk | weights)
 
 
-def _pack_layer(nest: LayerMapping, fields: records.Fields, values: dict[str, int]) -> int:
+def _pack_layer(nest: LoopNest, fields: records.Fields, values: dict[str, int]) -> int:
     """The record's word; BcsimError for a layer whose loops or windows are beyond the record's fields."""
     for name, width in fields:
         if values[name] >= 1 << width:
@@ -46,18 +48,19 @@ def _pack_layer(nest: LayerMapping, fields: records.Fields, values: dict[str, in
     return records.pack(fields, **values)
 
 
-def _inner_tiles(nest: LayerMapping, machine: Machine) -> int:
+def _inner_tiles(nest: LoopNest, machine: Machine) -> int:
     """Trips of the loop of tiles at one position; a spatial machine walks streamed tiles in a loop around it."""
     return 1 if nest.streamed and machine.spatial else nest.tiles
 
 
-def _weight_fields(nest: LayerMapping, machine: Machine, slots: Sequence[int]) -> dict[str, int]:
-    bases = slots if nest.streamed else [nest.first_weight]
+def _weight_fields(layer: PlacedLayer, machine: Machine, slots: Sequence[int]) -> dict[str, int]:
+    nest = layer.nest
+    bases = slots if nest.streamed else [layer.first_weight]
     fields = {"streamed": int(nest.streamed), "weight_base": bases[0], "weight_base_odd": bases[-1]}
     return fields | ({"streamed_tiles": _outer_tiles(nest) - 1} if machine.spatial else {})
 
 
-def _outer_tiles(nest: LayerMapping) -> int:
+def _outer_tiles(nest: LoopNest) -> int:
     return nest.tiles if nest.streamed else 1
 
 
@@ -66,8 +69,9 @@ def _wrap(value: int, bits: int) -> int:
     return value & ((1 << bits) - 1)
 
 
-def _walk_fields(nest: LayerMapping) -> dict[str, int]:
+def _walk_fields(layer: PlacedLayer) -> dict[str, int]:
     """Trip counts, strides in words and positions of the loops around a pass."""
+    nest = layer.nest
     geometry, pool = nest.geometry, nest.geometry.pool
     column = nest.chunks_in_source * nest.digits
     row = geometry.width * column
@@ -83,7 +87,7 @@ def _walk_fields(nest: LayerMapping) -> dict[str, int]:
         "window_columns": pool_columns - 1,
         "rows": rows - 1,
         "columns": columns - 1,
-        "source_stride": _wrap(nest.source_stride, 20),
+        "source_stride": _wrap(layer.source_stride, 20),
         "kernel_row_stride": row,
         "kernel_column_stride": column,
         "window_row_stride": row * down,
@@ -104,8 +108,9 @@ def _walk_fields(nest: LayerMapping) -> dict[str, int]:
     }
 
 
-def drain_record(nest: LayerMapping, machine: Machine) -> int:
+def drain_record(layer: PlacedLayer, machine: Machine) -> int:
     """The layer as the drain walker reads it."""
+    nest = layer.nest
     dense = {
         "tiles": _inner_tiles(nest, machine) - 1,
         "rounds_full": nest.rounds_full - 1,
@@ -113,7 +118,7 @@ def drain_record(nest: LayerMapping, machine: Machine) -> int:
         "search": int(isinstance(nest.layer.requantiser, Search)),
         "bits": nest.layer.target.bits - 1,
         "digits": nest.target_digits - 1,
-        "write_base": nest.write_base,
+        "write_base": layer.write_base,
         "scores": int(nest.scores),
         "last": int(nest.scores),
     }
@@ -122,7 +127,7 @@ def drain_record(nest: LayerMapping, machine: Machine) -> int:
     return _pack_layer(nest, records.drain_fields(machine), dense | positions | streamed)
 
 
-def _streamed_places(nest: LayerMapping, machine: Machine) -> dict[str, int]:
+def _streamed_places(nest: LoopNest, machine: Machine) -> dict[str, int]:
     """A tile's values lie in pes / lanes words of every position, times the digits."""
     return {
         "streamed_tiles": _outer_tiles(nest) - 1,
@@ -132,7 +137,7 @@ def _streamed_places(nest: LayerMapping, machine: Machine) -> dict[str, int]:
 
 
 def stream_record(
-    first: LayerMapping,
+    first: PlacedLayer,
     machine: Machine,
     slots: Sequence[int],
     beats: int,
@@ -142,7 +147,7 @@ def stream_record(
     """What the loaders and the output know of the program; `first` is the layer that reads the input."""
     fields = {
         "beats": beats - 1,
-        "digits": first.digits - 1,
+        "digits": first.nest.digits - 1,
         "base": first.read_bases[0],
         "base_odd": first.read_bases[-1],
         "classes": classes - 1,
@@ -155,7 +160,7 @@ def stream_record(
     return records.pack(records.stream_fields(machine), **fields, **load, **streams)
 
 
-def weight_stream_records(nests: Sequence[LayerMapping]) -> tuple[int, ...]:
+def weight_stream_records(nests: Sequence[LoopNest]) -> tuple[int, ...]:
     """The layers whose weights stream as the weight loader reads them."""
     streamed = [nest for nest in nests if nest.streamed]
     return tuple(

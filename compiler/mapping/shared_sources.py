@@ -1,32 +1,18 @@
-"""Tensors that a layer reads together: as many chunks a position in each, and three or more at equal distances.
+"""Tensors that a layer reads together: three or more lie at equal distances.
 
-The walker has one stride from source to source, and strides from row to row and from column to column for all.
+The walker has one stride from source to source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bcsim.compiler.mapping.layer_mapping import LayerMapping, ceil_div
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
 from bcsim.compiler.mapping.overwrite_distance import write_lag
-from bcsim.compiler.program.dependencies import INPUT, Reads, last_reader
-from bcsim.compiler.program.layers import DenseLayer
+from bcsim.compiler.program.dependencies import Reads, last_reader
 
-__all__ = ["place_outputs", "source_rows", "stored_chunks"]
-
-
-def stored_chunks(layers: Sequence[DenseLayer], reads: Reads, lanes: int) -> dict[int, int]:
-    """For every tensor, by the index of the layer that gives it, the chunks of a position.
-
-    As many for all tensors that some layer reads together: narrower ones end in chunks without channels.
-    """
-    chunks = {INPUT: ceil_div(layers[0].geometry.channels[0], lanes)}
-    chunks |= {index: ceil_div(layer.outputs, lanes) for index, layer in enumerate(layers)}
-    for _ in reads:
-        for tensors in reads:
-            chunks |= dict.fromkeys(tensors, max(chunks[tensor] for tensor in tensors))
-    return chunks
+__all__ = ["place_outputs", "source_rows"]
 
 
 def source_rows(reads: Reads) -> list[tuple[int, ...]]:
@@ -41,7 +27,7 @@ def source_rows(reads: Reads) -> list[tuple[int, ...]]:
     return rows
 
 
-def place_outputs(nests: Sequence[LayerMapping], reads: Reads) -> tuple[list[int], int]:
+def place_outputs(nests: Sequence[LoopNest], reads: Reads) -> tuple[list[int], int]:
     """An address for every hidden layer's output, behind the input buffers, and the words used."""
     readers, rows = last_reader(reads), source_rows(reads)
     placed = {tensor for row in rows for tensor in row}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.machine.parameters import Machine
 
 __all__ = ["SLOTS", "place_weights"]
@@ -19,26 +19,28 @@ SLOTS = 2
 
 
 def place_weights(
-    nests: Sequence[LayerMapping], machine: Machine
-) -> tuple[list[LayerMapping], tuple[int, ...]]:
-    """The nests with `streamed` and `first_weight`, and the slots' first words; no slots where nothing streams.
+    nests: Sequence[LoopNest], machine: Machine
+) -> tuple[list[LoopNest], list[int], tuple[int, ...]]:
+    """(the nests, tiles outermost in those that stream; every layer's first weight; the slots' first words).
 
-    Raises BcsimError saying how many words would do.
+    The first weights count from the start of the weight memory or, where they stream, of an image's weight stream.
+    No slots where nothing streams. Raises BcsimError saying how many words would do.
     """
     streamed = _streamed(nests, machine)
-    placed, resident, passing = [], 0, 0
+    firsts, resident, passing = [], 0, 0
     for index, nest in enumerate(nests):
         if index in streamed:
-            placed.append(replace(nest, streamed=True, first_weight=passing))
+            firsts.append(passing)
             passing += nest.weight_words
         else:
-            placed.append(replace(nest, first_weight=resident))
+            firsts.append(resident)
             resident += nest.weight_words
     slot = _slot_words(nests, streamed)
-    return placed, tuple(resident + index * slot for index in range(SLOTS)) if streamed else ()
+    slots = tuple(resident + index * slot for index in range(SLOTS)) if streamed else ()
+    return [replace(nest, streamed=index in streamed) for index, nest in enumerate(nests)], firsts, slots
 
 
-def _streamed(nests: Sequence[LayerMapping], machine: Machine) -> frozenset[int]:
+def _streamed(nests: Sequence[LoopNest], machine: Machine) -> frozenset[int]:
     """Indices of the layers that stream.
 
     Those with the most passes for a tile go first, as these hide its transfer best, until the rest fits; then
@@ -63,12 +65,12 @@ def _streamed(nests: Sequence[LayerMapping], machine: Machine) -> frozenset[int]
     return streamed
 
 
-def _slot_words(nests: Sequence[LayerMapping], streamed: Collection[int]) -> int:
+def _slot_words(nests: Sequence[LoopNest], streamed: Collection[int]) -> int:
     """The largest streamed tile's."""
     return max((nests[index].tile_words for index in streamed), default=0)
 
 
-def _needed(nests: Sequence[LayerMapping], streamed: Collection[int]) -> int:
+def _needed(nests: Sequence[LoopNest], streamed: Collection[int]) -> int:
     """Weight words of the layers that stay, and the slots'."""
     resident = sum(nest.weight_words for index, nest in enumerate(nests) if index not in streamed)
     return resident + SLOTS * _slot_words(nests, streamed)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.layer_mapping import LayerMapping
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.machine.parameters import Machine
 
 __all__ = ["matching_constants", "pack_weights", "unpack_weights"]
 
 
-def pack_weights(nest: LayerMapping, machine: Machine) -> NDArray[np.uint8]:
+def pack_weights(nest: LoopNest, machine: Machine) -> NDArray[np.uint8]:
     """The layer's weight words, uint8 (T * B * F * taps * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
 
     Lanes beyond a source's channels and elements beyond the layer's outputs have weight +1. Where there are groups,
@@ -33,7 +33,7 @@ def pack_weights(nest: LayerMapping, machine: Machine) -> NDArray[np.uint8]:
     return words.reshape(-1, words.shape[-1])
 
 
-def _spread(nest: LayerMapping, plane: int, outputs: int, machine: Machine) -> NDArray[np.int8]:
+def _spread(nest: LoopNest, plane: int, outputs: int, machine: Machine) -> NDArray[np.int8]:
     """One machine plane's weights over all channels of all sources, int8 (outputs, taps, channels with padding)."""
     layer, geometry = nest.layer, nest.geometry
     which, second = divmod(plane, nest.factor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bcsim.compiler.mapping.mapping import Image
+from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.common.layouts import ParameterLayout, weight_unit

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
-from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.window_walk import LOOPS, WindowWalk
 
 __all__ = ["WindowProof"]
@@ -70,7 +70,7 @@ class WindowProof(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.layer, m.submodules.walk = self.layer, WindowWalk(self.machine)
-        m.submodules.loops = loops = LoopNest(widths={name: self.loops.get(name, 1) for name in LOOPS})
+        m.submodules.loops = loops = NestedLoops(widths={name: self.loops.get(name, 1) for name in LOOPS})
         walk, layer = m.submodules.walk, self.layer.value
         walking, counts = self._count(m, loops)
         m.d.comb += [
@@ -126,7 +126,7 @@ class WindowProof(wiring.Component):
         for base in (layer.base, layer.second_base):
             m.d.comb += Assume(base + size <= self.machine.activation_words)
 
-    def _count(self, m: Module, loops: LoopNest) -> tuple[Signal, dict[str, Value]]:
+    def _count(self, m: Module, loops: NestedLoops) -> tuple[Signal, dict[str, Value]]:
         """Whether there is a step to come, and each loop's trip, from 0."""
         layer, walking = self.layer.value, Signal()
         counts: dict[str, Value] = dict.fromkeys(LOOPS, Const(0))

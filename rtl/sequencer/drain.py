@@ -13,7 +13,7 @@ from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.round_phases import PlaceLayout, RoundLayout, RoundPhases
@@ -93,7 +93,7 @@ class DrainWalker(wiring.Component):
         streams = bool(self.machine.spatial and self.machine.weight_stream_bytes)
         spatial_loops = STREAMED_LOOPS if streams else SPATIAL_LOOPS
         loops = spatial_loops if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = nest = LoopNest(widths=trip_widths(self.machine, layout, loops))
+        m.submodules.loops = nest = NestedLoops(widths=trip_widths(self.machine, layout, loops))
         layer, round_ = Signal(layout), Signal(RoundLayout(self.machine))
         take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
         last_pass = nest.ends[loops[-1]]
@@ -177,7 +177,7 @@ class DrainWalker(wiring.Component):
             m.d.sync += stride.eq(Mux(self.record.search, 2 << self.record.bits, 1))
         return words
 
-    def _replay(self, m: Module, last_round: Value, nest: LoopNest, words: ProgramAddress) -> None:
+    def _replay(self, m: Module, last_round: Value, nest: NestedLoops, words: ProgramAddress) -> None:
         """A pass of the same window takes its tile's parameters again, a position its layer's."""
         m.d.comb += [
             words.turn.window.eq(last_round & nest.turns.window),
@@ -186,7 +186,7 @@ class DrainWalker(wiring.Component):
         ]
 
     def _pool(
-        self, m: Module, take: Signal, pass_end: Signal, nest: LoopNest, round_: View, count: Signal
+        self, m: Module, take: Signal, pass_end: Signal, nest: NestedLoops, round_: View, count: Signal
     ) -> None:
         """A window's passes: which one is first, and that only the last one's values are written."""
         first = Signal()

@@ -15,7 +15,7 @@ from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import issue_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
-from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.tile_gate import TileGate
 from bcsim.rtl.sequencer.window_walk import WindowWalk, spatial_loops
@@ -94,7 +94,7 @@ class IssueWalker(wiring.Component):
         m = Module()
         layout = issue_layout(self.machine)
         names = spatial_loops(self.machine) if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = loops = LoopNest(widths=trip_widths(self.machine, layout, names))
+        m.submodules.loops = loops = NestedLoops(widths=trip_widths(self.machine, layout, names))
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
         layer = Signal(layout)
@@ -222,7 +222,7 @@ class IssueWalker(wiring.Component):
         with m.Elif(self.step.valid):
             m.d.sync += self.activation_address.eq(Mux(ends.chunks, again, self.activation_address + 1))
 
-    def _walk_windows(self, m: Module, go: Signal, base: Value, layer: Signal, loops: LoopNest) -> None:
+    def _walk_windows(self, m: Module, go: Signal, base: Value, layer: Signal, loops: NestedLoops) -> None:
         """The words of every window."""
         m.submodules.windows = windows = WindowWalk(self.machine)
         m.d.comb += [
@@ -242,7 +242,7 @@ class IssueWalker(wiring.Component):
         self,
         m: Module,
         go: Signal,
-        loops: LoopNest,
+        loops: NestedLoops,
         layer_end: Signal,
         layer: View,
         gate: TileGate | None,

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
 
-__all__ = ["Loop", "LoopNest"]
+__all__ = ["Loop", "NestedLoops"]
 
 
 class Loop(wiring.Component):
@@ -53,7 +53,7 @@ class Loop(wiring.Component):
         return m
 
 
-class LoopNest(wiring.Component):
+class NestedLoops(wiring.Component):
     """Loops around loops, all started at once.
 
     Throughput: one innermost trip a cycle.

@@ -17,7 +17,7 @@ __all__ = ["NestedSum"]
 
 
 class NestedSum(wiring.Component):
-    """`initial` plus every loop's count times its stride, modulo 2**width, beside a LoopNest.
+    """`initial` plus every loop's count times its stride, modulo 2**width, beside NestedLoops.
 
     One register for each loop with a stride holds the sum at the start of the loop's trip, and one adder serves them
     all: when a loop turns, its stride is added to its register, and all registers within become that sum. A loop
@@ -39,7 +39,7 @@ class NestedSum(wiring.Component):
     initial : In(width)
     advance : In(1)
     turns : In(StructLayout)
-        As LoopNest has it; while no turn is marked, `value` stays.
+        As NestedLoops has it; while no turn is marked, `value` stays.
     strides : In(StructLayout)
         Of the loops that have one.
     value : Out(width)

@@ -102,7 +102,7 @@ class WindowWalk(wiring.Component):
     advance : In(1)
         A step is issued.
     turns, ends : In(StructLayout)
-        As in LoopNest, of the machine's loops.
+        As in NestedLoops, of the machine's loops.
     address : Out(address_bits(machine.activation_words))
     pad : Out(1)
         The step reads the padding.

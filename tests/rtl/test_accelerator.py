@@ -145,7 +145,7 @@ def test_a_reset_in_mid_image_leaves_nothing_behind(after):
 def test_a_reset_in_mid_window_leaves_nothing_behind(after):
     case = ConvCase(305)
     assert run_machine(case.mapping, case.q).schedules[0].end > 240
-    assert case.mapping.layers[0].window == 4
+    assert case.mapping.nests[0].window == 4
     assert_reset_forgets(case, after)
 
 
@@ -188,7 +188,7 @@ def test_the_counters_are_the_simulators():
         await bench.play(ctx, case.images, case.packets)
         assert await bench.bus.value(ctx, Register.CYCLES) == run.cycles
         assert await bench.bus.value(ctx, Register.IMAGES) == IMAGES
-        steps = sum(nest.tiles * nest.steps_per_tile for nest in case.mapping.layers)
+        steps = sum(nest.tiles * nest.steps_per_tile for nest in case.mapping.nests)
         assert await bench.bus.value(ctx, Register.STEPS) == IMAGES * steps
         assert await bench.bus.value(ctx, Register.STATUS) == Status.RUNNING | Status.OUTPUT_FREE
         assert await bench.bus.value(ctx, Register.ERRORS) == 0

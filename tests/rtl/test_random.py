@@ -112,7 +112,7 @@ def test_most_networks_of_streaming_machines_stream() -> None:
     found: Counter[str] = Counter()
     for index, machine in enumerate(MACHINES):
         for seed in range(_networks(index) if machine.weight_stream_bytes else 0):
-            nests = seeded_mapping(index * SEEDS_PER_MACHINE + seed, machine)[0].layers
+            nests = seeded_mapping(index * SEEDS_PER_MACHINE + seed, machine)[0].nests
             streamed = [nest for nest in nests if nest.streamed]
             found["some"] += bool(streamed)
             found["all"] += len(streamed) == len(nests)

@@ -115,7 +115,7 @@ def test_the_bus_loads_only_the_words_that_stay():
     writes = np.array(list(load_writes(case.machine, case.mapping.image)))
     memories = np.flatnonzero(writes[:, 0] == Register.MEMORY)
     start, stop = memories[ProgramMemory.WEIGHTS : ProgramMemory.WEIGHTS + 2]
-    resident = sum(nest.weight_words for nest in case.mapping.layers if not nest.streamed)
+    resident = sum(nest.weight_words for nest in case.mapping.nests if not nest.streamed)
     assert stop - start - 2 == resident * slices(case.machine.slots)
     assert len(memories) == ProgramMemory.PARAMETERS + case.machine.requantisers + 1
 

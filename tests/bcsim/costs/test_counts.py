@@ -37,7 +37,7 @@ def tree_by_simulation(pairs: int, digit: int) -> dict[int, int]:
 def test_accumulations_are_the_weights(seed: int) -> None:
     mapping = random_mapping(seed)
     operations = count_mapping(mapping).operations
-    weights = sum(plane.signs(n.layer.inputs).size for n in mapping.layers for plane in n.layer.planes)
+    weights = sum(plane.signs(n.layer.inputs).size for n in mapping.nests for plane in n.layer.planes)
     assert operations["accumulate"] == weights
     assert operations["multiply"] == 0
 
@@ -46,7 +46,7 @@ def test_accumulations_are_the_weights(seed: int) -> None:
 def test_tree_adders_are_those_of_every_step(seed: int) -> None:
     mapping = random_mapping(seed)
     machine, counts = mapping.machine, count_mapping(mapping)
-    steps = sum(nest.tiles * nest.steps_per_tile for nest in mapping.layers)
+    steps = sum(nest.tiles * nest.steps_per_tile for nest in mapping.nests)
     for width, adders in tree_by_simulation(machine.lanes // 2, machine.digit).items():
         found = sum(
             a.count
@@ -63,7 +63,7 @@ def _other_adders(mapping: Mapping, width: int) -> int:
     machine = mapping.machine
     horner = machine.activation_bits + 1 + (machine.lanes // 2 - 1).bit_length()
     found = 0
-    for nest in mapping.layers:
+    for nest in mapping.nests:
         if machine.activation_bits > machine.digit and width == horner:
             found += machine.pes * nest.tiles * nest.steps_per_tile
         if width == machine.accumulator_bits:
@@ -103,7 +103,7 @@ def test_memory_of_the_layers_is_that_of_the_mapping(seed: int) -> None:
 def test_reference_multiplies_once_a_weight_and_an_output(seed: int, arithmetic: Arithmetic) -> None:
     mapping = random_mapping(seed)
     operations = count_macs(mapping, arithmetic).operations
-    layers = [nest.layer for nest in mapping.layers]
+    layers = [nest.layer for nest in mapping.nests]
     assert operations["mac"] == sum(layer.inputs * layer.outputs for layer in layers)
     assert operations["multiply"] == operations["mac"] + sum(layer.outputs for layer in layers)
 
@@ -115,5 +115,5 @@ def test_reference_memories_are_wider_by_the_width_of_a_value(seed: int) -> None
     for memory in ("activation", "weight", "parameter"):
         assert wide[memory].bits_read == 4 * narrow[memory].bits_read
         assert wide[memory].size_bits == 4 * narrow[memory].size_bits
-    single = sum(nest.weight_words // nest.planes for nest in mapping.layers)
+    single = sum(nest.weight_words // nest.planes for nest in mapping.nests)
     assert narrow["weight"].bits_read == 8 * single * mapping.machine.slots

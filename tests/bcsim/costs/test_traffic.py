@@ -21,7 +21,7 @@ def test_writes_are_those_of_the_run(seed: int) -> None:
     assert traffic.bits_written == int(run.writes.mask.sum()) * group_bits
     steps = run.schedules[0].layers
     assert traffic.words_read == sum(
-        nest.tiles * nest.steps_per_tile for nest, _ in zip(mapping.layers, steps, strict=True)
+        nest.tiles * nest.steps_per_tile for nest, _ in zip(mapping.nests, steps, strict=True)
     )
 
 

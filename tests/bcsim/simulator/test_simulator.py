@@ -30,8 +30,8 @@ def test_array_equals_lane_by_lane_matching(seed: int) -> None:
     rng = np.random.default_rng(seed)
     program, machine = random_program(rng, largest=20, layers=1), random_machine(rng)
     mapping = map_program(program, machine)
-    nest = mapping.layers[0]
-    loaded = load_layer(mapping, nest)
+    nest = mapping.nests[0]
+    loaded = load_layer(mapping, mapping.layers[0])
     words = rng.integers(0, 1 << machine.digit, (1, nest.chunks * nest.digits, machine.lanes)).astype(
         np.uint8
     )
@@ -44,7 +44,7 @@ def test_array_equals_lane_by_lane_matching(seed: int) -> None:
 
 def _walk(mapping, words, tile, element):  # type: ignore[no-untyped-def]
     """One element's accumulator over one tile, step by step, pair by pair, from the image's bits."""
-    machine, nest = mapping.machine, mapping.layers[0]
+    machine, nest = mapping.machine, mapping.nests[0]
     ones = (1 << machine.digit) - 1
     accumulator = 0
     for plane in range(nest.planes):
@@ -94,8 +94,8 @@ def test_one_write_a_cycle_and_every_value_written_once() -> None:
         mapping = map_program(program, machine)
         run = run_machine(mapping, random_images(rng, program, 3), record=3)
         assert len(np.unique(run.writes.cycle)) == len(run.writes.cycle)
-        hidden = sum(nest.rounds * nest.target_digits for nest in mapping.layers if not nest.scores)
-        loads = mapping.layers[0].chunks * mapping.layers[0].digits
+        hidden = sum(nest.rounds * nest.target_digits for nest in mapping.nests if not nest.scores)
+        loads = mapping.nests[0].chunks * mapping.nests[0].digits
         assert len(run.writes.cycle) == 3 * (hidden + loads)
         assert len(run.outputs.cycle) == 3 * (program.classes + 1)
         np.testing.assert_array_equal(run.outputs.data[run.outputs.last], run.classes)

@@ -44,7 +44,7 @@ def test_windows_come_packed_where_pixels_would_idle_the_lanes(seed: int) -> Non
     program = replace(program, layers=(head, scores))
     mapping = map_program(program, replace(MEDIUM, spatial=True, shift_planes=True))
     assert mapping.packed
-    assert mapping.layers[0].chunks == 1
+    assert mapping.nests[0].chunks == 1
     q = random_images(rng, program, 2)
     run = run_machine(mapping, q)
     np.testing.assert_array_equal(run.scores, run_reference(program, q)["scores"].reshape(2, -1))

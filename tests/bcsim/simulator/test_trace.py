@@ -28,12 +28,12 @@ def test_every_step_write_and_word_is_an_event(tmp_path: Path) -> None:
     by_track = {
         name: [e for e in events if e["tid"] == tid and e["ph"] == "X"] for tid, name in enumerate(TRACKS)
     }
-    steps = sum(nest.tiles * nest.steps_per_tile for nest in run.mapping.layers)
+    steps = sum(nest.tiles * nest.steps_per_tile for nest in run.mapping.nests)
     assert len(by_track["array"]) == 2 * steps
     assert len({event["ts"] for event in by_track["array"]}) == 2 * steps
     assert [e["ts"] for e in by_track["activation memory writes"]] == run.writes.cycle.tolist()
     assert [e["ts"] for e in by_track["output stream"]] == run.outputs.cycle.tolist()
-    assert len(by_track["requantisers"]) == 2 * sum(nest.rounds for nest in run.mapping.layers)
+    assert len(by_track["requantisers"]) == 2 * sum(nest.rounds for nest in run.mapping.nests)
 
 
 def test_steps_of_a_streamed_network_wait_for_their_tiles(tmp_path: Path) -> None:
@@ -46,16 +46,17 @@ def test_steps_of_a_streamed_network_wait_for_their_tiles(tmp_path: Path) -> Non
     write_trace(run, 2, tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     steps = [event for event in events if event["tid"] == TRACKS.index("array") and event["ph"] == "X"]
-    assert len({event["ts"] for event in steps}) == len(steps) == 2 * sum(n.steps for n in mapping.layers)
+    assert len({event["ts"] for event in steps}) == len(steps) == 2 * sum(n.steps for n in mapping.nests)
     place = 0
     for image in run.schedules:
-        for nest, layer in zip(mapping.layers, image.layers, strict=True):
+        for layer, times in zip(mapping.layers, image.layers, strict=True):
+            nest, first = layer.nest, layer.first_weight
             own = steps[place : place + nest.steps]
             place += nest.steps
             words = [event["args"]["weight"] for event in own]
-            assert sorted(set(words)) == list(range(nest.first_weight, nest.first_weight + nest.weight_words))
+            assert sorted(set(words)) == list(range(first, first + nest.weight_words))
             for event, word in zip(own, words, strict=True) if nest.streamed else ():
-                arrived = layer.arrived[(word - nest.first_weight) // nest.tile_words]
+                arrived = times.arrived[(word - first) // nest.tile_words]
                 assert event["ts"] >= arrived + WEIGHTS_TO_STEP
 
 
@@ -66,6 +67,6 @@ def test_steps_read_what_the_mapping_says(tmp_path: Path) -> None:
     steps = [event for event in events if event["tid"] == TRACKS.index("array") and event["ph"] == "X"]
     weights = [event["args"]["weight"] for event in steps]
     assert sorted(set(weights)) == list(range(len(run.mapping.image.weights)))
-    first = run.mapping.layers[0]
+    first = run.mapping.nests[0]
     reads = [event["args"]["activation"] for event in steps[: first.chunks * first.digits]]
     assert reads == list(range(first.chunks * first.digits))

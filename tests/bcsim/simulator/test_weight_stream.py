@@ -47,7 +47,7 @@ def _check_arrivals(mapping: Mapping, schedules: Sequence[ImageSchedule], gaps: 
     waits, released = iter(gaps), list[int]()
     clock = WEIGHT_START
     for schedule in schedules:
-        for nest, layer in zip(mapping.layers, schedule.layers, strict=True):
+        for nest, layer in zip(mapping.nests, schedule.layers, strict=True):
             ends = layer.last.reshape(nest.tiles, nest.results) if nest.streamed else layer.last[:0]
             for tile, passes in enumerate(ends.tolist()):
                 ready = released[-SLOTS] + 1 if len(released) >= SLOTS else 0
@@ -113,9 +113,9 @@ TWO = Machine(
 def test_stalls_are_what_the_tiles_computation_does_not_hide(interval: int) -> None:
     program = _two_convolutions()
     resident = map_program(program, TWO)
-    words = sum(nest.weight_words for nest in resident.layers) - 1
+    words = sum(nest.weight_words for nest in resident.nests) - 1
     mapping = map_program(program, replace(TWO, weight_words=words, weight_stream_interval=interval))
-    first, *others = mapping.layers
+    first, *others = mapping.nests
     assert [first.streamed, *(nest.streamed for nest in others)] == [True, False, False]
     assert (first.tiles, first.tile_words, first.results) == (5, 9, 36)
     computing = first.results * first.steps_per_tile
@@ -133,7 +133,7 @@ def test_stalls_are_what_the_tiles_computation_does_not_hide(interval: int) -> N
 def test_streamed_bits_are_written_on_the_chip_and_come_from_dram() -> None:
     program = _two_convolutions()
     resident = map_program(program, TWO)
-    words = sum(nest.weight_words for nest in resident.layers) - 1
+    words = sum(nest.weight_words for nest in resident.nests) - 1
     mapping = map_program(program, replace(TWO, weight_words=words))
     more, less = count_mapping(mapping), count_mapping(resident)
     streamed = 45 * TWO.slots

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping.hazards import pass_intervals
-from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.program.geometry import Geometry, Pool
 from bcsim.compiler.program.layers import ConvLayer, Divide, Encoding, WeightPlane
 from bcsim.machine.parameters import CONV, CONV_BNN, Machine
@@ -25,7 +26,7 @@ def cycles(layer: ConvLayer, bits: int, machine: Machine, *, packed: bool) -> in
     plane = WeightPlane.pack(np.ones((CHANNELS, layer.inputs), np.int8))
     divide = Divide(bits, 0, np.zeros(CHANNELS, np.int64), np.ones(CHANNELS, np.int64))
     layer = replace(layer, planes=(plane,), requantiser=divide)
-    nest: LayerMapping = make_nest(layer, machine, scores=False, packed=packed)
+    nest: LoopNest = make_nest(layer, machine, scores=False, packed=packed)
     return nest.steps_per_tile + int(pass_intervals(nest).sum())
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.layer_mapping import make_nest
 from bcsim.compiler.mapping.mapping import map_program
+from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.mapping.weight_words import pack_weights, unpack_weights
 from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine import records
@@ -79,7 +79,7 @@ def test_weights_of_many_planes_need_doubling_accumulators() -> None:
     whole = "Layer 'fc0' has weights of 2 planes that are powers of two: it needs a machine with shift_planes=true"
     with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
         map_program(program, MEDIUM)
-    assert map_program(program, replace(MEDIUM, shift_planes=True)).layers[0].doubles == 0b10
+    assert map_program(program, replace(MEDIUM, shift_planes=True)).nests[0].doubles == 0b10
 
 
 def test_planes_with_a_gap_are_refused() -> None:
@@ -97,7 +97,7 @@ def test_no_tile_reads_beyond_its_source() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         machine = replace(random_machine(rng), spatial=True, activation_words=32768, **narrow)
-        for nest in map_program(random_conv_program(rng), machine).layers:
+        for nest in map_program(random_conv_program(rng), machine).nests:
             assert (nest.tiles - 1) * nest.tile_chunks + nest.chunks <= nest.chunks_in_source
             grouped += nest.tile_chunks > 0 and nest.tiles > 1
     assert grouped >= 5
@@ -125,13 +125,14 @@ def test_weight_words_unpack_to_the_weights(seed: int) -> None:
 def test_neighbouring_tensors_never_overlap(seed: int) -> None:
     rng = np.random.default_rng(seed)
     mapping = map_program(random_program(rng, layers=6), random_machine(rng))
-    inputs = mapping.layers[0].chunks * mapping.layers[0].digits * mapping.machine.input_buffers
-    for nest, following in zip(mapping.layers, mapping.layers[1:], strict=False):
-        written = range(nest.write_base, nest.write_base + following.chunks * following.digits)
-        assert following.read_bases == (nest.write_base,)
+    inputs = mapping.nests[0].chunks * mapping.nests[0].digits * mapping.machine.input_buffers
+    for layer, following in zip(mapping.layers, mapping.layers[1:], strict=False):
+        nest, words = layer.nest, following.nest.chunks * following.nest.digits
+        written = range(layer.write_base, layer.write_base + words)
+        assert following.read_bases == (layer.write_base,)
         assert written.start >= inputs
         assert written.stop <= mapping.activation_words
-        for base in nest.read_bases:
+        for base in layer.read_bases:
             read = range(base, base + nest.chunks * nest.digits)
             assert written.start >= read.stop or read.start >= written.stop
 

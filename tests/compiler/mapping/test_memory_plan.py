@@ -9,10 +9,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bcsim.compiler.mapping.layer_mapping import LayerMapping, make_nest
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
 from bcsim.compiler.mapping.overwrite_distance import write_lag
+from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.program.geometry import Geometry, Pool, taps, window_corners
 from bcsim.compiler.program.layers import Encoding
 from bcsim.machine.parameters import Machine, parse_machine
@@ -32,13 +33,13 @@ GEOMETRIES = [
 ]
 
 
-def _nest(geometry: Geometry, outputs: int) -> LayerMapping:
+def _nest(geometry: Geometry, outputs: int) -> LoopNest:
     source = Encoding(4, Fraction(1), Fraction(0))
     layer = conv_layer(np.random.default_rng(0), geometry, outputs, source, 4, "layer", ("",))
     return make_nest(layer, MACHINE, scores=False, packed=False)
 
 
-def _survives(nest: LayerMapping, lag: int) -> bool:
+def _survives(nest: LoopNest, lag: int) -> bool:
     """Whether every word is read before it is overwritten, the source at address 0, the output `lag` words below."""
     geometry, pixel = nest.geometry, nest.chunks_in_source * nest.digits
     rows, columns = window_corners(geometry)
@@ -111,6 +112,6 @@ def test_graphs_are_placed_without_conflict(seed: int) -> None:
 def test_outputs_follow_the_inputs_they_replace() -> None:
     machine: Machine = parse_machine("conv")
     mapping = map_program(cifar_program(8), machine)
-    second = mapping.layers[1]
+    second = mapping.nests[1]
     assert second.source_words == 4096
-    assert mapping.activation_words == 2 * mapping.layers[0].source_words + 4096 + 4
+    assert mapping.activation_words == 2 * mapping.nests[0].source_words + 4096 + 4

@@ -9,7 +9,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.mapping.shared_sources import source_rows, stored_chunks
+from bcsim.compiler.mapping.shared_sources import source_rows
 from bcsim.compiler.program.geometry import Geometry, Pool
 from bcsim.compiler.program.layers import ConvLayer, Encoding, InputCoding, Program
 from bcsim.machine.parameters import Machine
@@ -75,7 +75,7 @@ def test_the_narrower_of_two_sources_ends_in_chunks_without_channels() -> None:
     net.conv("narrow", 2, "wide", padded=5)
     net.conv("alone", 3, "narrow")
     net.conv("joint", 5, "narrow", "wide", padded=5)
-    wide, narrow, alone, joint, _ = check(net.program("joint", "alone")).layers
+    wide, narrow, alone, joint, _ = check(net.program("joint", "alone")).nests
     digits = 2
     assert wide.output_pixel_words == narrow.output_pixel_words == 3 * digits
     assert (joint.chunks, joint.chunks_in_source) == (3, 3)
@@ -88,7 +88,7 @@ def test_lanes_beyond_the_channels_may_differ_between_sources(reads: tuple[str, 
     net.conv("a", 3, "")
     net.conv("b", 2, "a", padded=6)
     net.conv("joint", 4, *reads[:2])
-    a, b, *_ = check(net.program("joint")).layers
+    a, b, *_ = check(net.program("joint")).nests
     assert (a.fill, b.fill) == (6, 0)
 
 
@@ -104,7 +104,7 @@ def test_many_sources_lie_at_equal_distances(count: int) -> None:
     joint = mapping.layers[count]
     bases = [mapping.layers[index].write_base for index in range(count)]
     assert bases == [bases[0] + index * joint.source_stride for index in range(count)]
-    assert joint.source_stride == joint.source_words
+    assert joint.source_stride == joint.nest.source_words
 
 
 def test_sources_in_contradicting_orders_are_refused() -> None:
@@ -148,20 +148,6 @@ def test_a_window_beyond_the_records_fields_is_refused() -> None:
     )
     with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
         map_program(program, MACHINE)
-
-
-def test_chunks_spread_through_layers_that_share_a_tensor() -> None:
-    net = Net()
-    for name, outputs in (("a", 3), ("b", 6), ("c", 14)):
-        net.conv(name, outputs, "")
-    program = net.program("a")
-    assert stored_chunks(program.layers, ((-1,), (-1,), (-1,), (0, 1), (1, 2)), 4) == {
-        -1: 1,
-        0: 4,
-        1: 4,
-        2: 4,
-        3: 1,
-    }
 
 
 @pytest.mark.parametrize(

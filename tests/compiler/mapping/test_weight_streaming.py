@@ -18,22 +18,22 @@ SEEDS = range(30)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_slots_hold_two_of_the_largest_tiles_behind_what_stays(seed: int, spatial: bool) -> None:
     mapping = streamed_network(seed, spatial=spatial)
-    staying = [nest for nest in mapping.layers if not nest.streamed]
-    largest = max(nest.tile_words for nest in mapping.layers if nest.streamed)
+    staying = [nest for nest in mapping.nests if not nest.streamed]
+    largest = max(nest.tile_words for nest in mapping.nests if nest.streamed)
     resident = sum(nest.weight_words for nest in staying)
     assert mapping.slots == (resident, resident + largest)
     assert mapping.weight_words == resident + 2 * largest <= mapping.machine.weight_words
     assert len(mapping.image.weights) == resident
-    assert len(mapping.image.streamed) == sum(nest.streamed_words for nest in mapping.layers)
+    assert len(mapping.image.streamed) == sum(nest.streamed_words for nest in mapping.nests)
 
 
 @pytest.mark.parametrize("spatial", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_streamed_layer_could_have_stayed(seed: int, spatial: bool) -> None:
     mapping = streamed_network(seed, spatial=spatial)
-    for kept in (nest for nest in mapping.layers if nest.streamed):
-        streamed = [nest for nest in mapping.layers if nest.streamed and nest is not kept]
-        resident = sum(nest.weight_words for nest in mapping.layers if nest not in streamed)
+    for kept in (nest for nest in mapping.nests if nest.streamed):
+        streamed = [nest for nest in mapping.nests if nest.streamed and nest is not kept]
+        resident = sum(nest.weight_words for nest in mapping.nests if nest not in streamed)
         slots = 2 * max((nest.tile_words for nest in streamed), default=0)
         assert resident + slots > mapping.machine.weight_words
 
@@ -70,9 +70,9 @@ def test_the_message_names_the_words_that_do(seed: int) -> None:
 def test_nothing_streams_where_all_fits() -> None:
     mapping = _with_room(streamed_network(0, spatial=True), 4)
     assert mapping.slots == ()
-    assert not any(nest.streamed for nest in mapping.layers)
+    assert not any(nest.streamed for nest in mapping.nests)
     assert len(mapping.image.streamed) == 0
-    assert mapping.weight_words == sum(nest.weight_words for nest in mapping.layers)
+    assert mapping.weight_words == sum(nest.weight_words for nest in mapping.nests)
 
 
 @pytest.mark.parametrize(

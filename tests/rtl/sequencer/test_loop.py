@@ -6,12 +6,12 @@ import itertools
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.sequencer.loop import Loop, LoopNest
+from bcsim.rtl.sequencer.loop import Loop, NestedLoops
 
 
 @pytest.mark.parametrize("counts", [(0, 0), (0, 2), (3, 0), (2, 4), (7, 1)])
 def test_a_nest_marks_the_last_trips_and_starts_over(counts):
-    dut = LoopNest(widths={"inner": 3, "outer": 5})
+    dut = NestedLoops(widths={"inner": 3, "outer": 5})
     trips = list(itertools.product(range(counts[1] + 1), range(counts[0] + 1)))
     seen = []
 
@@ -43,4 +43,4 @@ def test_widths_are_checked():
     with pytest.raises(ValueError, match=r"^Width must be at least 1, not 0$"):
         Loop(width=0)
     with pytest.raises(TypeError, match=r"^Width of loop inner must be an integer, not '3'$"):
-        LoopNest(widths={"inner": "3"})
+        NestedLoops(widths={"inner": "3"})

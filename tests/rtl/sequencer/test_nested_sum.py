@@ -7,7 +7,7 @@ import random
 import pytest
 from amaranth.hdl import Module
 
-from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 from tests.rtl.simulation import simulate
 
@@ -19,7 +19,7 @@ def test_the_sum_is_that_of_counts_times_strides(strides):
     rng = random.Random(len(strides))
     names = [f"loop_{index}" for index in range(len(strides))]
     m = Module()
-    m.submodules.loops = loops = LoopNest(widths=dict.fromkeys(names, 2))
+    m.submodules.loops = loops = NestedLoops(widths=dict.fromkeys(names, 2))
     m.submodules.sum = dut = NestedSum(width=WIDTH, strides=dict(zip(names, strides, strict=True)))
     m.d.comb += [dut.turns.eq(loops.turns), loops.start.eq(dut.start), loops.advance.eq(dut.advance)]
 

@@ -11,7 +11,7 @@ from bcsim.machine.parameters import TINY, Machine
 from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.datapath.padding import Padding
-from bcsim.rtl.sequencer.loop import LoopNest
+from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
 from tests.rtl.simulation import simulate, ticks
 
@@ -38,7 +38,7 @@ class Walk:
         layout = issue_layout(machine)
         self.walk = WindowWalk(machine)
         names = spatial_loops(machine)
-        self.loops = LoopNest(widths={name: layout[name].width for name in names})
+        self.loops = NestedLoops(widths={name: layout[name].width for name in names})
         self.module = Module()
         self.module.submodules.walk, self.module.submodules.loops = self.walk, self.loops
         self.module.d.comb += [

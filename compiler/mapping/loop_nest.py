@@ -1,0 +1,156 @@
+"""Loop nests: how one layer runs on one machine, before it has addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import DenseLayer
+
+__all__ = ["LoopNest"]
+
+Count = TypeVar("Count", int, NDArray[np.int64])
+
+
+@dataclass(frozen=True, slots=True)
+class LoopNest:
+    """One layer's loops and the drain of their sums, before they have a place in the memories.
+
+    Outermost first, the loops are output position, tile, window of the pooling, plane, source, kernel row, kernel
+    column, chunk, digit; where weights are streamed, tile comes before position. One round of the innermost six is a
+    *pass*: it leaves one accumulator in every processing element. A dense layer has one position, one window and one
+    tap.
+
+    chunks, digits, planes, tiles : trip counts; `taps` is that of source, kernel row and kernel column together.
+    tile_chunks : chunks by which a tile's first chunk lies behind that of the tile before; 0 where all tiles read
+        all channels.
+    factor : what the planes multiply every accumulator by: 2 where groups need weights of 0.
+    rounds, rounds_full : rounds of requantisation for one position, and for every tile but the last.
+    round_cycles : V of docs/machine.md.
+    write_cycles : from a round's first cycle to its first write.
+    target_digits : digits of an output value in the activation memory; 1 for scores, which are written whole.
+    doubles : bit b set where the accumulators double before plane b.
+    scores : its output is the network's.
+    chunks_in_source : chunks of one position of a source; more than `chunks` where a tile reads a part of them, or
+        another layer reads the source together with one of more channels.
+    output_pixel_words : words of one position of the output; 0 for scores.
+    source_fills, fill : what the lanes beyond the channels hold, in each source and in the output (StoredTensor).
+    parameter_words : words of each parameter memory in one round.
+    streamed : its weights come over the weight stream, a tile at a time (`compiler/mapping/weight_streaming.py`).
+    """
+
+    layer: DenseLayer
+    geometry: Geometry
+    chunks: int
+    digits: int
+    planes: int
+    tiles: int
+    tile_chunks: int
+    factor: int
+    rounds: int
+    rounds_full: int
+    round_cycles: int
+    write_cycles: int
+    target_digits: int
+    doubles: int
+    scores: bool
+    chunks_in_source: int
+    output_pixel_words: int
+    source_fills: tuple[int, ...]
+    fill: int
+    parameter_words: int
+    streamed: bool
+
+    @property
+    def taps(self) -> int:
+        return len(self.geometry.channels) * self.geometry.kernel[0] * self.geometry.kernel[1]
+
+    @property
+    def positions(self) -> int:
+        rows, columns = self.geometry.output
+        return rows * columns
+
+    @property
+    def window(self) -> int:
+        """Passes of one tile at one position: the pooling's window."""
+        pool = self.geometry.pool
+        return pool.kernel[0] * pool.kernel[1] if pool else 1
+
+    @property
+    def passes(self) -> int:
+        return self.results * self.tiles
+
+    @property
+    def results(self) -> int:
+        """How often each output channel is accumulated and requantised: once a window."""
+        return self.positions * self.window
+
+    @property
+    def steps_per_tile(self) -> int:
+        """Steps of one pass."""
+        return self.planes * self.taps * self.chunks * self.digits
+
+    @property
+    def steps(self) -> int:
+        return self.passes * self.steps_per_tile
+
+    @property
+    def source_words(self) -> int:
+        """Words of one source tensor in the activation memory."""
+        return self.geometry.height * self.geometry.width * self.chunks_in_source * self.digits
+
+    @property
+    def output_words(self) -> int:
+        """Words of the output tensor in the activation memory."""
+        return self.positions * self.output_pixel_words
+
+    def first_pass(self, position: Count, tile: Count) -> Count:
+        """The number, in order of issue, of a tile's first pass at a position."""
+        if self.streamed:
+            return (tile * self.positions + position) * self.window
+        return (position * self.tiles + tile) * self.window
+
+    def tile_of(self, number: int) -> int:
+        """The tile of a pass, by its number in order of issue."""
+        return number // self.results if self.streamed else number // self.window % self.tiles
+
+    @property
+    def tile_words(self) -> int:
+        """Weight words of one tile."""
+        return self.planes * self.taps * self.chunks
+
+    def idle_lanes(self, lanes: int) -> list[int]:
+        """For each source, the lanes beyond its channels that a tap adds to an accumulator; 0 where planes cancel."""
+        read = 0 if self.factor == 2 else self.chunks * lanes
+        return [max(0, read - channels) for channels in self.geometry.channels]
+
+    @property
+    def weight_words(self) -> int:
+        return self.tiles * self.tile_words
+
+    @property
+    def streamed_words(self) -> int:
+        """Weight words that an image brings for this layer."""
+        return self.weight_words if self.streamed else 0
+
+    @property
+    def parameter_span(self) -> int:
+        """Words that the layer takes in each parameter memory."""
+        return self.rounds * self.parameter_words
+
+    @property
+    def rounds_last(self) -> int:
+        return self.rounds - (self.tiles - 1) * self.rounds_full
+
+    @property
+    def drain_full(self) -> int:
+        """Cycles a pass of a full tile occupies the requantisers: K * V."""
+        return self.rounds_full * self.round_cycles
+
+    @property
+    def drain_last(self) -> int:
+        return self.rounds_last * self.round_cycles

@@ -1,0 +1,110 @@
+"""Placed layers: a program's loop nests at their places in the memories of one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.hazards import wait_cycles
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.shared_sources import place_outputs
+from bcsim.compiler.program.dependencies import INPUT, Reads
+from bcsim.machine.parameters import Machine
+
+__all__ = ["PlacedLayer", "place_layers"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLayer:
+    """A layer's loop nest and where its words lie.
+
+    read_bases : where the layer's first source lies; one for each input buffer where that is the input.
+    source_stride : words from one source to the next.
+    write_base : where its output goes (0 for the scores, which are not stored there).
+    wait : least cycles from the previous layer's last step to this layer's first.
+    first_weight, first_parameter : the layer's first words in the weight memory (where streamed, of an image's
+        weight stream) and in the parameter memories.
+    """
+
+    nest: LoopNest
+    read_bases: tuple[int, ...]
+    source_stride: int
+    write_base: int
+    wait: int
+    first_weight: int
+    first_parameter: int
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the program's first layer, the one that reads the input."""
+        return self.first_parameter == 0
+
+
+def place_layers(
+    nests: Sequence[LoopNest], reads: Reads, first_weights: Sequence[int], machine: Machine
+) -> tuple[tuple[PlacedLayer, ...], int]:
+    """The layers at their places, and the words of activation memory that they use.
+
+    first_weights : as in PlacedLayer.
+
+    The input buffers come first, the rest behind them. A layer writes one tensor while it reads others, and may write
+    over what it has read. Raises BcsimError naming the layer whose sources or padding the machine cannot take.
+    """
+    words = nests[0].source_words
+    buffers = tuple(buffer * words for buffer in range(machine.input_buffers))
+    outputs, space = place_outputs(nests, reads)
+    start = machine.input_buffers * words
+    starts = {number: start + base for number, base in enumerate(outputs)} | {INPUT: buffers[0]}
+    parameters = accumulate((nest.parameter_span for nest in nests), initial=0)
+    placed = []
+    for index, (nest, first_weight, first_parameter) in enumerate(
+        zip(nests, first_weights, parameters, strict=False)
+    ):
+        _check_padding(nest, reads[index], machine)
+        first, stride = _source_place(nest, [starts[tensor] for tensor in reads[index]])
+        placed.append(
+            PlacedLayer(
+                nest=nest,
+                read_bases=buffers if reads[index][0] == INPUT else (first,),
+                source_stride=stride,
+                write_base=0 if nest.scores else starts[index],
+                wait=wait_cycles(nest, reads[index], nests[:index], machine),
+                first_weight=first_weight,
+                first_parameter=first_parameter,
+            )
+        )
+    return tuple(placed), start + space
+
+
+def _source_place(nest: LoopNest, starts: Sequence[int]) -> tuple[int, int]:
+    """(the first source's first word, words from each source to the next)."""
+    stride = starts[1] - starts[0] if len(starts) > 1 else 0
+    if any(later - earlier != stride for earlier, later in pairwise(starts)):
+        raise BcsimError(
+            f"Layer {nest.layer.name!r} reads {len(starts)} sources in an order that the machine cannot take; accepted "
+            "are 1 or 2, or more that are different tensors, which no other layer of more than 2 reads in a "
+            "contradicting order"
+        )
+    return starts[0], stride
+
+
+def _check_padding(nest: LoopNest, reads: Sequence[int], machine: Machine) -> None:
+    """Padding of another level than the lanes beyond the channels hold would not be the same in all lanes.
+
+    The loader fills them with 0, a layer with the level of one reader.
+    """
+    geometry = nest.geometry
+    others = [fill for fill in nest.source_fills if fill != geometry.pad_level]
+    if not any(geometry.pads) or not others or not any(nest.idle_lanes(machine.lanes)):
+        return
+    if INPUT in reads:
+        raise BcsimError(
+            f"Layer {nest.layer.name!r} pads the input with level {geometry.pad_level}; the machine takes that where "
+            f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or is at least twice as many"
+        )
+    raise BcsimError(
+        f"Layer {nest.layer.name!r} pads with level {geometry.pad_level} what another layer pads with level "
+        f"{others[0]}; the machine takes that where lanes ({machine.lanes}) divides its {geometry.channels[0]} channels"
+    )
