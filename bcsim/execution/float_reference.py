@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.onnx_file import read_model
-from bcsim.execution.qonnx_operators import OPERATORS
+from bcsim.execution.qonnx_operators import OPERATORS, QONNX_NAMES
 
 __all__ = ["FloatRun", "run_float"]
 
@@ -52,7 +52,7 @@ def run_float(path: Path, graph: Graph, x: NDArray[np.generic]) -> FloatRun:
     model = _rebatched(read_model(path).model, graph)
     info = next(value for value in model.graph.input if value.name == graph.input)
     images = x.reshape(len(x), *graph.input_shape).astype(helper.tensor_dtype_to_np_dtype(_element(info)))
-    standard = all(node.domain in ONNX_DOMAINS for node in model.graph.node)
+    standard = all(_is_standard(node) for node in model.graph.node)
     try:
         run = _onnxruntime(model, graph, path) if standard else _evaluator(model, graph)
         scores = _in_batches(run, images)
@@ -61,6 +61,11 @@ def run_float(path: Path, graph: Graph, x: NDArray[np.generic]) -> FloatRun:
         raise BcsimError(f"Float network {graph.name!r} cannot be run for comparison: {reason}") from error
     engine = "onnxruntime" if standard else "onnx reference evaluator with QONNX operators"
     return FloatRun(scores, scores.argmax(axis=1), engine)
+
+
+def _is_standard(node: NodeProto) -> bool:
+    """Whether onnxruntime may have it; old Brevitas wrote its quantisers without a domain."""
+    return node.domain in ONNX_DOMAINS and node.op_type not in QONNX_NAMES
 
 
 def _element(info: ValueInfoProto) -> int:

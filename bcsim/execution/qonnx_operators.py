@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "QONNX_NAMES"]
 
 Array: TypeAlias = NDArray[Any]
 
-DOMAINS = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+DOMAINS = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 
 ROUNDING: Mapping[str, Callable[[Array], Array]] = {
     "ROUND": np.rint,
@@ -39,7 +39,7 @@ def integer_range(bits: Array, signed: int, narrow: int) -> tuple[Array, Array]:
 class BipolarQuant(OpRun):
     """y = scale where x >= 0, else -scale."""
 
-    op_domain = DOMAINS[0]
+    op_domain = "onnx.brevitas"
 
     def _run(self, x: Array, scale: Array) -> tuple[Array]:
         return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
@@ -48,7 +48,7 @@ class BipolarQuant(OpRun):
 class Quant(OpRun):
     """y = (round(clamp(x / scale + zero_point)) - zero_point) * scale; a signed single bit is bipolar."""
 
-    op_domain = DOMAINS[0]
+    op_domain = "onnx.brevitas"
 
     def _run(
         self,
@@ -70,13 +70,13 @@ class Quant(OpRun):
 class IntQuant(Quant):
     """Quant under its later name."""
 
-    op_domain = DOMAINS[0]
+    op_domain = "onnx.brevitas"
 
 
 class MultiThreshold(OpRun):
     """y = out_scale * (how many thresholds of its channel are <= x) + out_bias, channels on axis 1."""
 
-    op_domain = DOMAINS[0]
+    op_domain = "onnx.brevitas"
 
     def _run(
         self,
@@ -118,11 +118,12 @@ def _in_domain(operator: type[OpRun], domain: str) -> type[OpRun]:
     return type(operator.__name__, (operator,), {"op_domain": domain})
 
 
+_QONNX = (BipolarQuant, Quant, IntQuant, MultiThreshold)
+
+QONNX_NAMES = frozenset(operator.__name__ for operator in _QONNX)
+"""Operators that are QONNX's in every domain; old Brevitas gave them none."""
+
 OPERATORS: tuple[type[OpRun], ...] = (
     BatchNormalization,
-    *(
-        _in_domain(operator, domain)
-        for operator in (BipolarQuant, Quant, IntQuant, MultiThreshold)
-        for domain in DOMAINS
-    ),
+    *(_in_domain(operator, domain) for operator in _QONNX for domain in DOMAINS),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
@@ -18,6 +20,18 @@ def argmax(context: NodeContext) -> Lowered:
     if context.attribute("select_last_index", 0):
         raise BcsimError("it picks the last of equal scores; accepted is the first (select_last_index = 0)")
     return _ended(context, context.attribute("axis", 0))
+
+
+@operator("TopK")
+def top_k(context: NodeContext) -> Lowered:
+    """The first of the greatest scores; FINN's InsertTopK ends its networks so."""
+    count = context.attribute("k", 1) if context.operand(1) is None else context.scalar(1, "k")
+    if not context.attribute("largest", 1) or (count > 1 and not context.attribute("sorted", 1)):
+        raise BcsimError(
+            "it gives the least scores, or several in any order; accepted are the greatest first"
+        )
+    ended = _ended(context, context.attribute("axis", -1))
+    return replace(ended, more=(ended.value,))
 
 
 def _ended(context: NodeContext, axis: int) -> Lowered:

@@ -25,11 +25,15 @@ def label(node: NodeProto) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """What a node became: the value of its first output, and the graph nodes that compute it (none for a view)."""
+    """What a node became: the value of its first output, and the graph nodes that compute it (none for a view).
+
+    more : the values of its further outputs, in order.
+    """
 
     value: Value
     nodes: tuple[Node, ...] = ()
     notes: tuple[str, ...] = ()
+    more: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

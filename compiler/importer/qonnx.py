@@ -17,6 +17,8 @@ from bcsim.compiler.importer.values import Activation
 __all__ = ["fold_bipolar", "fold_quant"]
 
 MAX_BITS = 16
+# Of constants: biases have the accumulators' 32 bits.
+MAX_FOLDED_BITS = 64
 _SYNONYMS: dict[str, Rounding] = {"HALF_EVEN": "ROUND", "DOWN": "ROUND_TO_ZERO"}
 
 
@@ -30,10 +32,10 @@ class _Range:
     bipolar: bool
 
 
-def _range(context: NodeContext) -> _Range:
+def _range(context: NodeContext, most: int = MAX_BITS) -> _Range:
     bits = context.scalar(3, "bit width")
-    if bits != int(bits) or not 1 <= bits <= MAX_BITS:
-        raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {MAX_BITS}")
+    if bits != int(bits) or not 1 <= bits <= most:
+        raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {most}")
     signed, narrow = context.attribute("signed", 1), context.attribute("narrow", 0)
     top = 1 << (int(bits) - bool(signed))
     low = -top + bool(narrow) if signed else 0
@@ -79,7 +81,10 @@ def fold_bipolar(context: NodeContext) -> FloatArray:
 
 
 def fold_quant(context: NodeContext) -> FloatArray:
-    """Quant of constants; scale and zero point may be per channel."""
+    """Quant of constants; scale and zero point may be per channel.
+
+    The quotient is rounded to the type that the file stores, since that decides which integer a weight becomes.
+    """
     weights, scale, zero_point = (
         context.finite(0, "weights"),
         _positive(context, 1, "scale"),
@@ -87,10 +92,12 @@ def fold_quant(context: NodeContext) -> FloatArray:
     )
     _check_fits("scale", scale, weights)
     _check_fits("zero point", zero_point, weights)
-    steps = _range(context)
+    steps = _range(context, MAX_FOLDED_BITS)
+    stored = np.result_type(np.float16, *(context.constant(index, "operand") for index in range(3)))
+    levels = (weights.astype(stored) / scale.astype(stored) + zero_point.astype(stored)).astype(np.float64)
     if steps.bipolar:
-        return (bipolar(weights / scale + zero_point, 1.0) - zero_point) * scale
-    return quantise(weights, scale, zero_point, steps.low, steps.high, steps.rounding)
+        return (bipolar(levels, 1.0) - zero_point) * scale
+    return (quantise(levels, 1.0, 0.0, steps.low, steps.high, steps.rounding) - zero_point) * scale
 
 
 def _check_fits(what: str, parameter: FloatArray, weights: FloatArray) -> None:

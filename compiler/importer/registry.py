@@ -10,10 +10,10 @@ from onnx import NodeProto
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 
-__all__ = ["ONNX", "QONNX", "Lowering", "domain_of", "find", "operator", "refuse"]
+__all__ = ["ONNX", "QONNX", "Lowering", "accepted", "domain_of", "find", "operator", "refuse"]
 
 ONNX = ("",)
-QONNX = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+QONNX = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 
 Lowering: TypeAlias = Callable[[NodeContext], Lowered]
 
@@ -45,6 +45,11 @@ def operator(*names: str, domains: Sequence[str] = ONNX) -> Callable[[Lowering],
 def refuse(reason: str, *names: str) -> None:
     """Register `reason` for ONNX operators that are known and not supported."""
     _REFUSED.update(dict.fromkeys(names, reason))
+
+
+def accepted() -> list[tuple[str, str]]:
+    """The domain and name of every operator that is lowered."""
+    return sorted(_OPERATORS)
 
 
 def find(node: NodeProto) -> Lowering:

@@ -132,7 +132,7 @@ class Walk:
 
     def _lower(self, context: NodeContext) -> NodeReport:
         lowered = registry.find(context.proto)(context)
-        self.values[context.output] = lowered.value
+        self.values.update(zip(context.proto.output, (lowered.value, *lowered.more), strict=False))
         self._add((*context.before, *lowered.nodes))
         self.notes += lowered.notes
         if isinstance(lowered.value, Constant):

@@ -225,7 +225,9 @@ def _(node: Quant) -> list[PiecewiseFunction]:
 def _(node: MultiThreshold) -> list[PiecewiseFunction]:
     count = node.thresholds.shape[1]
     values = tuple(Fraction(level) for level in range(count + 1))
-    rows = tuple(tuple(Fraction(bound) for bound in row) for row in node.thresholds.tolist())
+    # FINN repeats the thresholds of an input for each of its pixels.
+    distinct = node.thresholds[:1] if (node.thresholds == node.thresholds[0]).all() else node.thresholds
+    rows = tuple(tuple(Fraction(bound) for bound in row) for row in distinct.tolist())
     line = Line((Fraction(node.out_scale),), (Fraction(node.out_bias),))
     return [Steps(values, rows, (True,) * count), line]
 

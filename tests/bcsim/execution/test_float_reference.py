@@ -132,3 +132,15 @@ def test_message_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BcsimError) as raised:
         run_float(path, Graph("g", "x", (4,), (), "y"), X)
     assert re.fullmatch(r"[^\n]+", str(raised.value))
+
+
+def test_qonnx_operators_without_a_domain(tmp_path: Path) -> None:
+    quant = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
+    arrays = {"scale": 0.5, "zero": 0.0, "bits": 3.0}
+    found = []
+    for domain in ("", BREVITAS):
+        nodes = (node("Quant", "x scale zero bits", "q", domain, **quant), node("MatMul", "q w", "y"))
+        path = built(tmp_path, *nodes, **arrays)
+        found.append(run_float(path, import_onnx(path), X[:40]))
+    np.testing.assert_array_equal(found[0].scores, found[1].scores)
+    assert found[0].engine == "onnx reference evaluator with QONNX operators"

@@ -62,3 +62,34 @@ def test_last_of_equal_scores(tmp_path):
     ) == (
         "Node 'n_y' (ArgMax): it picks the last of equal scores; accepted is the first (select_last_index = 0)"
     )
+
+
+TOP = node("TopK", "a row", "v i", axis=-1)
+
+
+def one_output(nodes, name):
+    built = model(nodes, WEIGHTS)
+    built.graph.output[0].name = name
+    return built
+
+
+@pytest.mark.parametrize("name", ["v", "i"])
+def test_top_1(name, tmp_path):
+    graph = imported(one_output([MATMUL, TOP], name), tmp_path)
+    assert (graph.output, graph.dropped) == ("a", ("n_v (TopK)",))
+
+
+def test_top_1_as_an_attribute(tmp_path):
+    built = one_output([MATMUL, node("TopK", "a", "v i", k=1)], "i")
+    built.opset_import[0].version = 1
+    assert imported(built, tmp_path).output == "a"
+
+
+@pytest.mark.parametrize("changed", [{"largest": 0}, {"sorted": 0}])
+def test_top_k_of_other_orders(changed, tmp_path):
+    nodes = [MATMUL, node("TopK", "a two", "v i", axis=-1, **changed)]
+    built = model(nodes, [*WEIGHTS, *tensors(two=np.int64([2]))])
+    built.graph.output[0].name = "i"
+    assert refusal(built, tmp_path) == (
+        "Node 'n_v' (TopK): it gives the least scores, or several in any order; accepted are the greatest first"
+    )

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Bipolar, Dense, MultiThreshold, Quant
-from tests.compiler.build import BREVITAS, check_equal, imported, model, node, refusal, tensors
+from tests.compiler.build import BREVITAS, check_equal, imported, model, node, reference, refusal, tensors
 
 RNG = np.random.default_rng(17)
 GRID = np.arange(-24, 24).reshape(12, 4) / 8
@@ -222,4 +223,45 @@ def test_unknown_operator_of_a_known_domain(tmp_path):
     assert refusal(model([node("Trunc", "x", "y", domain=BREVITAS)]), tmp_path) == (
         "Node 'n_y' (Trunc): this operator of domain 'onnx.brevitas' is not supported; "
         "accepted are BipolarQuant, IntQuant, MultiThreshold, Quant"
+    )
+
+
+def test_without_a_domain(tmp_path):
+    nodes = [
+        node("BipolarQuant", "l s", "w"),
+        node("MatMul", "x w", "a"),
+        quant("a s z b", domain=""),
+    ]
+    arrays = parameters(3.0, l=LATENT.T)
+    graph = imported(model(nodes, arrays), tmp_path)
+    spelt = [node("BipolarQuant", "l s", "w", BREVITAS), nodes[1], quant("a s z b")]
+    values = evaluate_graph(graph, GRID)[graph.output]
+    np.testing.assert_allclose(values, reference(model(spelt, arrays), GRID))
+
+
+@pytest.mark.parametrize("bits", [17.0, 32.0])
+def test_a_bias_as_wide_as_accumulators(bits, tmp_path):
+    bias = np.array([2.2932281, -5.8782196, 100.25])
+    nodes = [
+        node("BipolarQuant", "l o", "w", domain=BREVITAS),
+        quant("c s z b", "d"),
+        node("Gemm", "x w d", "y"),
+    ]
+    arrays = parameters(bits, 1 / 512, l=LATENT.T, o=1.0, c=bias)
+    graph = imported(model(nodes, arrays), tmp_path)
+    found = evaluate_graph(graph, np.zeros((1, 4)))[graph.output][0]
+    np.testing.assert_array_equal(
+        found, np.clip(np.rint(bias * 512), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) / 512
+    )
+
+
+def test_weights_are_rounded_in_the_type_that_the_file_stores(tmp_path):
+    scale = np.float32(0.1)
+    weights = (np.arange(-7, 8, 2) / 2 * scale).astype(np.float32).reshape(2, 4)
+    levels = np.rint(weights / scale)
+    assert (levels != np.rint(weights.astype(np.float64) / np.float64(scale))).any()
+    nodes = [quant("l s z b", "q"), node("Transpose", "q", "w"), node("MatMul", "x w", "y")]
+    graph = imported(model(nodes, parameters(4.0, scale, l=weights)), tmp_path)
+    np.testing.assert_array_equal(
+        dense(graph).weights * dense(graph).scale[:, None], levels * np.float64(scale)
     )

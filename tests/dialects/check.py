@@ -1,0 +1,61 @@
+"""A small ONNX network, compiled with no flag, held to a witness of the file at the levels that it runs at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+import bcsim
+from bcsim.data import Dataset
+from tests.compiler.build import runtime, save
+
+__all__ = ["Array", "check", "pixels", "signs"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+def signs(rng: np.random.Generator, *shape: int) -> Array:
+    """Weights of -1 and +1."""
+    return rng.choice(np.float32([-1, 1]), shape)
+
+
+def pixels(rng: np.random.Generator, count: int, shape: Sequence[int]) -> Array:
+    """Images of 8 bits, uint8 (count, *shape)."""
+    return rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def check(
+    built: ModelProto,
+    folder: Path,
+    x: Array,
+    witness: Callable[[ModelProto, Array], Array] = runtime,
+    *,
+    input: str = "raw",
+    exact: bool = True,
+    machine: int = 4,
+) -> bcsim.Result:
+    """Run the network on pixels x and hold its scores to the witness'; the result.
+
+    witness : scores (n, ...) of the model for float64 images that `input` makes of x.
+    exact : whether the program must say that it is exact, scores within half a step; else one step.
+    machine : of how many images every cycle runs and is held to the program; 0 for none.
+    """
+    model = bcsim.load(save(built, folder))
+    program = bcsim.compile(model, input=input)
+    reading = {"raw": x.astype(np.float64), "unit": x / 255}[input]
+    scores = np.asarray(witness(built, reading), dtype=np.float64).reshape(len(x), -1)
+    dataset = Dataset("built", x.reshape(len(x), -1), scores.argmax(axis=1), 8, 255)
+    result = bcsim.simulate(program, dataset)
+    assert result.exact == exact
+    step = float(program.layers[-1].target.scale)
+    np.testing.assert_allclose(
+        result.scores_program, scores, rtol=1e-6, atol=step * (0.5 if exact else 1) + 1e-6
+    )
+    if machine:
+        bcsim.simulate(program, dataset, level="machine", images=machine)
+    return result
