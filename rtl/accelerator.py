@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.bus.program_image import program_memories
+from bcsim.rtl.bus.program_image import program_checksum, program_memories
 from bcsim.rtl.bus.registers import Registers
 from bcsim.rtl.common.axi import LiteSignature, StreamSignature
 from bcsim.rtl.common.memory import (
@@ -102,7 +102,8 @@ class Accelerator(wiring.Component):
                 "monitor": Out(MonitorSignature(machine)),
             }
         )
-        self._registers = Registers(machine, autostart=self.autostart)
+        checksum = program_checksum(machine, image) if image else 0
+        self._registers = Registers(machine, autostart=self.autostart, checksum=checksum)
         self._issue, self._drain = IssueWalker(machine), DrainWalker(machine)
         self._loader, self._output = Loader(machine), Output(machine)
         self._array, self._writer = Array(machine), DrainWriter(machine)
@@ -282,10 +283,13 @@ class Accelerator(wiring.Component):
 
     def _connect_registers(self, m: Module) -> None:
         registers, issue, events = self._registers, self._issue, self._registers.events
+        unsent = self.m_axis.tvalid & ~self.m_axis.tready
+        late = self.machine.weight_stream_bytes and issue.waits_weights & ~self.s_axis_weights.tvalid
         connect(m, flipped(self.s_axil), registers.bus)
         m.d.comb += [
             self.interrupt.eq(registers.interrupt),
             registers.bad_length.eq(self._loader.bad_length),
+            registers.waits_host.eq(issue.waits_input | unsent | late),
             registers.loaded.eq(self._loader.loaded),
             registers.output_free.eq(self._output.free),
             events.accepted.eq(self.s_axis.tvalid & self.s_axis.tready),

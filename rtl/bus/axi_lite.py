@@ -17,7 +17,8 @@ OKAY, SLAVE_ERROR = 0b00, 0b10
 class LiteSubordinate(wiring.Component):
     """Turns bus transfers into strobes; responses come in the cycle behind.
 
-    Throughput: a write and a read every 2 cycles. A write that does not cover all 32 bits is refused.
+    Throughput: a write and a read every 2 cycles. A write that does not cover all 32 bits is refused, and so is an
+    address between words.
 
     Parameters
     ----------
@@ -60,11 +61,12 @@ class LiteSubordinate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
-        taken, fetched, whole = Signal(), Signal(), Signal()
+        taken, fetched, whole, known = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             taken.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
             fetched.eq(bus.arvalid & ~bus.rvalid),
-            whole.eq(bus.wstrb.all()),
+            whole.eq(bus.wstrb.all() & (bus.awaddr[:2] == 0)),
+            known.eq(self.read_known & (bus.araddr[:2] == 0)),
             bus.awready.eq(taken),
             bus.wready.eq(taken),
             bus.arready.eq(~bus.rvalid),
@@ -73,7 +75,7 @@ class LiteSubordinate(wiring.Component):
             self.write_data.eq(bus.wdata),
             self.read.eq(fetched),
             self.read_address.eq(bus.araddr[2:]),
-            self.refused.eq((taken & ~(whole & self.write_known)) | (fetched & ~self.read_known)),
+            self.refused.eq((taken & ~(whole & self.write_known)) | (fetched & ~known)),
         ]
         with m.If(taken):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(Mux(whole & self.write_known, OKAY, SLAVE_ERROR))]
@@ -83,7 +85,7 @@ class LiteSubordinate(wiring.Component):
             m.d.sync += [
                 bus.rvalid.eq(1),
                 bus.rdata.eq(self.read_data),
-                bus.rresp.eq(Mux(self.read_known, OKAY, SLAVE_ERROR)),
+                bus.rresp.eq(Mux(known, OKAY, SLAVE_ERROR)),
             ]
         with m.Elif(bus.rready):
             m.d.sync += bus.rvalid.eq(0)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.rtl.bus.program_checksum import checksum
 from bcsim.rtl.common.layouts import ParameterLayout, weight_unit
 from bcsim.rtl.common.memory import SLICE_BITS, slices
 from bcsim.rtl.common.register_map import Register
 from bcsim.rtl.common.require import require_machine
 
-__all__ = ["MemoryWords", "load_writes", "program_memories"]
+__all__ = ["MemoryWords", "load_writes", "program_checksum", "program_memories"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,17 @@ def _parameters(machine: Machine, image: Image | None, requantiser: int) -> tupl
 
 
 def load_writes(machine: Machine, image: Image) -> Iterator[tuple[int, int]]:
-    """The (address, data) writes that load a program over the bus, while the accelerator is stopped."""
+    """The (address, data) writes that load a program over the bus, behind the one that stops the accelerator."""
+    yield from _word_writes(machine, image)
+    yield Register.CHECKSUM, program_checksum(machine, image)
+
+
+def program_checksum(machine: Machine, image: Image) -> int:
+    """CRC-32 of all that `load_writes` writes before it."""
+    return checksum(data for _, data in _word_writes(machine, image))
+
+
+def _word_writes(machine: Machine, image: Image) -> Iterator[tuple[int, int]]:
     for number, memory in enumerate(program_memories(machine, image)):
         yield Register.MEMORY, number
         yield Register.ADDRESS, 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.axi_lite import LiteSubordinate
 from bcsim.rtl.bus.counters import Counters, EventLayout
+from bcsim.rtl.bus.program_checksum import ProgramChecksum
 from bcsim.rtl.bus.program_port import ProgramPort, ProgramSignature
+from bcsim.rtl.bus.watchdog import LIMIT_BITS, Watchdog
 from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
 from bcsim.rtl.common.register_map import (
     ADDRESS_BITS,
@@ -35,6 +37,8 @@ WRITABLE = (
     Register.MEMORY,
     Register.ADDRESS,
     Register.DATA,
+    Register.CHECKSUM,
+    Register.WATCHDOG,
 )
 
 
@@ -46,6 +50,8 @@ class Registers(wiring.Component):
     machine : Machine
     autostart : bool
         Run without being told to.
+    checksum : int
+        What CHECKSUM reads at first: that of the program in the memories.
 
     Members
     -------
@@ -63,14 +69,17 @@ class Registers(wiring.Component):
         The loader drops an image.
     bad_weights : In(1)
         Only where weights can stream: the weight loader stops.
+    waits_host : In(1)
+        The machine waits for an image, for weights or for its results to be taken.
     loaded, output_free : In(1)
         For STATUS.
     """
 
-    def __init__(self, machine: Machine, *, autostart: bool = False) -> None:
+    def __init__(self, machine: Machine, *, autostart: bool = False, checksum: int = 0) -> None:
         require_machine(machine)
         self.machine = machine
         self.autostart = autostart
+        self.checksum = checksum
         self.streams = machine.weight_stream_bytes > 0
         super().__init__(
             {
@@ -83,6 +92,7 @@ class Registers(wiring.Component):
                 "events": In(EventLayout(streams=self.streams)),
                 "bad_length": In(1),
                 **({"bad_weights": In(1)} if self.streams else {}),
+                "waits_host": In(1),
                 "loaded": In(1),
                 "output_free": In(1),
             }
@@ -107,40 +117,81 @@ class Registers(wiring.Component):
             port.running.eq(self.running),
             counters.events.eq(self.events),
         ]
-        control, start, mismatch = self._control(m, write[Register.CONTROL], data)
+        m.submodules.program_checksum = check = ProgramChecksum()
+        m.submodules.watchdog = watchdog = Watchdog()
+        self._guard(m, check, watchdog, write, data, port.loads)
+        control, start, mismatch = self._control(m, write[Register.CONTROL], data, check, watchdog)
         m.d.comb += counters.clear.eq(start)
+        bad_weights = self.bad_weights if self.streams else Const(0)
+        unverified = start & ~check.verified
         errors = self._sticky(
             m,
             Cat(
                 *(self.bad_length, mismatch, bus.refused, port.too_large, port.busy),
-                *((self.bad_weights,) if self.streams else ()),
+                *(bad_weights, unverified, watchdog.expired),
             ),
             Mux(write[Register.ERRORS], data, 0),
         )
         pending = self._sticky(m, self.events.sent, Mux(write[Register.INTERRUPT], data, 0))
         m.d.comb += self.interrupt.eq((pending | errors.any()) & (control & Control.INTERRUPT).any())
         status = Cat(self.running, self.loaded, self.output_free)
-        self._read(m, bus, self._contents(counters, port, control, status, errors, pending))
+        contents = self._contents(counters, port, control, status, errors, pending)
+        contents |= {Register.CHECKSUM: self._checksum, Register.WATCHDOG: watchdog.limit}
+        self._read(m, bus, contents)
         return m
 
-    def _control(self, m: Module, write: Signal, data: Value) -> tuple[Signal, Signal, Signal]:
+    def _guard(
+        self,
+        m: Module,
+        check: ProgramChecksum,
+        watchdog: Watchdog,
+        write: dict[Register, Signal],
+        data: Value,
+        loads: Value,
+    ) -> None:
+        """What keeps a wrong program from running, and a right one from never ending."""
+        # As the memories, the checksum of their program outlives a reset.
+        self._checksum = Signal(LITE_BITS, init=self.checksum, reset_less=True)
+        limit = Signal(LIMIT_BITS, init=(1 << LIMIT_BITS) - 1)
+        m.d.comb += [
+            check.data.eq(data),
+            check.word.eq(loads),
+            check.close.eq(write[Register.CHECKSUM]),
+            check.restart.eq(write[Register.CONTROL] & ~(data & Control.RUN).any()),
+            watchdog.limit.eq(limit),
+            watchdog.running.eq(self.running),
+            watchdog.progress.eq(self.events.sent),
+            watchdog.waiting.eq(self.waits_host),
+        ]
+        with m.If(write[Register.CHECKSUM]):
+            m.d.sync += self._checksum.eq(data)
+        with m.If(write[Register.WATCHDOG]):
+            m.d.sync += limit.eq(data)
+
+    def _control(
+        self, m: Module, write: Signal, data: Value, check: ProgramChecksum, watchdog: Watchdog
+    ) -> tuple[Signal, Signal, Signal]:
         """Start, stop and start over; returns CONTROL's contents and the strobes of a start and a refusal."""
         control = Signal(3, init=int(Control.RUN) if self.autostart else 0)
-        run, matches, start, mismatch = Signal(), Signal(), Signal(), Signal()
+        run, matches, start, mismatch, right = (Signal() for _ in range(5))
         settling = Signal(range(SETTLE))
         m.d.comb += [
             run.eq((control & Control.RUN).any()),
             matches.eq(self.fingerprint == self.machine.fingerprint),
             start.eq(run & ~self.running & (settling == 0)),
             mismatch.eq(start & ~matches),
+            right.eq(matches & check.verified),
+            check.accept.eq(start & right),
             self.flush.eq(settling == SETTLE - 1),
         ]
         with m.If(start):
-            m.d.sync += self.running.eq(matches)
+            m.d.sync += self.running.eq(right)
         with m.If(settling != 0):
             m.d.sync += settling.eq(settling - 1)
-        with m.If(mismatch):
+        with m.If((start & ~right) | watchdog.expired):
             m.d.sync += control.eq(control & ~Control.RUN)
+        with m.If(watchdog.expired):
+            m.d.sync += [self.running.eq(0), settling.eq(SETTLE - 1)]
         with m.If(write):
             m.d.sync += control.eq(data & (Control.RUN | Control.INTERRUPT))
             with m.If(~(data & Control.RUN).any() | (data & Control.RESET).any()):

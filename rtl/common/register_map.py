@@ -25,7 +25,7 @@ ADDRESS_BITS = 16
 
 IDENTIFICATION = int.from_bytes(b"BCSM", "big")
 
-VERSION = 1
+VERSION = 2
 """Of this register map."""
 
 
@@ -50,12 +50,16 @@ class Register(IntEnum):
     MEMORY = 0x40  # which ProgramMemory DATA goes to
     ADDRESS = 0x44  # which word; starts with its least significant 32 bits
     DATA = 0x48  # writes the next 32 bits of the word, then of the words behind it
+    CHECKSUM = (
+        0x4C  # of the words written to the three above since the stop; a load runs only behind the right one
+    )
+    WATCHDOG = 0x50  # 4096-cycle units that an image may take, waits for the host aside; 0 waits for ever
 
 
 class Control(IntFlag):
     """Bits of CONTROL."""
 
-    RUN = 1  # out of reset; cleared by the hardware where the program is for another machine
+    RUN = 1  # out of reset; cleared by the hardware where a program may not start, or takes too long
     RESET = 2  # start over; reads 0
     INTERRUPT = 4  # let `interrupt` rise
 
@@ -76,9 +80,9 @@ class Error(IntFlag):
     BUS_ADDRESS = 4  # no such register, or a write of less than 32 bits
     PROGRAM_SIZE = 8  # DATA beyond the end of a memory, or to a memory that does not exist
     PROGRAM_BUSY = 16  # DATA while running
-    WEIGHT_LENGTH = (
-        32  # an image's packet of weights was too short or too long: the machine waits for a reset
-    )
+    WEIGHT_LENGTH = 32  # an image's packet of weights was too short or too long: waits for a start over
+    CHECKSUM = 64  # what was loaded is not what CHECKSUM says: not started
+    WATCHDOG = 128  # an image took longer than WATCHDOG allows: stopped
 
 
 class ProgramMemory(IntEnum):

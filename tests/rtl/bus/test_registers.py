@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
-"""The register file over AXI4-Lite: contents, control, errors, the program port."""
+"""The register file over AXI4-Lite: contents, control, errors, the program port, checksum and watchdog."""
 
+import struct
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from bcsim.rtl.bus.axi_lite import LiteSubordinate
 from bcsim.rtl.bus.counters import EventLayout
 from bcsim.rtl.bus.program_port import ProgramPort
 from bcsim.rtl.bus.registers import SETTLE, Registers
+from bcsim.rtl.bus.watchdog import UNIT
 from bcsim.rtl.common.register_map import (
     PARAMETERS,
     Control,
@@ -57,7 +60,7 @@ async def event(ctx, dut, *names):
 def test_constants(machine):
     async def script(ctx, dut, bus):
         assert await bus.value(ctx, Register.IDENTIFICATION) == 0x4243534D
-        assert await bus.value(ctx, Register.VERSION) == 1
+        assert await bus.value(ctx, Register.VERSION) == 2
         assert await bus.value(ctx, Register.FINGERPRINT) == machine.fingerprint
         for index, name in enumerate(PARAMETERS):
             value = getattr(machine, name)
@@ -161,11 +164,22 @@ def test_errors_stay_until_cleared_one_by_one():
 
 
 @pytest.mark.parametrize(
-    "address", [Register.STATUS, Register.CYCLES, Register.VERSION, 0x80, 0x4C, 0x4000, 0xFFFC]
+    "address", [Register.STATUS, Register.CYCLES, Register.VERSION, 0x80, 0x54, 0x4000, 0xFFFC]
 )
 def test_writes_elsewhere_are_answered_with_an_error(address):
     async def script(ctx, dut, bus):
         assert await bus.write(ctx, address, 1) == SLAVE_ERROR
+        assert await bus.value(ctx, Register.ERRORS) == Error.BUS_ADDRESS
+
+    simulate(script)
+
+
+@pytest.mark.parametrize("offset", [1, 2, 3])
+def test_addresses_between_words_are_answered_with_an_error(offset):
+    async def script(ctx, dut, bus):
+        assert (await bus.read(ctx, Register.CONTROL + offset))[0] == SLAVE_ERROR
+        assert await bus.write(ctx, Register.CONTROL + offset, Control.RUN) == SLAVE_ERROR
+        assert await bus.value(ctx, Register.CONTROL) == 0
         assert await bus.value(ctx, Register.ERRORS) == Error.BUS_ADDRESS
 
     simulate(script)
@@ -307,6 +321,119 @@ def test_a_running_program_is_not_written():
         await ctx.tick().repeat(3)
         assert await loaded_words(ctx, dut, bus, ProgramMemory.WEIGHTS, 0, 1, int) == []
         assert await bus.value(ctx, Register.ERRORS) == Error.PROGRAM_BUSY
+
+    simulate(script, autostart=True)
+
+
+LOAD = [(Register.MEMORY, 3), (Register.ADDRESS, 1), (Register.DATA, 0x89ABCDEF), (Register.DATA, 7)]
+LOAD_CHECKSUM = zlib.crc32(struct.pack("<4I", *(data for _, data in LOAD)))
+
+
+async def load(ctx, bus, writes=LOAD):
+    await bus.write(ctx, Register.CONTROL, 0)
+    for address, data in writes:
+        assert await bus.write(ctx, address, data) == OKAY
+
+
+@pytest.mark.parametrize("wrong", [None, 0, LOAD_CHECKSUM ^ 1, LOAD_CHECKSUM ^ 1 << 31])
+def test_a_load_without_its_checksum_never_starts(wrong):
+    async def script(ctx, dut, bus):
+        await load(ctx, bus)
+        if wrong is not None:
+            await bus.write(ctx, Register.CHECKSUM, wrong)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        await ctx.tick().repeat(2 * SETTLE)
+        assert not ctx.get(dut.running)
+        assert await bus.value(ctx, Register.ERRORS) == Error.CHECKSUM
+        assert await bus.value(ctx, Register.CONTROL) == 0
+        await load(ctx, bus)
+        await bus.write(ctx, Register.CHECKSUM, LOAD_CHECKSUM)
+        await bus.write(ctx, Register.ERRORS, Error.CHECKSUM)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        assert ctx.get(dut.running)
+        assert await bus.value(ctx, Register.CHECKSUM) == LOAD_CHECKSUM
+        assert await bus.value(ctx, Register.ERRORS) == 0
+
+    simulate(script)
+
+
+@pytest.mark.parametrize("index", range(len(LOAD)))
+@pytest.mark.parametrize("bit", [0, 1, 16])
+def test_any_loaded_word_that_differs_is_seen(index, bit):
+    writes = [(address, data ^ (i == index) << bit) for i, (address, data) in enumerate(LOAD)]
+
+    async def script(ctx, dut, bus):
+        await load(ctx, bus, writes)
+        await bus.write(ctx, Register.CHECKSUM, LOAD_CHECKSUM)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        assert not ctx.get(dut.running)
+        assert await bus.value(ctx, Register.ERRORS) & Error.CHECKSUM
+
+    simulate(script)
+
+
+def test_a_checked_program_starts_again_without_its_checksum():
+    async def script(ctx, dut, bus):
+        await load(ctx, bus)
+        await bus.write(ctx, Register.CHECKSUM, LOAD_CHECKSUM)
+        for control in (Control.RUN, Control.RUN | Control.RESET, 0, Control.RUN):
+            await bus.write(ctx, Register.CONTROL, control)
+            await ctx.tick().repeat(2 * SETTLE)
+            assert ctx.get(dut.running) == bool(control & Control.RUN)
+        await bus.write(ctx, Register.MEMORY, 3)  # refused words change nothing
+        await bus.write(ctx, Register.DATA, 1)
+        await bus.write(ctx, Register.CONTROL, Control.RUN | Control.RESET)
+        await ctx.tick().repeat(2 * SETTLE)
+        assert ctx.get(dut.running)
+
+    simulate(script)
+
+
+def test_the_bitstreams_program_has_its_checksum():
+    dut = Registers(MACHINE, autostart=True, checksum=0x12345678)
+
+    async def script(ctx):
+        ctx.set(dut.fingerprint, MACHINE.fingerprint)
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.running)
+        assert await Manager(dut.bus).value(ctx, Register.CHECKSUM) == 0x12345678
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(script)
+    sim.run()
+
+
+def test_the_watchdog_stops_what_never_ends_and_a_start_recovers():
+    async def script(ctx, dut, bus):
+        await bus.write(ctx, Register.WATCHDOG, 1)
+        await ctx.tick().repeat(UNIT // 2)
+        ctx.set(dut.waits_host, 1)
+        await ctx.tick().repeat(2 * UNIT)
+        ctx.set(dut.waits_host, 0)
+        assert ctx.get(dut.running)
+        await event(ctx, dut, "sent")
+        await ctx.tick().repeat(UNIT - 2)
+        assert ctx.get(dut.running)
+        await ctx.tick().repeat(4)
+        assert not ctx.get(dut.running)
+        assert await bus.value(ctx, Register.ERRORS) == Error.WATCHDOG
+        assert await bus.value(ctx, Register.CONTROL) == 0
+        await bus.write(ctx, Register.ERRORS, Error.WATCHDOG)
+        await bus.write(ctx, Register.CONTROL, Control.RUN)
+        await ctx.tick().repeat(SETTLE)
+        assert ctx.get(dut.running)
+        assert await bus.value(ctx, Register.ERRORS) == 0
+
+    simulate(script, autostart=True)
+
+
+def test_a_watchdog_of_zero_waits_for_ever():
+    async def script(ctx, dut, bus):
+        assert await bus.value(ctx, Register.WATCHDOG) == 0xFFFF
+        await bus.write(ctx, Register.WATCHDOG, 0)
+        await ctx.tick().repeat(3 * UNIT)
+        assert ctx.get(dut.running)
 
     simulate(script, autostart=True)
 

@@ -1,0 +1,75 @@
+"""The program's checksum: CRC-32 over the words that a host loads, checked before they may run."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.common.axi import LITE_BITS
+
+__all__ = ["ProgramChecksum", "checksum"]
+
+HALF = LITE_BITS // 2
+"""Bits taken in a cycle. The bus brings a word every 2 cycles at most, and half a word takes half the LUTs."""
+
+
+def checksum(words: Iterable[int]) -> int:
+    """CRC-32 (ISO-HDLC, as zlib's) of 32-bit words, each as 4 bytes with the lowest first."""
+    return zlib.crc32(b"".join(word.to_bytes(4, "little") for word in words))
+
+
+class ProgramChecksum(wiring.Component):
+    """Follows a load word by word; the word that closes it is the checksum of those before.
+
+    Latency: 2 cycles from `word` to `verified`; throughput: one word every 2 cycles.
+
+    Members
+    -------
+    data : In(32)
+    word : In(1)
+        `data` is loaded in this cycle; never in two cycles that follow each other.
+    close : In(1)
+        `data` is the checksum; in a cycle of its own, as if it were a word.
+    restart : In(1)
+        A new load begins.
+    accept : In(1)
+        What is loaded has begun to run.
+    verified : Out(1)
+        Nothing was loaded since a program last ran, or its checksum came and was right.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "data": In(LITE_BITS),
+                "word": In(1),
+                "close": In(1),
+                "restart": In(1),
+                "accept": In(1),
+                "verified": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(HALF).create()
+        high, second = Signal(HALF), Signal()
+        # The memories outlive a reset of the bus, and so does the question whether they are whole.
+        loaded = Signal(reset_less=True)
+        m.d.sync += [second.eq(self.word | self.close), high.eq(self.data[HALF:])]
+        m.d.comb += [
+            crc.start.eq(self.restart),
+            crc.valid.eq(self.word | self.close | second),
+            crc.data.eq(Mux(second, high, self.data[:HALF])),
+            self.verified.eq(~loaded | crc.match_detected),
+        ]
+        with m.If(self.word):
+            m.d.sync += loaded.eq(1)
+        with m.Elif(self.accept):
+            m.d.sync += loaded.eq(0)
+        return m
