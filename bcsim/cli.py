@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -14,12 +17,22 @@ from bcsim.commands import compile as compile_command
 from bcsim.commands import info, machines, run, train, verify, verilog
 from bcsim.common.console import errors
 from bcsim.common.errors import BcsimError
+from bcsim.common.escape import sentence, shortened
 from bcsim.common.version import __version__
 
 __all__ = ["app", "main"]
 
 USER_ERROR = 2
-INTERRUPTED = 130
+UNFORESEEN = 70
+"""EX_SOFTWARE of sysexits.h."""
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+debug = False
+"""Whether an unforeseen error shows its traceback."""
+
+MOST_OF_UNFORESEEN = 130
+"""Characters of an unforeseen error's own words, which leave room for what to do."""
 
 app = typer.Typer(
     name="bcsim",
@@ -41,6 +54,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: everything is cleaned up as after an interrupt."""
+
+
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
     """The command, with what a user can cause told in one sentence and an exit code."""
 
@@ -48,32 +65,44 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     def guard(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+        except Terminated:
+            _fail("Terminated", TERMINATED)
         except KeyboardInterrupt:
             _fail("Interrupted", INTERRUPTED)
         except BrokenPipeError:
             # Whoever reads the output has enough; flushing at exit must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (BcsimError, ModuleNotFoundError, MemoryError, OSError) as error:
-            _fail(_sentence(error), USER_ERROR)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            _tell(error)
 
     return guard
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        if str(error.name).partition(".")[0] == "bcsim":
-            raise error
-        return f"This needs the package {error.name}, which is not installed: see the extras in README.md"
+def _tell(error: Exception) -> NoReturn:
+    """End with the error as one sentence; what nobody foresaw is called so."""
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] != "bcsim":
+        _fail(f"This needs the package {error.name}, which is not installed: see the extras in README.md")
+    if isinstance(error, BcsimError):
+        _fail(str(error))
     if isinstance(error, MemoryError):
-        return "There is not enough memory for this: use fewer images (--images)"
+        _fail("There is not enough memory for this: use fewer images (--images)")
     if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename else ""
-        return f"Cannot access{where or ' a file'}: {error.strerror or error}"
-    return str(error)
+        _fail(f"Cannot access{where or ' a file'}: {error.strerror or error}")
+    if debug:
+        raise error
+    found = shortened(sentence(f"{type(error).__name__}: {error}").rstrip("."), MOST_OF_UNFORESEEN)
+    _fail(
+        f"Unforeseen error, a defect of bcsim: {found}. Please report it with the command and its files; "
+        "bcsim --debug COMMAND ... shows the traceback",
+        UNFORESEEN,
+    )
 
 
-def _fail(message: str, code: int) -> None:
-    errors.print(f"bcsim: {message}", markup=False)
+def _fail(message: str, code: int = USER_ERROR) -> NoReturn:
+    errors.print(f"bcsim: {sentence(message)}")
     raise typer.Exit(code)
 
 
@@ -88,14 +117,31 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    show_tracebacks: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unforeseen error.")
+    ] = False,
 ) -> None:
     """Compile, simulate and generate hardware for networks whose weights are one bit."""
+    global debug
+    debug = show_tracebacks
 
 
 for _command in COMMANDS:
     app.command(_command.__name__)(guarded(_command))
 
 
+def _terminate(_: int, __: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
 def main() -> None:
     """Entry point of the `bcsim` script."""
-    app()
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of few characters shows the others by their numbers.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

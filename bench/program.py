@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -30,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.api import compile, load
+from bcsim.common.float_engine import onnxruntime
 from bcsim.compiler.program.layers import Program
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import BACKENDS, prepare

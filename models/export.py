@@ -7,12 +7,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
+from bcsim.common.float_engine import onnxruntime
 from bcsim.models import preprocess
 from bcsim.models.activation import Activation
 from bcsim.models.recipes import Preprocessing, Recipe

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bcsim.commands.options import ModelPath
-from bcsim.common.console import standard_output
+from bcsim.common.console import PlainConsole, standard_output
 from bcsim.results.summary import print_program
 
 __all__ = ["info"]
@@ -30,7 +29,7 @@ def info(model: ModelPath) -> None:
         _print_network(console, path)
 
 
-def _print_network(console: Console, path: Path) -> None:
+def _print_network(console: PlainConsole, path: Path) -> None:
     from bcsim.compiler.importer import import_onnx, inspect_onnx
 
     reports = inspect_onnx(path)
@@ -39,8 +38,8 @@ def _print_network(console: Console, path: Path) -> None:
         table.add_column(heading, overflow="fold")
     for report in reports:
         operator = f"{report.domain}.{report.op}" if report.domain else report.op
-        status = f"[{COLOURS[report.status]}]{report.status}[/]"
-        table.add_row(escape(report.name), operator, status, escape(report.into), escape(report.reason))
+        status = Text(report.status, COLOURS[report.status])
+        table.add_row(report.name, operator, status, report.into, report.reason)
     console.print(table)
     failed = sum(report.status == "unsupported" for report in reports)
     if failed:
@@ -51,6 +50,6 @@ def _print_network(console: Console, path: Path) -> None:
         f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network can be compiled."
     )
     for key, value in sorted(graph.metadata.items()):
-        console.print(f"{key} = {value}", markup=False)
+        console.print(f"{key} = {value}")
     for note in graph.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")

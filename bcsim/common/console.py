@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -17,20 +17,41 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-__all__ = ["errors", "standard_output", "track", "track_bytes", "working"]
+from bcsim.common.escape import printable, shortened
+
+__all__ = ["PlainConsole", "errors", "standard_output", "track", "track_bytes", "working"]
 
 T = TypeVar("T")
 
 PIPED_WIDTH = 120
 """Columns where nobody says how many there are: a file or a pipe has room for whole tables."""
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+LONGEST_TEXT = 1000
+"""Characters of one text, such as a cell of a table, beyond which its middle is left out."""
 
 
-def standard_output(*, soft_wrap: bool = False) -> Console:
+class PlainConsole(Console):
+    """A console on which text is only ever text, since most of it comes from files.
+
+    Nothing in it is markup, an emoji's name or a control sequence; what is to have a style is a rich Text.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text as it is seen, one line."""
+        return super().render_str(printable(shortened(text, LONGEST_TEXT)), **options)
+
+
+errors = PlainConsole(stderr=True, soft_wrap=True)
+
+
+def standard_output(*, soft_wrap: bool = False) -> PlainConsole:
     """Standard output, as wide as the terminal or, where it is none, as COLUMNS or PIPED_WIDTH says."""
-    console = Console(soft_wrap=soft_wrap)
+    console = PlainConsole(soft_wrap=soft_wrap)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     return console

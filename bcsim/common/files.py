@@ -61,5 +61,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8 to `path` atomically; raises BcsimError."""
-    write_bytes(path, text.encode())
+    """Write `text` as UTF-8 to `path` atomically; raises BcsimError.
+
+    Lone surrogates, which file names can hold and UTF-8 cannot, become \\udcNN.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))

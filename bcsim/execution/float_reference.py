@@ -87,7 +87,7 @@ def _rebatched(model: ModelProto, graph: Graph) -> ModelProto:
 
 
 def _onnxruntime(model: ModelProto, graph: Graph, path: Path) -> Runner:
-    import onnxruntime
+    from bcsim.common.float_engine import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # a fixed batch in the file makes it warn about every node

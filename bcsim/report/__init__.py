@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from bcsim.common import formatting
+from bcsim.common.escape import printable
 from bcsim.common.files import write_text
 from bcsim.common.version import __version__
 from bcsim.report.charts import energy_bars, histogram_charts, layer_bars, legend
@@ -25,7 +26,11 @@ def write_report(result: Result, path: Path) -> None:
 def render_report(result: Result) -> str:
     """The report as HTML. The same result gives the same text."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
     )
     here = files("bcsim.report")
     template = environment.from_string(here.joinpath("template.html").read_text("utf-8"))
@@ -43,3 +48,8 @@ def render_report(result: Result) -> str:
         layer_legend=legend(layers),
         histograms=histogram_charts(result),
     )
+
+
+def _visible(value: object) -> object:
+    """Text from files without control characters, which no HTML may hold; the style is Markup, not plain text."""
+    return printable(value) if type(value) is str else value

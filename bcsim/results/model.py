@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from bcsim.common.escape import printable
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.program.layers import Program
 
@@ -52,7 +53,7 @@ def load(path: str | Path) -> Model:
     if is_program(file):
         program = load_program(file)
         return Model(program.name, file, program=program)
-    return Model(file.stem, file, graph=import_onnx(file))
+    return Model(printable(file.stem), file, graph=import_onnx(file))
 
 
 def locate(path: str | Path) -> Path:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from bcsim.common.console import PlainConsole
 from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
 from bcsim.compiler.program.layers import Program, Search
 from bcsim.costs.energy import PARTS
@@ -16,7 +15,7 @@ from bcsim.results.result import Result
 __all__ = ["print_program", "print_summary"]
 
 
-def print_summary(result: Result, console: Console) -> None:
+def print_summary(result: Result, console: PlainConsole) -> None:
     """The whole result: fidelity, machine, layers, energy, notes."""
     console.print(_overview(result))
     console.print(_layers(result))
@@ -26,7 +25,7 @@ def print_summary(result: Result, console: Console) -> None:
         f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)})"
     )
     for note in result.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
 
 
 def _table(title: str, first: str, *headings: str) -> Table:
@@ -39,9 +38,7 @@ def _table(title: str, first: str, *headings: str) -> Table:
 
 
 def _overview(result: Result) -> Table:
-    table = Table(
-        title=f"{escape(result.model)} on {escape(result.data)}", title_justify="left", show_header=False
-    )
+    table = Table(title=f"{result.model} on {result.data}", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name, value in _overview_rows(result):
@@ -60,7 +57,7 @@ def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
     if result.agreement is not None:
         yield "same class as the float network", percent(result.agreement)
     yield "exact for every possible input", "yes" if result.exact else "no, rounded after training"
-    yield "machine", f"{escape(result.machine.name)}: {result.machine.lanes} x {result.machine.pes} lanes"
+    yield "machine", f"{result.machine.name}: {result.machine.lanes} x {result.machine.pes} lanes"
     yield "images run cycle by cycle, equal bit for bit", count(cycles.run_images)
     yield "cycles per image", count(cycles.per_image)
     yield "latency of the first image", f"{count(cycles.latency)} cycles"
@@ -71,7 +68,7 @@ def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
             yield f"  lost to {cause.replace('_', ' ')}", percent(slots / cycles.slots, 1)
     if bits := sum(layer.streamed_weight_words for layer in result.layers) * result.machine.slots:
         names = ", ".join(layer.name for layer in result.layers if layer.streamed_weight_words)
-        yield "weights streamed per image", f"{count(bits // 8)} bytes: {escape(names)}"
+        yield "weights streamed per image", f"{count(bits // 8)} bytes: {names}"
     yield "accumulations per image", count(result.operations["accumulate"])
     yield "multiplications per image", count(result.operations["multiply"])
 
@@ -81,7 +78,7 @@ def _layers(result: Result) -> Table:
     table = _table("Layers, per image", "layer", *headings)
     for layer in result.layers:
         table.add_row(
-            escape(layer.name),
+            layer.name,
             count(layer.inputs),
             count(layer.outputs),
             f"{layer.source_bits} → {layer.target_bits}",
@@ -95,7 +92,7 @@ def _layers(result: Result) -> Table:
 
 def _energy(result: Result) -> Table:
     found = result.energy
-    title = f"Energy per image ({escape(found.table)}, {escape(found.technology)})"
+    title = f"Energy per image ({found.table}, {found.technology})"
     table = _table(title, "part", "this machine", "int8 MACs", "float32 MACs")
     columns = (found.by_part, found.int8_by_part, found.float32_by_part)
     for part in PARTS:
@@ -108,13 +105,13 @@ def _energy(result: Result) -> Table:
     return table
 
 
-def print_program(program: Program, console: Console) -> None:
+def print_program(program: Program, console: PlainConsole) -> None:
     """A compiled program's layers and notes."""
     headings = ("inputs", "outputs", "planes", "bits", "requantiser", "exact")
-    table = _table(f"Program {escape(program.name)}", "layer", *headings)
+    table = _table(f"Program {program.name}", "layer", *headings)
     for layer in program.layers:
         table.add_row(
-            escape(layer.name),
+            layer.name,
             count(layer.inputs),
             count(layer.outputs),
             count(len(layer.planes)),
@@ -124,4 +121,4 @@ def print_program(program: Program, console: Console) -> None:
         )
     console.print(table)
     for note in program.notes:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")

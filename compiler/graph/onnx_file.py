@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 
@@ -92,7 +93,19 @@ def read_model(path: str | Path) -> OnnxFile:
         raise BcsimError(
             f"File {str(path)!r} is not an ONNX model, or it is truncated: it names no operator set"
         )
+    _check_text(model, str(path))
     return OnnxFile(path, model)
+
+
+def _check_text(message: Message, path: str) -> None:
+    """Every name is text: what is not UTF-8 would come as bytes wherever a string is expected."""
+    for field, value in message.ListFields():
+        values = value if field.is_repeated else [value]
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            for part in values:
+                _check_text(part, path)
+        elif field.type == FieldDescriptor.TYPE_STRING and any(isinstance(text, bytes) for text in values):
+            raise BcsimError(f"File {path!r} has a {message.DESCRIPTOR.name}.{field.name} that is not UTF-8")
 
 
 def _check_size(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.escape import printable
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
@@ -48,7 +49,7 @@ def import_onnx(path: str | Path) -> Graph:
         if report.status == "unsupported":
             raise report.error
     return Graph(
-        name=file.path.stem,
+        name=printable(file.path.stem),
         input=walk.structure.input,
         input_shape=walk.structure.shape,
         nodes=tuple(walk.nodes),

@@ -111,8 +111,8 @@ def fold(context: NodeContext, available: int = MAX_FOLDED) -> Folded:
         return Folded((_constant(context, available),))
     if domain or context.op not in _ESTIMATES:
         raise BcsimError(
-            "its inputs are all constants, and this operator is not computed at compile time; "
-            f"computed are {', '.join(sorted(_ESTIMATES))}"
+            "its inputs are all constants, and this operator is not computed at compile time; computed are those that "
+            "work element by element, rearrange, reduce or quantise"
         )
     return _fold_standard(context, available)
 

@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.escape import comment
 from bcsim.common.version import __version__
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.accelerator import Accelerator
@@ -65,7 +66,7 @@ def write_verilog(folder: Path, mapping: Mapping) -> Verilog:
     verilog = to_verilog(Accelerator(mapping.machine, image=mapping.image), TOP)
     machine, program = mapping.machine, mapping.program
     heading = (
-        f"// bcsim {__version__}: the network {program.name} on a machine of {machine.lanes} lanes,\n"
+        f"// bcsim {__version__}: the network {comment(program.name)} on a machine of {machine.lanes} lanes,\n"
         f"// {machine.pes} processing elements and digits of {machine.digit} bits.\n"
         "// ports.md says what the ports mean.\n\n"
     )
@@ -101,7 +102,7 @@ def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
         shutil.copyfile(BENCH / name, folder / name)
     shutil.copytree(BENCH / "fst", folder / "fst")
     template = jinja2.Template((BENCH / "test_accelerator.py.j2").read_text(), keep_trailing_newline=True)
-    images = f"{len(stimulus.q)} images of {stimulus.name}"
-    text = template.render(model=run.mapping.program.name, images=images, top=TOP)
+    images = f"{len(stimulus.q)} images of {comment(stimulus.name)}"
+    text = template.render(model=comment(run.mapping.program.name), images=images, top=TOP)
     (folder / "test_accelerator.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")

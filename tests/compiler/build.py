@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -14,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.float_engine import onnxruntime
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx

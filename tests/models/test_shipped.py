@@ -7,10 +7,10 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from bcsim.common.float_engine import onnxruntime
 from bcsim.models import SHIPPED, shipped_path
 from bcsim.models.data import load_samples
 from bcsim.models.topologies import topology

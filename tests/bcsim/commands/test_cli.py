@@ -259,7 +259,8 @@ def test_defect_of_bcsim_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ModuleNotFoundError("No module named 'bcsim.gone'", name="bcsim.gone")
 
     monkeypatch.setattr(api, "simulate", fail)
-    assert isinstance(invoke("run", "digits").exception, ModuleNotFoundError)
+    assert invoke("run", "digits").exit_code == 70
+    assert isinstance(invoke("--debug", "run", "digits").exception, ModuleNotFoundError)
 
 
 def test_module_runs_in_a_process_of_its_own(folder: Path) -> None:
