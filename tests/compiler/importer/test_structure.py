@@ -3,7 +3,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from bcsim.compiler.importer import import_onnx
-from bcsim.compiler.importer.registry import accepted
 from tests.compiler.build import imported, model, node, refusal, save, tensors
 
 RELU = node("Relu", "x", "y")
