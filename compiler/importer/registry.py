@@ -15,6 +15,9 @@ __all__ = ["ONNX", "QONNX", "Lowering", "accepted", "domain_of", "find", "operat
 ONNX = ("",)
 QONNX = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 
+MOST_LISTED = 12
+"""Operators that one sentence can hold."""
+
 Lowering: TypeAlias = Callable[[NodeContext], Lowered]
 
 _OPERATORS: dict[tuple[str, str], Lowering] = {}
@@ -65,4 +68,6 @@ def find(node: NodeProto) -> Lowering:
         accepted = ", ".join(repr(known) for known in sorted({known for known, _ in _OPERATORS}))
         raise BcsimError(f"operators of domain {domain!r} are not supported; accepted domains are {accepted}")
     name = f"of domain {domain!r} " if domain else ""
-    raise BcsimError(f"this operator {name}is not supported; docs/onnx.md lists those that are")
+    few = len(of_domain) <= MOST_LISTED
+    known_ones = f"accepted are {', '.join(of_domain)}" if few else "docs/onnx.md lists those that are"
+    raise BcsimError(f"this operator {name}is not supported; {known_ones}")
