@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Graph
-from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
+from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
 from bcsim.results.result import Histogram
@@ -84,7 +84,7 @@ def compare_layers(
     The float side is the graph in float64 from the input on, so noise of earlier layers is in later ones.
     """
     # The program names the tensors of the graph that lowering made of this one.
-    values = evaluate_graph(quantise_before_maxima(graph), x)
+    values = evaluate_graph(prepare_graph(graph), x, keep={layer.float_output for layer in program.layers})
     hidden = execute(program, q, keep=True).hidden
     found = []
     for layer, levels in zip(program.layers, hidden, strict=True):

@@ -25,6 +25,7 @@ from bcsim.compiler.graph.nodes import (
     MaxPool,
     MultiThreshold,
     Node,
+    Positions,
     Quant,
     Relu,
     Reshape,
@@ -166,8 +167,9 @@ def _(node: MultiThreshold, x: FloatArray) -> FloatArray:
     return np.asarray(passed * node.out_scale + node.out_bias)
 
 
-@evaluate_node.register
-def _(node: Flatten, x: FloatArray) -> FloatArray:
+@evaluate_node.register(Flatten)
+@evaluate_node.register(Positions)
+def _(node: Flatten | Positions, x: FloatArray) -> FloatArray:
     return x.reshape(len(x), -1)
 
 

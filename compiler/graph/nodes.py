@@ -33,6 +33,7 @@ __all__ = [
     "MaxPool",
     "MultiThreshold",
     "Node",
+    "Positions",
     "Quant",
     "Relu",
     "Reshape",
@@ -206,6 +207,14 @@ class MultiThreshold(Node):
 @dataclass(frozen=True, slots=True)
 class Flatten(Node):
     """Everything behind the batch axis becomes one axis, in order: of an image, channel, row, column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positions(Node):
+    """A Flatten that a layer does: every value of an image becomes a channel, ordered by channel, row, column.
+
+    No file has it; the lowering puts it where what follows differs between the positions of a channel.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from bcsim.compiler.graph.nodes import (
     Graph,
     MaxPool,
     Node,
+    Positions,
     Reshape,
     Transpose,
 )
@@ -79,8 +80,9 @@ def _(node: Concat, *inputs: Shape) -> Shape:
     return sum(shape[0] for shape in inputs), *inputs[0][1:]
 
 
-@node_shape.register
-def _(node: Flatten, x: Shape) -> Shape:
+@node_shape.register(Flatten)
+@node_shape.register(Positions)
+def _(node: Flatten | Positions, x: Shape) -> Shape:
     return (math.prod(x),)
 
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Add, FloatArray
+from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
 from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
-from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, Steps, is_shared, to_functions
+from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import SCORE_BITS, score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
@@ -51,7 +50,6 @@ class Assembler:
 
     def add(self, layer: FusedLayer) -> None:
         """Append the integer layer, and before it the copies that it reads."""
-        _check_sources(layer, self.fused)
         source = self._own[layer.sources[0]]
         if len(layer.sources) > 1:
             source = self.encodings.shared[layer.sources[0]]
@@ -59,7 +57,6 @@ class Assembler:
         shapes = [self.fused.image(name) for name in layer.sources]
         operator = linear_operator(layer.linear, shapes) if layer.linear else identity_operator(shapes[0])
         functions = to_functions(layer.elementwise)
-        _check_channels(layer, len(operator.weights))
         linear = to_linear(operator.weights, operator.scale, functions, source)
         target = self._target(layer, linear)
         geometry, exact = self._padded(layer, operator.geometry, source)
@@ -154,31 +151,3 @@ def _without_middle(linear: Linear, target: Target, values: tuple[Fraction, ...]
         return target
     encoding = Encoding(1, values[2] - values[0], values[0])
     return replace(target, encoding=encoding, thresholds=target.thresholds[:, :1])
-
-
-def _check_sources(layer: FusedLayer, fused: FusedGraph) -> None:
-    """Sources of one layer have the same rows and columns, and those that are added the same channels."""
-    shapes = [fused.image(name) for name in layer.sources]
-    first = 0 if isinstance(layer.linear, Add) else 1
-    if len({shape[first:] for shape in shapes}) > 1 and layer.linear is not None:
-        raise BcsimError(
-            f"Node {layer.linear.name!r} ({layer.linear.op}) reads {', '.join(map(repr, layer.sources))} of "
-            f"{', '.join('x'.join(map(str, shape)) for shape in shapes)} channels, rows and columns; accepted are "
-            f"tensors with the same rows and columns{' and channels' if first == 0 else ''}"
-        )
-
-
-def _check_channels(layer: FusedLayer, outputs: int) -> None:
-    for node in layer.elementwise:
-        for function in to_functions([node]):
-            if not is_shared(function) and _channels(function) != outputs:
-                raise BcsimError(
-                    f"Node {node.name!r} ({node.op}) has parameters for {_channels(function)} values of a flattened "
-                    f"image of {outputs} channels; accepted are parameters for each channel, or the same for all"
-                )
-
-
-def _channels(function: PiecewiseFunction) -> int:
-    if isinstance(function, Line):
-        return max(len(function.scale), len(function.shift))
-    return len(function.bounds) if isinstance(function, Steps) else 1

@@ -26,7 +26,7 @@ from bcsim.compiler.lowering.linear_operators import is_linear
 from bcsim.compiler.lowering.piecewise import is_elementwise
 from bcsim.compiler.program.geometry import Pool
 
-__all__ = ["FusedGraph", "FusedLayer", "fuse_layers"]
+__all__ = ["FusedGraph", "FusedLayer", "fuse_layers", "needed_nodes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,15 @@ def fuse_layers(graph: Graph) -> FusedGraph:
             f"Network {graph.name!r} has no linear layer (MatMul, Gemm or Conv), which bcsim needs"
         )
     shapes = tensor_shapes(graph)
-    nodes = _needed(graph)
+    nodes = needed_nodes(graph)
     path = follow_input(graph, nodes)
     rest = [node for node in nodes if node not in path.members]
     linked, output = _without_views(rest, graph.output, shapes)
     return FusedGraph(path, tuple(_Splitter(linked, output).split()), shapes)
 
 
-def _needed(graph: Graph) -> list[Node]:
+def needed_nodes(graph: Graph) -> list[Node]:
+    """The nodes that the graph's output depends on, in order."""
     needed, kept = {graph.output}, []
     for node in reversed(graph.nodes):
         if node.output in needed:

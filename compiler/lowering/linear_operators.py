@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node
+from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node, Positions
 from bcsim.compiler.program.geometry import Geometry
 
 __all__ = ["LinearOperator", "identity_operator", "is_linear", "linear_operator"]
@@ -94,6 +94,15 @@ def _(node: Concat, shapes: Shapes) -> LinearOperator:
     _, rows, columns = shapes[0]
     channels = tuple(shape[0] for shape in shapes)
     return LinearOperator(np.eye(sum(channels), dtype=np.int16), ONE, Geometry(rows, columns, channels))
+
+
+@_operator.register
+def _(node: Positions, shapes: Shapes) -> LinearOperator:
+    """A selection, channel by channel."""
+    ((channels, rows, columns),) = shapes
+    weights = np.tile(np.eye(rows * columns, dtype=np.int16), (channels, 1))
+    geometry = Geometry(rows, columns, (channels,), (rows, columns), groups=channels)
+    return LinearOperator(weights, ONE, geometry)
 
 
 def _depthwise(

@@ -11,7 +11,7 @@ from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
 from bcsim.compiler.lowering.fusion import FusedGraph, fuse_layers
-from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
+from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
 from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
@@ -42,7 +42,7 @@ def lower(
     range_method, percentile : see `Ranging`.
     Raises BcsimError for networks that cannot be lowered, bits that do not fit, and missing calibration.
     """
-    graph = quantise_before_maxima(graph)
+    graph = prepare_graph(graph)
     ranging = Ranging(range_method, percentile)
     fused = fuse_layers(graph)
     tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import AveragePool, Concat
+from bcsim.compiler.graph.nodes import AveragePool, Concat, Positions
 from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.piecewise import (
     PiecewiseFunction,
@@ -93,7 +93,7 @@ def _summed(
 
 def _sums(layer: FusedLayer, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
     """What the linear node makes of its sources."""
-    if layer.linear is None or isinstance(layer.linear, Concat):
+    if layer.linear is None or isinstance(layer.linear, Concat | Positions):
         return sorted({value for values in sources for value in values})
     if not isinstance(layer.linear, AveragePool):
         return _lattice(sources)

@@ -22,13 +22,15 @@ from bcsim.compiler.graph.nodes import (
     Flatten,
     Graph,
     MaxPool,
+    MultiThreshold,
     Node,
     Quant,
     Relu,
+    Reshape,
     Sign,
 )
 from bcsim.compiler.graph.shapes import image_shape, tensor_shapes
-from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
+from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.raw_levels import arranged
 from tests.reference import run_reference
@@ -122,6 +124,14 @@ class Net:
     def flatten(self, x: str) -> str:
         return self.append(Flatten, [x])
 
+    def reshape(self, x: str, *shape: int) -> str:
+        return self.append(Reshape, [x], shape)
+
+    def thresholds(self, x: str, count: int = 3) -> str:
+        """A MultiThreshold with rows of its own for each channel."""
+        rows = np.sort(self.rng.integers(-6, 7, (self.channels(x), count)) / 2, axis=1)
+        return self.append(MultiThreshold, [x], rows, 0.5, -1.0)
+
     def end(self, x: str, outputs: int = 3) -> Graph:
         """The graph with a dense layer behind tensor x."""
         return self.graph(self.dense(self.flatten(x), outputs))
@@ -202,8 +212,8 @@ def check_exact(
     """Every layer says it is exact and its decoded values equal the graph's in float64."""
     assert program.exact
     levels = random_levels(graph, pixel) if levels is None else levels
-    # Layers name the tensors of the graph in which quantisers stand before padded maxima.
-    expected = evaluate_graph(quantise_before_maxima(graph), pixel.decode(levels))
+    # Layers name the tensors of the graph that they are made of.
+    expected = evaluate_graph(prepare_graph(graph), pixel.decode(levels))
     found = run_levels(program, levels)
     for layer in program.layers:
         np.testing.assert_allclose(

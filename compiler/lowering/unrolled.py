@@ -1,0 +1,124 @@
+"""Unrolled convolutions: dense layers in place of convolutions whose image becomes flat in earnest.
+
+Letters in shapes: O outputs, C channels, H rows, W columns, P positions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.compiler.graph.nodes import Conv, Dense, Flatten, Graph, Node, Positions
+from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
+from bcsim.compiler.lowering.piecewise import Steps, is_elementwise, to_functions
+from bcsim.compiler.lowering.views import PARAMETERS
+
+__all__ = ["MOST_WEIGHTS", "unroll_convolutions"]
+
+MOST_WEIGHTS = 1 << 24
+"""A convolution of more weights, unrolled, is rounded before it becomes flat instead."""
+
+
+def unroll_convolutions(graph: Graph) -> Graph:
+    """The graph with every Positions node where it costs nothing: behind a quantiser, or in a dense layer.
+
+    The dense layer is the convolution that only the Positions node reads, with a weight for each input and output;
+    those outside a window are 0. Elementwise nodes in between come behind it, a channel's parameters at every position.
+    """
+    nodes = list(graph.nodes)
+    for flat in graph.nodes:
+        if not isinstance(flat, Positions):
+            continue
+        first, *chain = _chain(flat, nodes)
+        shapes = tensor_shapes(replace(graph, nodes=tuple(nodes)))
+        if isinstance(first, Conv) and _weights(first, shapes) <= MOST_WEIGHTS:
+            moved, gone = _unrolled(first, chain, flat, shapes), [first, *chain, flat]
+        elif chain and _quantises(first):
+            moved, gone = _moved(first, chain, flat, shapes), [*chain, flat]
+        else:
+            continue
+        place = nodes.index(gone[0])
+        nodes = [*nodes[:place], *moved, *(n for n in nodes[place:] if not any(n is old for old in gone))]
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _chain(flat: Positions, nodes: Sequence[Node]) -> list[Node]:
+    """Elementwise nodes up to `flat` that each read only one another, and before them what they read: a convolution,
+    a quantiser or anything else, in the end `flat` itself."""
+    makers, uses = {node.output: node for node in nodes}, Counter(name for n in nodes for name in n.inputs)
+    chain: list[Node] = []
+    tensor = flat.inputs[0]
+    while uses[tensor] == 1 and tensor in makers:
+        node = makers[tensor]
+        chain.insert(0, node)
+        if not is_elementwise(node) or _quantises(node):
+            return chain
+        tensor = node.inputs[0]
+    return [flat]
+
+
+def _quantises(node: Node) -> bool:
+    return is_elementwise(node) and any(isinstance(function, Steps) for function in to_functions([node]))
+
+
+def _weights(conv: Node, shapes: dict[str, Shape]) -> int:
+    return prod(shapes[conv.inputs[0]]) * prod(shapes[conv.output])
+
+
+def _unrolled(conv: Conv, chain: Sequence[Node], flat: Positions, shapes: dict[str, Shape]) -> list[Node]:
+    """A Flatten of the convolution's input, the dense layer and the chain, up to flat's output."""
+    positions = prod(image_shape(shapes[conv.output])[1:])
+    weights, scale = _matrix(conv, image_shape(shapes[conv.inputs[0]])), np.repeat(conv.scale, positions)
+    source, product = f"{flat.output}/source", f"{flat.output}/0" if chain else flat.output
+    dense = Dense(conv.name, conv.op, (source,), product, weights, scale)
+    return [Flatten(conv.name, conv.op, conv.inputs, source), dense, *_spread(chain, dense, flat, positions)]
+
+
+def _moved(first: Node, chain: Sequence[Node], flat: Positions, shapes: dict[str, Shape]) -> list[Node]:
+    """The Positions node in front of the chain."""
+    positions = prod(image_shape(shapes[first.output])[1:])
+    moved = replace(flat, inputs=(first.output,), output=f"{flat.output}/0")
+    return [moved, *_spread(chain, moved, flat, positions)]
+
+
+def _spread(chain: Sequence[Node], first: Node, flat: Positions, positions: int) -> list[Node]:
+    """The chain for flattened images, behind `first`, up to flat's output."""
+    names = [first.output, *(f"{flat.output}/{index}" for index in range(1, len(chain))), flat.output]
+    return [
+        replace(_at_positions(node, positions), inputs=(names[index],), output=names[index + 1])
+        for index, node in enumerate(chain)
+    ]
+
+
+def _at_positions(node: Node, positions: int) -> Node:
+    """The node for flattened images: each channel's parameters at every position."""
+    arrays = {name: getattr(node, name) for name in PARAMETERS.get(type(node), ())}
+    more = {
+        name: np.repeat(array, positions, axis=0)
+        for name, array in arrays.items()
+        if array.ndim and len(array) > 1
+    }
+    return replace(node, **more) if more else node  # type: ignore[arg-type]
+
+
+def _matrix(conv: Conv, image: tuple[int, int, int]) -> NDArray[np.int16]:
+    """The convolution as int16 (O * P, C * H * W), both flattened images."""
+    channels, rows, columns = image
+    top, left, bottom, right = conv.pads
+    outputs, per_group, high, wide = conv.weights.shape
+    down = range(-top, rows + bottom - high + 1, conv.stride[0])
+    across = range(-left, columns + right - wide + 1, conv.stride[1])
+    matrix = np.zeros((outputs, len(down), len(across), channels, rows, columns), dtype=np.int16)
+    for i, y in enumerate(down):
+        for j, x in enumerate(across):
+            ys, xs = slice(max(0, y), min(rows, y + high)), slice(max(0, x), min(columns, x + wide))
+            part = conv.weights[:, :, ys.start - y : ys.stop - y, xs.start - x : xs.stop - x]
+            for o in range(outputs):
+                first = o * conv.groups // outputs * per_group
+                matrix[o, i, j, first : first + per_group, ys, xs] = part[o]
+    return matrix.reshape(outputs * len(down) * len(across), -1)
