@@ -1,8 +1,8 @@
 """What one inference does, counted exactly: by kind, by width, by memory, by layer.
 
-Letters: I inputs, O outputs, B weight planes, D digits of the source and Q bits of the target, C chunks and
-T tiles of a layer; N lanes, M processing elements, p digit bits, A accumulator bits and R requantisers of a
-machine. docs/machine.md defines them all. Lanes that pad a step are at work in hardware, and counted so.
+A count is a machine's unit (`bcsim/costs/structure.py`) times how often a layer has it at work
+(`bcsim/costs/at_work.py`). Lanes that pad a step are at work in hardware, and counted so.
+Letters: I inputs, O outputs, B weight planes and D digits of the source, Q bits of the target.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from itertools import chain
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
-from bcsim.compiler.program.layers import Search
+from bcsim.costs.at_work import times_at_work
+from bcsim.costs.structure import Unit, machine_units
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
-from bcsim.machine.latency import tree_levels
 from bcsim.machine.parameters import Machine
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "NetworkCounts",
     "count_mapping",
     "count_stream_bits",
+    "layer_actions",
     "multiplications",
 ]
 
@@ -95,64 +96,11 @@ class NetworkCounts:
         return add_traffic(layer.traffic for layer in self.layers)
 
 
-def _array_actions(nest: LoopNest, machine: Machine) -> list[Action]:
-    """Actions of the array in all steps of the layer's nest.
-
-    Pairs, once for the array: `same` and `differ`, 2 adders of p bits for each of N/2 pairs.
-    Select, in each of M elements: one multiplexer and one XOR of p + 1 bits a pair.
-    Tree, in each element: level l = 1, 2, ... halves the operands (an odd one passes), adders of p + l bits.
-    Horner, where activations are wider than a digit: one adder of t's width, activation_bits + 1 + levels.
-    Accumulator: A bits, once for each element and chunk.
-    Registers: memory outputs N*p, pairs N*(p + 1), selected terms, every level of the tree, t, accumulators,
-    weight words twice a chunk, shadow A bits an element at each round (the chain shifts).
-    """
-    pairs, pes, digit = machine.lanes // 2, machine.pes, machine.digit
-    steps, chunks = nest.steps, nest.steps // nest.digits
-    width, sums = machine.accumulator_bits, pes * chunks
-    return [
-        Action("adders", "adder", digit, 2 * pairs * steps),
-        Action("select", "bitwise", digit + 1, 2 * pairs * pes * steps),
-        *_tree_actions(machine, pes * steps),
-        Action("adders", "adder", width, sums),
-        Action("registers", "register", digit, machine.lanes * steps),
-        Action("registers", "register", digit + 1, (2 * pairs + pairs * pes) * steps),
-        Action("registers", "register", machine.slots, 2 * chunks),
-        Action("registers", "register", width, sums + pes * (nest.passes + nest.results * nest.rounds)),
-    ]
-
-
-def _tree_actions(machine: Machine, sums: int) -> list[Action]:
-    """Adders and registers of `sums` passes through an adder tree and, where there is one, Horner's stage."""
-    digit, operands, actions = machine.digit, machine.lanes // 2, []
-    for level in range(1, tree_levels(machine) + 1):
-        actions.append(Action("adders", "adder", digit + level, operands // 2 * sums))
-        operands -= operands // 2
-        actions.append(Action("registers", "register", digit + level + 1, operands * sums))
-    if machine.activation_bits > digit:
-        horner = machine.activation_bits + 1 + tree_levels(machine)
-        actions += [Action("adders", "adder", horner, sums), Action("registers", "register", horner, sums)]
-    return actions
-
-
-def _requantiser_actions(nest: LoopNest, machine: Machine) -> list[Action]:
-    """Actions of the requantisers, for `words` channels drained.
-
-    Divide: the offset's subtraction and Q compare-and-subtracts as wide as the remainder; remainder and
-    divisor are registers that change with each. Search: Q comparisons of that width; the remainder and the
-    thresholds read are registers. Q bits of q are shifted in one by one.
-    """
-    words, width = nest.results * nest.rounds * machine.requantisers, machine.remainder_bits
-    bits = nest.layer.target.bits
-    search = isinstance(nest.layer.requantiser, Search)
-    work = ("comparator", bits * words) if search else ("adder", (bits + 1) * words)
-    beside = width if search else machine.divisor_bits
-    changes = words if search else (bits + 1) * words
-    return [
-        Action("requantiser", work[0], width, work[1]),
-        Action("registers", "register", width, changes),
-        Action("registers", "register", beside, bits * words),
-        Action("registers", "register", bits, bits * words),
-    ]
+def layer_actions(nest: LoopNest, units: Iterable[Unit]) -> tuple[Action, ...]:
+    """The machine's units, each as often as it is at work in the layer; those that never are, are left out."""
+    times = times_at_work(nest)
+    actions = (Action(unit.part, unit.kind, unit.bits, unit.number * times[unit.when]) for unit in units)
+    return tuple(action for action in actions if action.count)
 
 
 def multiplications(actions: Iterable[Action]) -> int:
@@ -162,7 +110,7 @@ def multiplications(actions: Iterable[Action]) -> int:
 
 def _count_layer(placed: PlacedLayer, machine: Machine) -> LayerCounts:
     nest, layer = placed.nest, placed.nest.layer
-    actions = (*_array_actions(nest, machine), *_requantiser_actions(nest, machine))
+    actions = layer_actions(nest, machine_units(machine))
     weights, outputs = (
         layer.outputs * layer.inputs * len(layer.planes) * nest.results,
         layer.outputs * nest.results,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
+from bcsim.costs.at_work import times_at_work
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
-from bcsim.costs.traffic import MemoryTraffic, Traffic, layer_traffic
+from bcsim.costs.structure import MemoryShape, When
+from bcsim.costs.traffic import Traffic, layer_traffic, moved
 from bcsim.machine.parameters import Machine
 
 __all__ = ["FLOAT32", "INT8", "Arithmetic", "count_macs"]
@@ -51,18 +53,25 @@ def _macs(nest: LoopNest) -> int:
 def _traffic(layer: PlacedLayer, machine: Machine, bits: int) -> Traffic:
     """The machine's own loop nest over values, weights and parameter pairs that are each `bits` wide.
 
-    Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits.
+    Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits. A
+    value has one digit and a weight one plane: each is read once where the machine reads all of them.
     """
     nest, own = layer.nest, layer_traffic(layer, machine)
-    channels = nest.results * nest.rounds * machine.requantisers
-    words = nest.steps // (nest.planes * nest.digits)
+    times = times_at_work(nest)
+    parts = nest.planes * nest.digits
     values = machine.activation_words * machine.digit // machine.activation_bits
+    shapes = {
+        "activation": MemoryShape("", 1, values, machine.lanes * bits),
+        "weight": MemoryShape("", 1, own["weight"].words, machine.slots * bits),
+        "parameter": MemoryShape("", machine.requantisers, own["parameter"].words, 2 * bits),
+    }
+    rounds = times[When.ROUND] * machine.requantisers
     return {
-        "activation": _memory(values, machine.lanes * bits, words, _written(layer)),
-        "weight": _memory(
-            machine.weight_words, machine.slots * bits, words, nest.streamed_words // nest.planes
+        "activation": moved(shapes["activation"], read=times[When.READ] // parts, written=_written(layer)),
+        "weight": moved(
+            shapes["weight"], read=times[When.STEP] // parts, written=nest.streamed_words // nest.planes
         ),
-        "parameter": _memory(own["parameter"].words, 2 * bits, channels, 0),
+        "parameter": moved(shapes["parameter"], read=rounds),
         "output": own["output"],
     }
 
@@ -72,10 +81,6 @@ def _written(layer: PlacedLayer) -> int:
     nest = layer.nest
     loaded = nest.source_words // nest.digits if layer.first else 0
     return loaded + nest.output_words // nest.target_digits
-
-
-def _memory(words: int, word_bits: int, read: int, written: int) -> MemoryTraffic:
-    return MemoryTraffic(words, word_bits, read, read * word_bits, written, written * word_bits)
 
 
 def _count_layer(layer: PlacedLayer, machine: Machine, arithmetic: Arithmetic) -> LayerCounts:

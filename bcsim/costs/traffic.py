@@ -10,13 +10,13 @@ from typing import TypeAlias
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
-from bcsim.compiler.program.layers import Search
+from bcsim.costs.at_work import times_at_work
+from bcsim.costs.structure import MemoryShape, When, machine_memories
 from bcsim.machine.parameters import Machine
 
-__all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic"]
+__all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic", "moved"]
 
 MEMORIES = ("activation", "weight", "parameter", "output")
-SCORE_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ Traffic: TypeAlias = MappingType[str, MemoryTraffic]
 def memory_traffic(mapping: Mapping) -> dict[str, MemoryTraffic]:
     """Traffic of the activation, weight, parameter and output memories, per image.
 
-    A weight word is read once for all digits of a chunk; a parameter word once a round, in a search once a bit.
-    The parameter memories, one for each requantiser, are counted together.
+    Activations are read once a step, but for steps outside of their tensor; a weight word once for all digits of a
+    chunk; a parameter word once a round, and in a search once a bit more. A streamed weight word is written once an
+    image. The parameter memories, one for each requantiser, are counted together.
     """
     return add_traffic(layer_traffic(layer, mapping.machine) for layer in mapping.layers)
 
@@ -73,53 +74,42 @@ def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
 def layer_traffic(layer: PlacedLayer, machine: Machine) -> dict[str, MemoryTraffic]:
     """Traffic that one layer causes; loading the image belongs to the first layer."""
     nest = layer.nest
-    rounds = nest.positions * nest.window * nest.rounds
-    parameter_reads = rounds * (nest.layer.target.bits if _searches(nest) else 1)
+    shapes = machine_memories(machine)
+    times = times_at_work(nest)
     return {
-        "activation": _activation(layer, machine),
-        "weight": _weight(nest, machine),
-        "parameter": _read_only(
-            machine.parameter_words,
-            machine.remainder_bits + machine.divisor_bits,
-            parameter_reads * machine.requantisers,
-            machine.requantisers,
-        ),
-        "output": _output(nest, machine),
+        "activation": _activation(layer, machine, shapes["activation"], times[When.READ]),
+        "weight": moved(shapes["weight"], read=times[When.CHUNK], written=nest.streamed_words),
+        "parameter": moved(shapes["parameter"], read=times[When.PARAMETER] * machine.requantisers),
+        "output": _output(nest, shapes["output"]),
     }
 
 
-def _searches(nest: LoopNest) -> bool:
-    return isinstance(nest.layer.requantiser, Search)
-
-
-def _read_only(words: int, word_bits: int, read: int, memories: int = 1) -> MemoryTraffic:
-    return MemoryTraffic(words, word_bits, read, read * word_bits, 0, 0, memories)
-
-
-def _weight(nest: LoopNest, machine: Machine) -> MemoryTraffic:
-    """Streamed words are written once an image."""
-    read = _read_only(machine.weight_words, machine.slots, nest.steps // nest.digits)
-    written = nest.streamed_words
-    return replace(read, words_written=written, bits_written=written * machine.slots)
-
-
-def _activation(layer: PlacedLayer, machine: Machine) -> MemoryTraffic:
-    nest, word_bits = layer.nest, machine.lanes * machine.digit
-    read = nest.steps
-    loaded = nest.source_words if layer.first else 0
-    drained = nest.positions * nest.rounds * nest.target_digits if not nest.scores else 0
+def moved(shape: MemoryShape, *, read: int, written: int = 0) -> MemoryTraffic:
+    """Whole words read and written."""
     return MemoryTraffic(
-        words=machine.activation_words,
-        word_bits=word_bits,
+        words=shape.words,
+        word_bits=shape.word_bits,
         words_read=read,
-        bits_read=read * word_bits,
-        words_written=loaded + drained,
-        bits_written=loaded * word_bits + drained * machine.requantisers * machine.digit,
+        bits_read=read * shape.word_bits,
+        words_written=written,
+        bits_written=written * shape.word_bits,
+        memories=shape.memories,
     )
 
 
-def _output(nest: LoopNest, machine: Machine) -> MemoryTraffic:
-    word_bits = machine.requantisers * SCORE_BITS
-    words = -(-machine.outputs // machine.requantisers)
+def _activation(layer: PlacedLayer, machine: Machine, shape: MemoryShape, read: int) -> MemoryTraffic:
+    """The loader writes whole words, a round the lanes of its requantisers, once a digit of the output."""
+    nest = layer.nest
+    loaded = nest.source_words if layer.first else 0
+    drained = 0 if nest.scores else nest.positions * nest.rounds * nest.target_digits
+    round_bits = machine.requantisers * machine.digit
+    return replace(
+        moved(shape, read=read, written=loaded + drained),
+        bits_written=loaded * shape.word_bits + drained * round_bits,
+    )
+
+
+def _output(nest: LoopNest, shape: MemoryShape) -> MemoryTraffic:
+    """A round writes a word of scores; the stream reads one for every score."""
     read, written = (nest.layer.outputs, nest.rounds) if nest.scores else (0, 0)
-    return MemoryTraffic(words, word_bits, read, read * word_bits, written, written * word_bits)
+    return moved(shape, read=read, written=written)

@@ -1,0 +1,287 @@
+"""What a machine is built of, as far as it is counted: adders, bitwise units, registers and memories, block by block.
+
+`tests/bcsim/costs/test_structure.py` holds every block equal to the elaborated Amaranth design, by number and width.
+A unit also says when it is at work, so that counts are this inventory times `times_at_work`, and nothing else.
+
+Letters: N lanes, M processing elements, R requantisers, p digit bits, A accumulator bits and F fraction bits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from bcsim.machine.latency import tree_levels
+from bcsim.machine.parameters import Machine
+
+__all__ = ["CONTROL", "VALUE_BITS", "MemoryShape", "Unit", "When", "machine_memories", "machine_units"]
+
+VALUE_BITS = 16
+"""Width of a requantised value, scores included, between requantisers and memories."""
+
+FLAGS = 4
+"""Flags of a step: valid, last digit, double, last."""
+
+CONTROL = (
+    "top",
+    "registers",
+    "issue",
+    "drain",
+    "drain_writer",
+    "loader",
+    "output",
+    "weight_loader",
+    "stream_record",
+    "issue_memory",
+    "drain_memory",
+    "weight_stream_memory",
+    "write_arbiter",
+)
+"""Blocks whose registers and logic are not counted: sequencer, streams, bus, and what connects them."""
+
+
+class When(Enum):
+    """When a unit is at work; the value says it in words."""
+
+    STEP = "every step"
+    READ = "every step that reads the activation memory: not those outside of their tensor"
+    CHUNK = "every chunk"
+    PASS = "every pass, which is a tile at one position of one window"
+    ROUND = "every round of requantisation"
+    BIT = "every bit of a round"
+    QUOTIENT = "every bit of a round that divides"
+    THRESHOLD = "every bit of a round that searches"
+    REMAINDER = "every bit of a round that divides, every round that searches"
+    PARAMETER = "every parameter word taken: one a round, and one a bit where the round searches"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`number` units alike, each `bits` wide, in a block of the design.
+
+    kind : adder, bitwise, comparator or register, as in an energy table. An adder is as wide as the wider operand,
+        or as what is kept of its sum, if that is less.
+    part : where reports add it.
+    shares : the name of the unit or memory whose hardware this is; empty where it has its own.
+    """
+
+    name: str
+    block: str
+    part: str
+    kind: str
+    bits: int
+    number: int
+    when: When
+    shares: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryShape:
+    """`memories` memories alike of `words` words of `word_bits` bits."""
+
+    block: str
+    memories: int
+    words: int
+    word_bits: int
+
+
+def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
+    """The memories whose traffic is counted, and on a spatial machine the one that keeps pooled values.
+
+    A parameter word is an offset, a divisor and, on a spatial machine, the bit `minimum`. Every memory has at least
+    two words.
+    """
+    n, r = machine.lanes, machine.requantisers
+    parameter = machine.remainder_bits + machine.divisor_bits + machine.spatial
+    pool = {"pool": MemoryShape("pool", r, machine.pes // r, VALUE_BITS)} if machine.spatial else {}
+    shapes = {
+        "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
+        "weight": MemoryShape("weight_memory", 1, machine.weight_words, machine.slots),
+        "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
+        "output": MemoryShape("output", 1, -(-machine.outputs // r), r * VALUE_BITS),
+        **pool,
+    }
+    return {name: replace(shape, words=max(2, shape.words)) for name, shape in shapes.items()}
+
+
+def machine_units(machine: Machine) -> tuple[Unit, ...]:
+    """Every adder, register and selecting unit between the memories."""
+    return (
+        *_memory_outputs(machine),
+        *(_padding(machine) if machine.spatial else ()),
+        *_lanes(machine),
+        *_flags(machine),
+        *_terms(machine),
+        *_sums(machine),
+        *_accumulators(machine),
+        *_round_selector(machine),
+        *_requantisers(machine),
+        *(_pool(machine) if machine.spatial else ()),
+    )
+
+
+def _register(name: str, block: str, bits: int, number: int, when: When, shares: str = "") -> Unit:
+    return Unit(name, block, "registers", "register", bits, number, when, shares)
+
+
+def _adder(name: str, block: str, bits: int, number: int, when: When) -> Unit:
+    return Unit(name, block, "adders", "adder", bits, number, when)
+
+
+def _select(name: str, block: str, bits: int, number: int, when: When = When.STEP) -> Unit:
+    return Unit(name, block, "select", "bitwise", bits, number, when)
+
+
+def _memory_outputs(machine: Machine) -> Iterator[Unit]:
+    """Behind every memory's own read register one more, which the memory does not contain."""
+    memories = machine_memories(machine)
+    for memory, when in (("activation", When.READ), ("weight", When.CHUNK), ("parameter", When.PARAMETER)):
+        shape = memories[memory]
+        yield _register(f"{memory} words", shape.block, shape.word_bits, shape.memories, when)
+
+
+def _address_bits(words: int) -> int:
+    return max(1, min(VALUE_BITS, (words - 1).bit_length()))
+
+
+def _padding(machine: Machine) -> Iterator[Unit]:
+    """What the lanes see outside of a tensor: a multiplexer as wide as a word, its choice two cycles delayed."""
+    yield _select("padding", "padding", machine.lanes * machine.digit, 1)
+    yield _register("padding flags", "padding", 1, 2, When.STEP)
+    yield _register("padding digits", "padding", machine.digit, 2, When.STEP)
+
+
+def _late_pairs(machine: Machine) -> int:
+    """Pairs whose terms have no register of their own: the odd ones of digits of 4 bits and more."""
+    return machine.lanes // 4 if machine.digit >= 4 else 0
+
+
+def _lanes(machine: Machine) -> Iterator[Unit]:
+    """`same` and `differ` of every pair, once for all elements; a late pair's digits wait for a cycle."""
+    pairs, digit = machine.lanes // 2, machine.digit
+    yield _register("late digits", "lanes", 2 * digit, _late_pairs(machine), When.STEP)
+    yield _adder("pair sums", "lanes", digit, 2 * pairs, When.STEP)
+    yield _register("pairs", "lanes", 2 * (digit + 1), pairs, When.STEP)
+
+
+def _flags(machine: Machine) -> Iterator[Unit]:
+    """A step's flags beside its sums; where there is a Horner stage, each element has its own beside it."""
+    yield _register("flags", "array", FLAGS, tree_levels(machine) + 2, When.STEP)
+    if machine.activation_bits > machine.digit:
+        yield _register("tile flag", "array", 1, 1, When.PASS)
+        yield _register("element flags", "element", FLAGS, machine.pes, When.STEP)
+
+
+def _terms(machine: Machine) -> Iterator[Unit]:
+    """Selection and complement of every pair's term in each element, and the first level of additions."""
+    pairs, late, pes, width = machine.lanes // 2, _late_pairs(machine), machine.pes, machine.digit + 1
+    yield _select("term multiplexers", "terms", width, pairs * pes)
+    yield _select("term complements", "terms", width, pairs * pes)
+    yield _register("late weights", "terms", 2, late * pes, When.CHUNK)
+    yield _register("terms", "terms", width, (pairs - late) * pes, When.STEP)
+    if pairs > 1:
+        yield _adder("term sums", "terms", width, pairs // 2 * pes, When.STEP)
+        yield _register("term sums", "terms", width + 1, (pairs + 1) // 2 * pes, When.STEP)
+
+
+def _tree_bounds(machine: Machine) -> list[int]:
+    """The greatest values of the operands of an element's tree: sums of two terms, the last one perhaps of one."""
+    term, pairs = (2 << machine.digit) - 1, machine.lanes // 2
+    return [term * min(2, pairs - first) for first in range(0, pairs, 2)]
+
+
+def _sums(machine: Machine) -> Iterator[Unit]:
+    """The rest of each element's adder tree, no wider than its sums need, and the Horner stage behind it."""
+    bounds, adders, registers = _tree_bounds(machine), Counter[int](), Counter[int]()
+    while len(bounds) > 1:
+        adders.update(bound.bit_length() for bound in bounds[0 : len(bounds) - 1 : 2])
+        bounds = [sum(bounds[first : first + 2]) for first in range(0, len(bounds), 2)]
+        registers.update(bound.bit_length() for bound in bounds)
+    for width, number in adders.items():
+        yield _adder("tree sums", "tree", width, number * machine.pes, When.STEP)
+    for width, number in registers.items():
+        yield _register("tree sums", "tree", width, number * machine.pes, When.STEP)
+    if machine.activation_bits > machine.digit:
+        yield from _horner(machine, bounds[0])
+
+
+def _horner(machine: Machine, greatest: int) -> Iterator[Unit]:
+    """t = (t << p) + s: the low p bits of s meet zeros, so that the adder is p bits narrower than t.
+
+    greatest : of s.
+    """
+    digit, digits = machine.digit, -(-machine.activation_bits // machine.digit)
+    before, whole = (
+        sum(greatest << digit * position for position in range(count)).bit_length()
+        for count in (digits - 1, digits)
+    )
+    adder = max(before, greatest.bit_length() - digit)
+    yield _adder("digit sums", "horner", adder, machine.pes, When.STEP)
+    yield _register("partial totals", "horner", before, machine.pes, When.STEP)
+    yield _register("chunk totals", "horner", whole, machine.pes, When.STEP)
+
+
+def _accumulators(machine: Machine) -> Iterator[Unit]:
+    """An element's accumulator takes a total a chunk, and may double before; its shadow register takes a pass' sum."""
+    width, pes = machine.accumulator_bits, machine.pes
+    if machine.shift_planes:
+        yield _select("doubling", "accumulator", width, pes, When.CHUNK)
+    yield _adder("accumulations", "accumulator", width, pes, When.CHUNK)
+    yield _register("accumulators", "accumulator", width, pes, When.CHUNK)
+    yield _register("shadows", "accumulator", width, pes, When.PASS)
+
+
+def _round_selector(machine: Machine) -> Iterator[Unit]:
+    """R of the shadow registers at a time, and the number of the round."""
+    position = (machine.pes // machine.requantisers - 1).bit_length()
+    yield _register(
+        "drained sums", "selector", machine.requantisers * machine.accumulator_bits, 1, When.ROUND
+    )
+    if position:
+        yield _adder("round number", "selector", position, 1, When.ROUND)
+        yield _register("round number", "selector", position, 1, When.ROUND)
+
+
+def _requantisers(machine: Machine) -> Iterator[Unit]:
+    """Offset or threshold meets the accumulator above its F fraction bits: A + 10 bits; the divisor all A + F + 10.
+
+    A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs.
+    """
+    number, start, width = machine.requantisers, machine.accumulator_bits + 10, machine.remainder_bits
+
+    def unit(name: str, kind: str, bits: int, when: When, shares: str = "") -> Unit:
+        return Unit(name, "requantiser", "requantiser", kind, bits, number, when, shares)
+
+    yield unit("offsets", "adder", start, When.ROUND)
+    yield unit("thresholds", "comparator", start, When.THRESHOLD, "offsets")
+    yield unit("subtractions", "adder", width, When.QUOTIENT)
+    yield unit("remainder choices", "bitwise", width, When.REMAINDER)
+    yield _register("remainders", "requantiser", width, number, When.REMAINDER)
+    yield unit("divisor choices", "bitwise", machine.divisor_bits, When.REMAINDER)
+    yield _register("divisors", "requantiser", machine.divisor_bits, number, When.REMAINDER)
+    for name in ("decided bits", "decisions"):
+        yield unit(name, "bitwise", VALUE_BITS, When.BIT)
+    yield unit("candidates", "bitwise", _address_bits(machine.parameter_words), When.THRESHOLD)
+    yield _register("trial values", "requantiser", VALUE_BITS, number, When.BIT)
+    yield _register("values", "requantiser", VALUE_BITS, number, When.ROUND)
+
+
+def _pool(machine: Machine) -> Iterator[Unit]:
+    """A value against the one kept for its channel, bit by bit; one word of the kept ones is written a round."""
+    number = machine.requantisers
+    yield _register("minimum flags", "requantiser", 1, number, When.ROUND)
+    yield _register("orders", "pool", 1, 2 * number, When.BIT)
+    yield Unit("kept bits", "pool", "requantiser", "bitwise", VALUE_BITS, number, When.BIT)
+    yield Unit("kept values", "pool", "requantiser", "bitwise", VALUE_BITS, number, When.ROUND)
+    yield _register("kept values", "pool", VALUE_BITS, number, When.ROUND, "pool")
+
+
+def by_block(units: tuple[Unit, ...]) -> Mapping[tuple[str, str, int], int]:
+    """How many units there are by block, kind and width, each piece of hardware once."""
+    total: Counter[tuple[str, str, int]] = Counter()
+    for unit in units:
+        if not unit.shares:
+            total[unit.block, unit.kind, unit.bits] += unit.number
+    return +total

@@ -1,0 +1,222 @@
+"""Every count of the small network (`small.py`), worked out by hand; nothing here is computed by what it tests."""
+
+from collections import Counter
+
+from bcsim.costs.at_work import times_at_work
+from bcsim.costs.counts import NetworkCounts, count_mapping
+from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
+from bcsim.costs.structure import When
+from bcsim.costs.traffic import MemoryTraffic, memory_traffic
+from tests.bcsim.costs.small import small_mapping, streamed_mapping
+
+# 4 lanes are 2 pairs, the second of them late (4-bit digits); M = 4 elements, R = 2 requantisers, A = 16, F = 8.
+# A remainder has 16 + 8 + 10 = 34 bits, a divisor 33, a start 16 + 10 = 26.
+#
+# conv: 5 outputs fill 2 words of 4 lanes, so 8 are drained: 2 tiles, 8 / 2 = 4 rounds a position and window place.
+#   6 channels are 2 chunks, 8 bits 2 digits: a pass is 2 planes * 4 taps * 2 chunks * 2 digits = 32 steps.
+#   3 * 1 positions * 2 places in the pooling window * 2 tiles = 12 passes.
+#   Kernel rows inside the image, for the output's rows 0, 1, 2: 1, 2, 2 of 2; columns 2 of 2 at both places.
+# search: 3 outputs fill a word: 1 tile, 2 rounds. 5 channels are 2 chunks of 1 digit: 2 steps at 3 positions.
+# scores: 3 outputs, drained by twos: 2 rounds, 1 tile. 3 channels are a chunk: 3 taps, 1 position.
+TIMES = {
+    "conv": {
+        When.STEP: 12 * 32,
+        When.READ: (1 + 2 + 2) * (2 + 2) * 2 * 2 * 2 * 2,  # tiles, planes, chunks, digits
+        When.CHUNK: 12 * 16,
+        When.PASS: 12,
+        When.ROUND: 3 * 2 * 4,
+        When.BIT: 24 * 4,
+        When.QUOTIENT: 24 * 4,
+        When.THRESHOLD: 0,
+        When.REMAINDER: 24 * 4,
+        When.PARAMETER: 24,
+    },
+    "search": {
+        When.STEP: 3 * 2,
+        When.READ: 3 * 2,
+        When.CHUNK: 3 * 2,
+        When.PASS: 3,
+        When.ROUND: 3 * 2,
+        When.BIT: 6 * 2,
+        When.QUOTIENT: 0,
+        When.THRESHOLD: 6 * 2,
+        When.REMAINDER: 6,
+        When.PARAMETER: 6 + 6 * 2,
+    },
+    "scores": {
+        When.STEP: 3,
+        When.READ: 3,
+        When.CHUNK: 3,
+        When.PASS: 1,
+        When.ROUND: 2,
+        When.BIT: 2 * 16,
+        When.QUOTIENT: 2 * 16,
+        When.THRESHOLD: 0,
+        When.REMAINDER: 2 * 16,
+        When.PARAMETER: 2,
+    },
+}
+
+STEP, READ, CHUNK, PASS = 384 + 6 + 3, 320 + 6 + 3, 192 + 6 + 3, 12 + 3 + 1
+ROUND, BIT, QUOTIENT, THRESHOLD = 24 + 6 + 2, 96 + 12 + 32, 96 + 32, 12
+REMAINDER, PARAMETER = 96 + 6 + 32, 24 + 18 + 2
+
+# A sum of 2 terms of 5 bits is at most 62, of 6 bits, and the only operand of the tree: no adder there. Of 2 digits
+# t is at most 62 * 17 = 1,054, of 11 bits; the digits before the last make at most 62. 4 / 2 rounds: 1 bit of number.
+# Of 64 parameter words an address has 6 bits.
+ACTIONS = {
+    ("adders", "adder", 4): 4 * STEP,  # same and differ of 2 pairs
+    ("adders", "adder", 5): 4 * STEP,  # the term sum of each element
+    ("adders", "adder", 6): 4 * STEP,  # Horner
+    ("adders", "adder", 16): 4 * CHUNK,  # accumulators
+    ("adders", "adder", 1): ROUND,  # the round's number
+    ("select", "bitwise", 5): 2 * 4 * 2 * STEP,  # a multiplexer and a complement: pairs, elements
+    ("select", "bitwise", 16): STEP + 4 * CHUNK,  # padding of 4 lanes of 4 bits; doubling
+    ("requantiser", "adder", 26): 2 * ROUND,
+    ("requantiser", "adder", 34): 2 * QUOTIENT,
+    ("requantiser", "comparator", 26): 2 * THRESHOLD,
+    ("requantiser", "bitwise", 34): 2 * REMAINDER,
+    ("requantiser", "bitwise", 33): 2 * REMAINDER,
+    ("requantiser", "bitwise", 6): 2 * THRESHOLD,  # candidates
+    ("requantiser", "bitwise", 16): 2 * (2 * BIT + BIT + ROUND),  # decided, decisions; pooling: kept bits and values
+    ("registers", "register", 1): 2 * STEP + PASS + 2 * ROUND + 2 * 2 * BIT + ROUND,  # padding; tile; pooling; number
+    ("registers", "register", 2): 4 * CHUNK,  # the late pair's weights, each element
+    ("registers", "register", 4): (3 + 4 + 2) * STEP,  # flags: 1 + 2 cycles, elements; the padding's digit, twice
+    ("registers", "register", 5): 4 * STEP,  # the other pair's term
+    ("registers", "register", 6): 4 * STEP + 4 * STEP,  # term sums, partial totals
+    ("registers", "register", 8): STEP,  # the late pair's digits
+    ("registers", "register", 10): 2 * STEP,  # same and differ
+    ("registers", "register", 11): 4 * STEP,  # chunk totals
+    ("registers", "register", 16): (
+        READ + CHUNK  # words of activations and of weights
+        + 4 * CHUNK + 4 * PASS  # accumulators, shadows
+        + 2 * BIT + 2 * ROUND + 2 * ROUND  # trial values, values, kept values
+    ),
+    ("registers", "register", 32): ROUND,  # 2 drained sums
+    ("registers", "register", 33): 2 * REMAINDER,
+    ("registers", "register", 34): 2 * REMAINDER,
+    ("registers", "register", 68): 2 * PARAMETER,  # offset, divisor and minimum
+}  # fmt: skip
+
+
+def actions_of(counts: NetworkCounts) -> Counter[tuple[str, str, int]]:
+    total: Counter[tuple[str, str, int]] = Counter()
+    for action in counts.actions:
+        total[action.part, action.kind, action.bits] += action.count
+    return total
+
+
+def test_times_at_work() -> None:
+    assert {nest.layer.name: times_at_work(nest) for nest in small_mapping().nests} == TIMES
+
+
+def test_actions() -> None:
+    assert actions_of(count_mapping(small_mapping())) == ACTIONS
+
+
+def test_operations() -> None:
+    counts = count_mapping(small_mapping())
+    assert counts.operations == {
+        "accumulate": 24 * 5 * 2 * 6 + 5 * 3 * 3 + 9 * 3,
+        "multiply": 0,
+        "lane_match": 24 * 5 * 2 * 6 * 2 + 5 * 3 * 3 + 9 * 3,
+        "requantise": 5 * 6 + 3 * 3 + 3,
+        "compare_subtract": 5 * 6 * 4 + 3 * 3 * 2 + 3 * 16,
+    }
+    assert [layer.name for layer in counts.layers] == ["conv", "search", "scores"]
+
+
+def test_traffic() -> None:
+    """The image has 9 positions of 2 chunks of 2 digits. conv writes 4 rounds at 3 positions, search 2; of 8 bits."""
+    drained = 3 * 4 + 3 * 2
+    expected = {
+        "activation": MemoryTraffic(256, 16, READ, 16 * READ, 36 + drained, 36 * 16 + drained * 8),
+        "weight": MemoryTraffic(64, 16, CHUNK, 16 * CHUNK, 0, 0),
+        "parameter": MemoryTraffic(64, 68, 2 * PARAMETER, 2 * 68 * PARAMETER, 0, 0, memories=2),
+        "output": MemoryTraffic(4, 32, 3, 3 * 32, 2, 2 * 32),
+    }
+    assert count_mapping(small_mapping()).memory == memory_traffic(small_mapping()) == expected
+    sizes = {name: traffic.size_bits for name, traffic in expected.items()}
+    assert sizes == {"activation": 4096, "weight": 1024, "parameter": 8704, "output": 128}
+
+
+def test_streams() -> None:
+    """9 positions of 6 bytes, in words of 2; 3 scores and the class of 32 bits."""
+    assert count_mapping(small_mapping()).stream_bits == 9 * 3 * 16 + 4 * 32
+
+
+def test_unit_bits() -> None:
+    bits = count_mapping(small_mapping()).bits
+    assert bits["adder"] == 4 * (4 + 5 + 6) * STEP + 64 * CHUNK + ROUND + 52 * ROUND + 68 * QUOTIENT
+    assert bits["comparator"] == 52 * THRESHOLD
+    assert set(bits) == {"adder", "comparator", "bitwise", "register"}
+
+
+# Reference: 24 * 5 * 6 + 5 * 3 * 3 + 9 * 3 MACs, and a multiplication and an addition for each of 30 + 9 + 3 outputs.
+MACS, OUTPUTS = 720 + 45 + 27, 42
+
+
+def reference(arithmetic: Arithmetic) -> NetworkCounts:
+    return count_macs(small_mapping(), arithmetic)
+
+
+def test_float32_reference() -> None:
+    assert actions_of(reference(FLOAT32)) == {
+        ("multipliers", "float_multiplier", 32): MACS,
+        ("adders", "float_adder", 32): MACS,
+        ("registers", "register", 32): MACS,
+        ("requantiser", "float_multiplier", 32): OUTPUTS,
+        ("requantiser", "float_adder", 32): OUTPUTS,
+    }
+
+
+def test_int8_reference() -> None:
+    assert actions_of(reference(INT8)) == {
+        ("multipliers", "multiplier", 8): MACS,
+        ("adders", "adder", 32): MACS,
+        ("registers", "register", 32): MACS,
+        ("requantiser", "multiplier", 32): OUTPUTS,
+        ("requantiser", "adder", 32): OUTPUTS,
+    }
+
+
+def test_reference_operations() -> None:
+    for arithmetic, name in ((FLOAT32, "float32"), (INT8, "int8")):
+        assert arithmetic.name == name
+        assert reference(arithmetic).operations == {"multiply": MACS + OUTPUTS, "mac": MACS}
+
+
+def reference_traffic(bits: int) -> dict[str, MemoryTraffic]:
+    """Values whole: conv reads 320 / (2 planes * 2 digits) words. 256 words of a digit are 128 values a lane.
+
+    Written are 9 * 2 words of the image, 3 * 2 of conv, 3 * 1 of search. 32 rounds read 2 parameters of 2 values.
+    """
+    activations, weights, written = 80 + 6 + 3, 96 + 6 + 3, 18 + 6 + 3
+    word, matrix, pair = 4 * bits, 16 * bits, 2 * bits
+    return {
+        "activation": MemoryTraffic(128, word, activations, activations * word, written, written * word),
+        "weight": MemoryTraffic(64, matrix, weights, weights * matrix, 0, 0),
+        "parameter": MemoryTraffic(64, pair, 2 * ROUND, 2 * ROUND * pair, 0, 0, memories=2),
+        "output": MemoryTraffic(4, 32, 3, 96, 2, 64),
+    }
+
+
+def test_reference_traffic() -> None:
+    assert reference(FLOAT32).memory == reference_traffic(32)
+    assert reference(INT8).memory == reference_traffic(8)
+    assert reference(INT8).stream_bits == 9 * 3 * 16 + 4 * 32
+
+
+def test_streamed_weights() -> None:
+    """hidden: 4 tiles of 2 planes * 2 chunks, 16 words of 16 bits that come in 32 each; scores stay.
+
+    The references bring a weight of each pair of planes, 8 words of 4 * 4 weights.
+    """
+    mapping = streamed_mapping()
+    counts, outside = count_mapping(mapping), 8 * 8 + 4 * 32
+    assert counts.memory["weight"] == MemoryTraffic(12, 16, 16 + 4, 20 * 16, 16, 16 * 16)
+    assert counts.stream_bits == outside + 16 * 32
+    for arithmetic, bits in ((FLOAT32, 32), (INT8, 8)):
+        other = count_macs(mapping, arithmetic)
+        assert other.memory["weight"] == MemoryTraffic(12, 16 * bits, 12, 12 * 16 * bits, 8, 8 * 16 * bits)
+        assert other.stream_bits == outside + 8 * 16 * bits
