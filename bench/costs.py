@@ -12,7 +12,7 @@ from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.results.cost_report import energy_report
-from bcsim.simulator.utilisation import steady_slots
+from bcsim.simulator.utilisation import steady_lane_cycles
 
 __all__ = ["Costs", "MemoryUse", "costs_of", "print_costs"]
 
@@ -57,7 +57,7 @@ class Costs:
 
 def costs_of(mapping: Mapping) -> Costs:
     """The costs of a mapped program; nothing is simulated but the schedule."""
-    slots, _ = steady_slots(mapping)
+    slots, _ = steady_lane_cycles(mapping)
     hidden = sum(nest.output_words for nest in mapping.nests)
     return Costs(
         slots=slots,

@@ -25,7 +25,7 @@ from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
 from bcsim.rtl.generate.synth import SynthesisResult, synthesise_machine
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources
-from bcsim.simulator.utilisation import steady_slots
+from bcsim.simulator.utilisation import steady_lane_cycles
 from bench.common import run_main
 
 FAMILY = FAMILIES["7-series"]
@@ -78,7 +78,7 @@ class Figures:
     """One network on one machine.
 
     cycles : between images that follow each other. macs : multiply-accumulates of an image.
-    utilisation : lanes at useful work; a value of more bits than a digit counts once for each digit.
+    utilisation : of the array; a value of more bits than a digit counts once for each digit.
     synthesis : None where it was not asked for.
     seconds : that all of it took.
     """
@@ -111,13 +111,13 @@ def measure(network: str, machine: str | None, reading: str | None, *, synthesis
     program = compile(load(path), input=reading or (case.input if case else None))
     wanted = parse_machine(machine or (case.machine if case else "bnn"))
     mapping = map_enlarged(program, fitted(wanted))
-    slots, cycles = steady_slots(mapping)
+    lane_cycles, cycles = steady_lane_cycles(mapping)
     return Figures(
         network=network,
         machine=replace(mapping.machine, name="fitted"),
         cycles=cycles,
         macs=_macs(mapping),
-        utilisation=slots["busy"] / sum(slots.values()),
+        utilisation=lane_cycles["busy"] / sum(lane_cycles.values()),
         synthesis=synthesise_machine(mapping.machine, FAMILY) if synthesis else None,
         seconds=time.perf_counter() - started,
     )
@@ -150,7 +150,7 @@ def _area_rows(area: Resources | Finn, cycles: int, macs: int, lanes: int) -> di
 def own_rows(figures: Figures) -> dict[str, float]:
     """The figures of this machine by name."""
     work = (figures.cycles, figures.macs, figures.machine.slots)
-    rows = _work_rows(*work) | {"lanes at useful work": figures.utilisation}
+    rows = _work_rows(*work) | {"array utilisation": figures.utilisation}
     if figures.synthesis is not None:
         rows |= _area_rows(figures.synthesis.whole, *work)
         rows |= {

@@ -75,7 +75,7 @@ def _print(figures: dict[str, Any]) -> None:
     console = Console()
     console.print(
         f"{figures['network']} on {figures['machine']}: {figures['cycles_per_image']:,} cycles an image, "
-        f"{figures['utilisation']:.2%} of all lanes at useful work; compiled in {figures['compile_seconds']:.2f} s, "
+        f"array utilisation {figures['utilisation']:.2%}; compiled in {figures['compile_seconds']:.2f} s, "
         f"mapped in {figures['map_seconds']:.2f} s, peak memory {figures['peak_memory_mb']:.0f} MB"
     )
     table = Table("images", "cycles", "seconds", "million cycles a second")

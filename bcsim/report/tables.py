@@ -40,7 +40,7 @@ def cards(result: Result) -> tuple[Card, ...]:
         Card("Cycles per image", count(cycles.per_image), "images following each other"),
         Card("Latency", microseconds(cycles.latency / clock), f"{count(cycles.latency)} cycles, first image"),
         Card("Throughput", rate(result.images_per_second), f"images at {clock:g} MHz"),
-        Card("Lanes at useful work", percent(cycles.utilisation, 1), "stalls included"),
+        Card("Array utilisation", percent(cycles.utilisation, 1), "stalls included"),
         Card("Energy per image", energy(found.total_pj), against),
         Card(
             "Multiplications",

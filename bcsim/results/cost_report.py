@@ -14,7 +14,7 @@ from bcsim.machine.parameters import RANGES, Machine
 from bcsim.results.result import Cycles, EnergyReport
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import MachineRun
-from bcsim.simulator.utilisation import LayerSlots, count_slots
+from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles
 
 __all__ = ["cycles_of", "energy_report", "map_enlarged", "steady_layers"]
 
@@ -26,7 +26,7 @@ GROWN = ("activation_words", "weight_words", "parameter_words", "layers", "outpu
 
 def cycles_of(run: MachineRun) -> Cycles:
     """The cycles of a run, its steady interval by cause."""
-    stalls = {cause: slots for cause, slots in run.steady.items() if cause != "busy"}
+    stalls = {cause: count for cause, count in run.steady.items() if cause != "busy"}
     return Cycles(
         per_image=run.per_image,
         latency=run.latency,
@@ -38,18 +38,18 @@ def cycles_of(run: MachineRun) -> Cycles:
     )
 
 
-def steady_layers(mapping: Mapping) -> tuple[LayerSlots, ...]:
+def steady_layers(mapping: Mapping) -> tuple[LayerUtilisation, ...]:
     """Lane-cycles by cause of every layer in one image's interval, once images follow each other.
 
     The difference of a run of one more image and a run: what belongs to starting and ending cancels.
     """
     schedules = schedule_images(mapping, WARM_UP + 1)
-    _, longer = count_slots(mapping, schedules)
-    _, shorter = count_slots(mapping, schedules[:-1])
+    _, longer = count_lane_cycles(mapping, schedules)
+    _, shorter = count_lane_cycles(mapping, schedules[:-1])
     layers = []
     for more, less in zip(longer, shorter, strict=True):
-        slots = {cause: more.slots[cause] - less.slots[cause] for cause in more.slots}
-        layers.append(LayerSlots(more.name, slots, more.cycles - less.cycles))
+        lane_cycles = {cause: more.lane_cycles[cause] - less.lane_cycles[cause] for cause in more.lane_cycles}
+        layers.append(LayerUtilisation(more.name, lane_cycles, more.cycles - less.cycles))
     return tuple(layers)
 
 

@@ -174,14 +174,14 @@ def _layers(
             target_bits=layer.target.bits,
             exact=layer.exact,
             sqnr_db=found.sqnr_db if found else None,
-            cycles=slots.cycles,
-            slots=slots.slots,
+            cycles=used.cycles,
+            slots=used.lane_cycles,
             operations=counted.operations,
             energy_pj=sum(parts.values()),
             streamed_weight_words=nest.streamed_words,
             histogram=found.histogram if found else None,
         )
-        for layer, found, slots, counted, parts, nest in zip(
+        for layer, found, used, counted, parts, nest in zip(
             program.layers, fidelity, steady, counts.layers, energy.layers, run.mapping.nests, strict=True
         )
     )

@@ -62,7 +62,7 @@ def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "cycles per image", count(cycles.per_image)
     yield "latency of the first image", f"{count(cycles.latency)} cycles"
     yield f"images at {result.machine.clock_mhz:g} MHz", rate(result.images_per_second)
-    yield "lanes at useful work", percent(cycles.utilisation, 1)
+    yield "array utilisation", percent(cycles.utilisation, 1)
     for cause, slots in cycles.stalls.items():
         if slots:
             yield f"  lost to {cause.replace('_', ' ')}", percent(slots / cycles.slots, 1)

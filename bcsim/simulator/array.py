@@ -37,7 +37,7 @@ class LoadedLayer:
     weights : float32 or float64 (T * M, taps * C * N), the planes' weights added up with their powers of two.
     constants : int64 (T * M,), what matching adds to every accumulator.
     offsets, divisors : int64 (K * R,) for a division, (K * R, 2**bits) for a search, channel by channel.
-    minimum : bool (K * R,), channels pooled by the least value.
+    minimum : bool (K * R,), channels that take the minimum.
     """
 
     layer: PlacedLayer
@@ -205,6 +205,6 @@ def _by_channel(memory: NDArray[np.int64], mapping: Mapping, layer: PlacedLayer)
 
 
 def _flags(mapping: Mapping, layer: PlacedLayer) -> NDArray[np.bool_]:
-    """The channels pooled by the least value, bool (K * R,); every word of a searched channel says the same."""
+    """The channels that take the minimum, bool (K * R,); every word of a searched channel says the same."""
     words = _by_channel(mapping.image.minimum.astype(np.int64), mapping, layer)
     return words.reshape(layer.nest.rounds * mapping.machine.requantisers, -1)[:, 0] > 0

@@ -101,45 +101,45 @@ class ImageTimes:
 
 @dataclass(frozen=True, slots=True)
 class ImageSchedule:
-    """One image's way through the machine: `times`, `delay` cycles later. Thousands of images share one `times`.
+    """One image's way through the machine: `image_times`, `delay` cycles later. Thousands of images share one.
 
     buffer : the input buffer it is loaded into.
     """
 
     buffer: int
-    times: ImageTimes
+    image_times: ImageTimes
     delay: int = 0
 
     @property
     def beats(self) -> Cycles:
         """See ImageTimes."""
-        return self.times.beats + self.delay
+        return self.image_times.beats + self.delay
 
     @property
     def load_writes(self) -> Cycles:
         """See ImageTimes."""
-        return self.times.load_writes + self.delay
+        return self.image_times.load_writes + self.delay
 
     @property
     def layers(self) -> tuple[LayerSchedule, ...]:
         """See ImageTimes."""
-        return tuple(layer.delayed(self.delay) for layer in self.times.layers)
+        return tuple(layer.delayed(self.delay) for layer in self.image_times.layers)
 
     @property
     def round_writes(self) -> tuple[Cycles, ...]:
         """See ImageTimes."""
-        return tuple(writes + self.delay for writes in self.times.round_writes)
+        return tuple(writes + self.delay for writes in self.image_times.round_writes)
 
     @property
     def scores(self) -> Cycles:
         """See ImageTimes."""
-        return self.times.scores + self.delay
+        return self.image_times.scores + self.delay
 
     @property
     def last_step(self) -> int:
-        return int(self.times.layers[-1].last[-1]) + self.delay
+        return int(self.image_times.layers[-1].last[-1]) + self.delay
 
     @property
     def end(self) -> int:
         """The cycle in which the class is accepted."""
-        return int(self.times.scores[-1]) + self.delay
+        return int(self.image_times.scores[-1]) + self.delay

@@ -49,7 +49,9 @@ def schedule_images(
         if not throttled and (period := period or _period(done)):
             before = done[-1]
             done.append(
-                ImageSchedule(index % mapping.machine.input_buffers, before.times, before.delay + period)
+                ImageSchedule(
+                    index % mapping.machine.input_buffers, before.image_times, before.delay + period
+                )
             )
             continue
         gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
@@ -68,7 +70,7 @@ def _period(done: Sequence[ImageSchedule]) -> int:
         return 0
     period = done[-1].end - done[-2].end
     for earlier, later in pairwise(done[-3:]):
-        if not later.times.repeats(earlier.times, period):
+        if not later.image_times.repeats(earlier.image_times, period):
             return 0
     return period
 
@@ -90,14 +92,14 @@ def _schedule_image(
         before = (int(scheduled.last[-1]), layer.nest)
     writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.nests, strict=True))
     _check_reads(mapping, layers, writes, loaded)
-    times = ImageTimes(
+    image_times = ImageTimes(
         beats=beats,
         load_writes=load_writes,
         layers=tuple(layers),
         round_writes=writes,
         scores=_send(int(writes[-1][-1]) + SCORES_TO_VALID, hold),
     )
-    return ImageSchedule(len(done) % mapping.machine.input_buffers, times)
+    return ImageSchedule(len(done) % mapping.machine.input_buffers, image_times)
 
 
 def _schedule_layer(

@@ -19,7 +19,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import LoadedLayer, load_layer
 from bcsim.simulator.image_times import ImageSchedule
 from bcsim.simulator.schedule import schedule_images
-from bcsim.simulator.utilisation import LayerSlots, count_slots, steady_slots
+from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles, steady_lane_cycles
 
 __all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine", "stream_values"]
 
@@ -57,8 +57,8 @@ class MachineRun:
 
     scores : uint16 (n, classes). classes : int64 (n,).
     cycles : of the whole run; latency : of the first image; per_image : between images once they follow each other.
-    slots : lane-cycles by cause in the whole run, layers : the same layer by layer; they sum to cycles * lanes * pes
-        together with the slots that belong to no layer.
+    lane_cycles : by cause in the whole run, layers : the same layer by layer; they sum to cycles * lanes * pes
+        together with those that belong to no layer.
     steady : lane-cycles by cause in one image's interval once images follow each other.
     writes, outputs : of the first `record` images.
     """
@@ -69,9 +69,9 @@ class MachineRun:
     cycles: int
     latency: int
     per_image: int
-    slots: MappingType[str, int]
+    lane_cycles: MappingType[str, int]
     steady: MappingType[str, int]
-    layers: tuple[LayerSlots, ...]
+    layers: tuple[LayerUtilisation, ...]
     schedules: tuple[ImageSchedule, ...]
     writes: Writes
     outputs: OutputWords
@@ -88,7 +88,7 @@ class MachineSimulator:
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
         self._loaded = [load_layer(mapping, layer) for layer in mapping.layers]
-        self._steady, self._per_image = steady_slots(mapping)
+        self._steady, self._per_image = steady_lane_cycles(mapping)
 
     def run(
         self,
@@ -114,7 +114,7 @@ class MachineSimulator:
         schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
         scores, writes = self._compute(q, schedules, record)
         classes = scores.argmax(axis=1)
-        slots, layers = count_slots(mapping, schedules)
+        lane_cycles, layers = count_lane_cycles(mapping, schedules)
         return MachineRun(
             mapping=mapping,
             scores=scores,
@@ -122,7 +122,7 @@ class MachineSimulator:
             cycles=schedules[-1].end + 1,
             latency=schedules[0].end + 1,
             per_image=self._per_image,
-            slots=slots,
+            lane_cycles=lane_cycles,
             steady=self._steady,
             layers=layers,
             schedules=tuple(schedules),

@@ -1,4 +1,4 @@
-"""Where the machine's lane-cycles go: every slot of a run has one cause, and the causes sum to the total."""
+"""Where the machine's lane-cycles go: each of a run has one cause, and the causes sum to the total."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule, Stalls
 from bcsim.simulator.schedule import schedule_images
 
-__all__ = ["CAUSES", "LayerSlots", "count_slots", "steady_slots"]
+__all__ = ["CAUSES", "LayerUtilisation", "count_lane_cycles", "steady_lane_cycles"]
 
 CAUSES = (
     "busy",
@@ -32,33 +32,35 @@ WARM_UP = 5
 
 
 @dataclass(frozen=True, slots=True)
-class LayerSlots:
+class LayerUtilisation:
     """One layer over a whole run: its lane-cycles by cause (`CAUSES`), and the cycles they fill."""
 
     name: str
-    slots: MappingType[str, int]
+    lane_cycles: MappingType[str, int]
     cycles: int
 
     @property
     def utilisation(self) -> float:
-        return self.slots["busy"] / max(1, sum(self.slots.values()))
+        return self.lane_cycles["busy"] / max(1, sum(self.lane_cycles.values()))
 
 
-def count_slots(
+def count_lane_cycles(
     mapping: Mapping, schedules: Sequence[ImageSchedule]
-) -> tuple[dict[str, int], tuple[LayerSlots, ...]]:
-    """Slots by cause in the run, and layer by layer; what follows the last step belongs to the last layer.
+) -> tuple[dict[str, int], tuple[LayerUtilisation, ...]]:
+    """Lane-cycles by cause in the run, and layer by layer; what follows the last step belongs to the last layer.
 
     Raises AssertionError if they do not sum to cycles * lanes * pes.
     """
     machine = mapping.machine
     counters = [
-        _layer_slots(nest, machine, [schedule.times.layers[index].stalls for schedule in schedules])
+        _layer_lane_cycles(
+            nest, machine, [schedule.image_times.layers[index].stalls for schedule in schedules]
+        )
         for index, nest in enumerate(mapping.nests)
     ]
     _add_tail(counters[-1], schedules[-1], machine)
     layers = tuple(
-        LayerSlots(nest.layer.name, dict(counter), sum(counter.values()) // machine.slots)
+        LayerUtilisation(nest.layer.name, dict(counter), sum(counter.values()) // machine.slots)
         for nest, counter in zip(mapping.nests, counters, strict=True)
     )
     total = {cause: sum(counter[cause] for counter in counters) for cause in CAUSES}
@@ -67,7 +69,7 @@ def count_slots(
     return total, layers
 
 
-def _layer_slots(nest: LoopNest, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
+def _layer_lane_cycles(nest: LoopNest, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
     images, layer = len(stalls), nest.layer
     passes = len(layer.planes) * nest.digits * nest.positions * nest.window * images
     lanes = nest.chunks * nest.taps * machine.lanes * nest.factor
@@ -87,13 +89,13 @@ def _add_tail(counter: Counter[str], last: ImageSchedule, machine: Machine) -> N
     counter["output"] += (last.end - written) * machine.slots
 
 
-def steady_slots(mapping: Mapping) -> tuple[dict[str, int], int]:
-    """Slots by cause, and cycles, from one image's last step to the next one's, once images follow each other."""
+def steady_lane_cycles(mapping: Mapping) -> tuple[dict[str, int], int]:
+    """Lane-cycles by cause, and cycles, from one image's last step to the next one's, once images follow each other."""
     schedules = schedule_images(mapping, WARM_UP + 1)
     interval = schedules[-1].last_step - schedules[-2].last_step
     total: Counter[str] = Counter()
     for index, nest in enumerate(mapping.nests):
-        total += _layer_slots(nest, mapping.machine, [schedules[-1].times.layers[index].stalls])
+        total += _layer_lane_cycles(nest, mapping.machine, [schedules[-1].image_times.layers[index].stalls])
     if sum(total.values()) != interval * mapping.machine.slots:
         raise AssertionError("the causes do not sum to the cycles between two images")
     return {cause: total[cause] for cause in CAUSES}, interval

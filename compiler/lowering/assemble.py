@@ -134,8 +134,8 @@ class Assembler:
         if geometry.point and geometry.pool is None and names == (before,):
             self.layers.append(made)
             return
-        least = falling(to_functions(layer.behind_pool), made.outputs)
-        minimum = least if geometry.pool and least.any() else None
+        falls = falling(to_functions(layer.behind_pool), made.outputs)
+        minimum = falls if geometry.pool and falls.any() else None
         self.layers.append(over_windows(made, geometry, names, minimum))
 
 

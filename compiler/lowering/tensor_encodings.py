@@ -60,7 +60,7 @@ def plan_encodings(
     shared = {
         name: encoding
         for group in _groups(layers)
-        for encoding in [planner.joint(sorted(group))]
+        for encoding in [planner.together(sorted(group))]
         for name in group
     }
     alone = {layer.sources[0] for layer in layers if len(layer.sources) == 1}
@@ -109,13 +109,13 @@ class _Planner:
         """
         if shared is not None and not alone:
             return shared
-        own = self.joint([name])
+        own = self.together([name])
         if shared is None or own.bits < shared.bits:
             return own
         finer = self.known[name] is None and 2 * own.scale <= shared.scale
         return own if finer else shared
 
-    def joint(self, names: Sequence[str]) -> Encoding:
+    def together(self, names: Sequence[str]) -> Encoding:
         return self._grid(names) or self._range(names)
 
     def _grid(self, names: Sequence[str]) -> Encoding | None:

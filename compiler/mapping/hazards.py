@@ -1,4 +1,4 @@
-"""Waits: how long a layer's first step must hold back so that no word is read before it is written.
+"""Hazards: how long a layer's first step must hold back so that no word is read before it is written.
 
 Letters in shapes: K words of a tensor, Q passes.
 """
@@ -15,12 +15,14 @@ from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.machine.latency import LAYER_GAP, shadow_latency
 from bcsim.machine.parameters import Machine
 
-__all__ = ["drain_cycles", "first_reads", "pass_intervals", "wait_cycles", "writing_passes"]
+__all__ = ["drain_cycles", "first_reads", "hazard_cycles", "pass_intervals", "writing_passes"]
 
 NEVER = np.iinfo(np.int64).max // 2
 
 
-def wait_cycles(nest: LoopNest, sources: Sequence[int], before: Sequence[LoopNest], machine: Machine) -> int:
+def hazard_cycles(
+    nest: LoopNest, sources: Sequence[int], before: Sequence[LoopNest], machine: Machine
+) -> int:
     """Least cycles from the last step of the layer before `nest` to its own first step.
 
     sources : indices, in `before`, of the layers that it reads; negative for the input.

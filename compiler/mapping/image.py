@@ -35,7 +35,7 @@ class Image:
     weights : uint8 (weight words, ceil(M * N / 8)), bit i of a word in byte i // 8.
     streamed : the words that each image brings over the weight stream, in the same form.
     offsets, divisors : int64 (R, parameter words), the two fields of the parameter memories.
-    minimum : bool (R, parameter words), the third: pool by the least value.
+    minimum : bool (R, parameter words), the third: take the minimum.
     issue, drain : one record per layer, as integers (bcsim.machine.records).
     stream : the one record of loader and output.
     weight_stream : one record for each layer whose weights stream.

@@ -13,14 +13,14 @@ __all__ = ["Tensor", "place_tensors"]
 class Tensor:
     """`words` words that live from layer `first`, which writes them, to layer `last`, the last that reads them.
 
-    lag : a tensor that layer `first` is the last to read may begin as little as this many words above this one: by the
-        time a word of it is overwritten it has been read. None where it must lie clear of it.
+    distance : the overwrite distance. A tensor that layer `first` is the last to read may begin as little as this many
+        words above this one: by the time a word of it is overwritten it has been read. None where it must lie clear.
     """
 
     words: int
     first: int
     last: int
-    lag: int | None = None
+    distance: int | None = None
 
     def meets(self, other: Tensor) -> bool:
         """Whether both live at the same time."""
@@ -28,13 +28,13 @@ class Tensor:
 
     def clearance(self, above: Tensor) -> int:
         """Least words from this tensor's first to the first of one that lies above it."""
-        if self.lag is not None and above.last == self.first:
-            return min(self.lag, self.words)
+        if self.distance is not None and above.last == self.first:
+            return min(self.distance, self.words)
         return self.words
 
 
 def place_tensors(tensors: Sequence[Tensor]) -> tuple[list[int], int]:
-    """An address for each tensor such that no two that meet overlap by more than their lags allow, and the words used.
+    """An address for each tensor, and the words used; tensors that meet overlap no more than overwrite distances allow.
 
     A chain, where each meets only its neighbours, gets the least space there is. Otherwise the best of first fits by
     size, by time and by time reversed.

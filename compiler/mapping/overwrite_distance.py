@@ -7,10 +7,10 @@ import numpy as np
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.program.geometry import window_corners
 
-__all__ = ["write_lag"]
+__all__ = ["overwrite_distance"]
 
 
-def write_lag(nest: LoopNest) -> int | None:
+def overwrite_distance(nest: LoopNest) -> int | None:
     """Least words by which the layer's output must lie below a source that nobody reads later.
 
     Positions are read and written in the same order, and a position's values are written behind the last step

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.hazards import wait_cycles
+from bcsim.compiler.mapping.hazards import hazard_cycles
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.shared_sources import place_outputs
 from bcsim.compiler.program.dependencies import INPUT, Reads
@@ -70,7 +70,7 @@ def place_layers(
                 read_bases=buffers if reads[index][0] == INPUT else (first,),
                 source_stride=stride,
                 write_base=0 if nest.scores else starts[index],
-                wait=wait_cycles(nest, reads[index], nests[:index], machine),
+                wait=hazard_cycles(nest, reads[index], nests[:index], machine),
                 first_weight=first_weight,
                 first_parameter=first_parameter,
             )

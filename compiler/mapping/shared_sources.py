@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
-from bcsim.compiler.mapping.overwrite_distance import write_lag
+from bcsim.compiler.mapping.overwrite_distance import overwrite_distance
 from bcsim.compiler.program.dependencies import Reads, last_reader
 
 __all__ = ["place_outputs", "source_rows"]
@@ -37,7 +37,7 @@ def place_outputs(nests: Sequence[LoopNest], reads: Reads) -> tuple[list[int], i
             sum(nests[number].output_words for number in row),
             min(row),
             max(readers.get(number, number) for number in row),
-            write_lag(nests[row[0]]) if len(row) == 1 else None,
+            overwrite_distance(nests[row[0]]) if len(row) == 1 else None,
         )
         for row in rows
     ]

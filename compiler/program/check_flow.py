@@ -94,7 +94,7 @@ def _check_windows(layer: ConvLayer) -> None:
     minimum = layer.minimum
     if minimum is not None and (geometry.pool is None or minimum.shape != (layer.outputs,)):
         raise BcsimError(
-            f"Layer {layer.name!r} pools {np.size(minimum)} channels by the least value; only a layer with pooling "
+            f"Layer {layer.name!r} takes the minimum of {np.size(minimum)} channels; only a layer with pooling "
             f"can, with an entry for each of its {layer.outputs} outputs"
         )
 

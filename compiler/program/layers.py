@@ -208,7 +208,7 @@ class ConvLayer(DenseLayer):
 
     windows : the geometry of sources, kernel, padding and pooling.
     sources : the names of the layers it reads, or "" for the program's input.
-    minimum : bool (O,), outputs whose pooling takes the least q: those whose weights were flipped behind a
+    minimum : bool (O,), outputs whose pooling takes the minimum of q: those whose weights were flipped behind a
         pooling that stood before a negative gain. None for none.
     """
 

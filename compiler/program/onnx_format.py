@@ -2,7 +2,7 @@
 
 The node Encode holds the input's encodings. Each Dense node reads the layer before it and each Conv node the layers
 it names, its packed weights, uint8 (planes, outputs, ceil(inputs / 8)), its requantiser's int64 parameters and, where
-some channels pool by the least value, uint8 marks of these. Fractions are strings "n/d".
+some channels take the minimum, uint8 marks of these. Fractions are strings "n/d".
 """
 
 from __future__ import annotations

@@ -75,9 +75,9 @@ def _windows(layer: ConvLayer) -> str:
     if geometry.groups > 1:
         parts.append(f"groups {geometry.groups}")
     if geometry.pool:
-        least = 0 if layer.minimum is None else int(layer.minimum.sum())
-        least_part = f" ({least} by the least)" if least else ""
-        parts.append(f"pool {_by(*geometry.pool.kernel)} stride {_by(*geometry.pool.stride)}{least_part}")
+        minima = 0 if layer.minimum is None else int(layer.minimum.sum())
+        minimum_part = f" ({minima} by the minimum)" if minima else ""
+        parts.append(f"pool {_by(*geometry.pool.kernel)} stride {_by(*geometry.pool.stride)}{minimum_part}")
     return ", ".join(parts)
 
 

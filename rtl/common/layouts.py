@@ -26,7 +26,7 @@ class ParameterLayout(StructLayout):
     divisor : unsigned(machine.divisor_bits)
         Already shifted left by the target's bits - 1.
     minimum : unsigned(1)
-        The channel is pooled by the least value; on a spatial machine.
+        The channel takes the minimum in pooling; on a spatial machine.
     """
 
     def __init__(self, machine: Machine) -> None:

@@ -57,7 +57,7 @@ def test_writes_words_and_counters_are_the_simulators(seed, spatial):
         recording = await bench.play(ctx, case.images, case.packets, weights=case.weights)
         assert recording == expected(case.run)
         assert await bench.bus.value(ctx, Register.CYCLES) == case.run.cycles
-        stalls = case.run.slots["weight_load"] // case.machine.slots
+        stalls = case.run.lane_cycles["weight_load"] // case.machine.slots
         assert await bench.bus.value(ctx, Register.STALL_WEIGHTS) == stalls
         assert await bench.bus.value(ctx, Register.ERRORS) == 0
 

@@ -148,7 +148,7 @@ def windows(
         best int32 (2, O, 32).
     constants : (m, c, top, thresholds, bits, minimum). With bits = 0,
         q = clip(floor(m[o] * accumulator + c[o]), 0, top), m and c float64 (G * O,); else q = how many of
-        thresholds, int32 (G * O, 2**bits - 1), are <= accumulator. minimum : bool (G * O,), pool by the least.
+        thresholds, int32 (G * O, 2**bits - 1), are <= accumulator. minimum : bool (G * O,), pools by the minimum.
     """
     rows, best = scratch[1], scratch[4]
     outputs = best.shape[1]

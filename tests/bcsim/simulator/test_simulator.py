@@ -76,15 +76,15 @@ def test_causes_sum_to_the_cycles_whatever_the_streams_do(seed: int) -> None:
     gaps = rng.integers(0, 4, images * mapping.beats).tolist()
     holds = rng.integers(0, 9, images * (program.classes + 1)).tolist()
     run = run_machine(mapping, random_images(rng, program, images), gaps=gaps, holds=holds)
-    assert set(run.slots) == set(CAUSES)
-    assert all(count >= 0 for count in run.slots.values())
-    assert sum(run.slots.values()) == run.cycles * machine.slots
+    assert set(run.lane_cycles) == set(CAUSES)
+    assert all(count >= 0 for count in run.lane_cycles.values())
+    assert sum(run.lane_cycles.values()) == run.cycles * machine.slots
     assert sum(layer.cycles for layer in run.layers) == run.cycles
     useful = sum(
         layer.inputs * layer.outputs * len(layer.planes) * -(-layer.source.bits // machine.digit)
         for layer in program.layers
     )
-    assert run.slots["busy"] == useful * images
+    assert run.lane_cycles["busy"] == useful * images
 
 
 def test_one_write_a_cycle_and_every_value_written_once() -> None:
@@ -121,7 +121,7 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int) -> 
     one_by_one = schedule_images(mapping, images, gaps=ready, holds=ready)
     for a, b in zip(repeated, one_by_one, strict=True):
         assert a.buffer == b.buffer
-        assert a.times.repeats(b.times, b.delay - a.delay)
+        assert a.image_times.repeats(b.image_times, b.delay - a.delay)
 
 
 def test_wrong_shape_is_named() -> None:

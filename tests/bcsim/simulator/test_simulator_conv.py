@@ -27,7 +27,7 @@ def test_scores_and_writes_are_those_of_the_definition(seed: int) -> None:
     run = run_machine(mapping, q, record=3)
     expected = run_reference(program, q)
     np.testing.assert_array_equal(run.scores, expected["scores"].reshape(3, -1))
-    assert sum(run.slots.values()) == run.cycles * machine.slots
+    assert sum(run.lane_cycles.values()) == run.cycles * machine.slots
     assert len(np.unique(run.writes.cycle)) == len(run.writes.cycle)
 
 

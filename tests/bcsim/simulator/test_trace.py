@@ -42,7 +42,7 @@ def test_steps_of_a_streamed_network_wait_for_their_tiles(tmp_path: Path) -> Non
     rng = np.random.default_rng(4)
     gaps = random_gaps(rng, weight_words(mapping, 2), 20).tolist()
     run = run_machine(mapping, random_images(rng, mapping.program, 2), record=2, weight_gaps=gaps)
-    assert run.slots["weight_load"] > 0
+    assert run.lane_cycles["weight_load"] > 0
     write_trace(run, 2, tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     steps = [event for event in events if event["tid"] == TRACKS.index("array") and event["ph"] == "X"]

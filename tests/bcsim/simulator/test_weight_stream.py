@@ -19,7 +19,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import run_machine
-from bcsim.simulator.utilisation import steady_slots
+from bcsim.simulator.utilisation import steady_lane_cycles
 from bcsim.simulator.weight_stream import memory_gaps, stream_beats
 from tests.conv_programs import conv_layer
 from tests.programs import random_images
@@ -37,7 +37,7 @@ def test_scores_arrivals_and_causes_under_a_throttled_stream(seed: int, spatial:
     gaps = random_gaps(rng, weight_words(mapping, IMAGES), 12).tolist()
     run = run_machine(mapping, q, record=IMAGES, weight_gaps=gaps)
     np.testing.assert_array_equal(run.scores, execute(mapping.program, q).scores)
-    assert sum(run.slots.values()) == run.cycles * mapping.machine.slots
+    assert sum(run.lane_cycles.values()) == run.cycles * mapping.machine.slots
     assert len(np.unique(run.writes.cycle)) == len(run.writes.cycle)
     _check_arrivals(mapping, run.schedules, gaps)
 
@@ -68,8 +68,8 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int, spa
     repeated = schedule_images(mapping, images)
     one_by_one = schedule_images(mapping, images, weight_gaps=memory_gaps(mapping, images).tolist())
     for a, b in zip(repeated, one_by_one, strict=True):
-        assert a.times.repeats(b.times, b.delay - a.delay)
-    assert repeated[-1].end - repeated[-2].end == steady_slots(mapping)[1]
+        assert a.image_times.repeats(b.image_times, b.delay - a.delay)
+    assert repeated[-1].end - repeated[-2].end == steady_lane_cycles(mapping)[1]
 
 
 @pytest.mark.parametrize("spatial", [False, True])
@@ -77,11 +77,11 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int, spa
 def test_images_follow_at_the_speed_of_a_stream_slower_than_the_machine(seed: int, spatial: bool) -> None:
     latency, interval = 50_000, 3
     fast = streamed_network(seed, spatial=spatial)
-    assert steady_slots(fast)[1] < latency
+    assert steady_lane_cycles(fast)[1] < latency
     machine = replace(fast.machine, weight_stream_latency=latency, weight_stream_interval=interval)
     tiles = [beats for layer in stream_beats(fast) for beats in layer]
     mapping = map_program(fast.program, machine)
-    assert steady_slots(mapping)[1] == sum(tiles) * interval + len(tiles) * latency
+    assert steady_lane_cycles(mapping)[1] == sum(tiles) * interval + len(tiles) * latency
 
 
 def _two_convolutions() -> Program:
@@ -125,9 +125,9 @@ def test_stalls_are_what_the_tiles_computation_does_not_hide(interval: int) -> N
     # on; then the stream is behind, and never waits.
     third = max(0, (beats - 1) * interval + WEIGHTS_TO_STEP - computing)
     later = max(0, beats * interval - computing)
-    steady, _ = steady_slots(mapping)
+    steady, _ = steady_lane_cycles(mapping)
     assert steady["weight_load"] == (third + (first.tiles - 3) * later) * mapping.machine.slots
-    assert steady["busy"] == steady_slots(resident)[0]["busy"]
+    assert steady["busy"] == steady_lane_cycles(resident)[0]["busy"]
 
 
 def test_streamed_bits_are_written_on_the_chip_and_come_from_dram() -> None:

@@ -55,7 +55,7 @@ def test_a_dense_layer_behind_an_image_has_the_image_as_its_kernel() -> None:
 
 @pytest.mark.parametrize("gain", [1.0, -1.0])
 @pytest.mark.parametrize("pool_first", [True, False])
-def test_pooling_takes_the_least_only_before_a_negative_gain(gain: float, pool_first: bool) -> None:
+def test_pooling_takes_the_minimum_only_before_a_negative_gain(gain: float, pool_first: bool) -> None:
     net = Net(np.random.default_rng(2), (2, 6, 6))
     t = net.conv("x", 2)
     if pool_first:
@@ -64,8 +64,8 @@ def test_pooling_takes_the_least_only_before_a_negative_gain(gain: float, pool_f
         t = net.max_pool(net.quant(net.affine(t, [gain, 1.0]), 0.5, -3, 3))
     first = conv_layers(net.end(t))[0]
     assert first.windows.pool == Pool((2, 2), (2, 2))
-    least = None if first.minimum is None else first.minimum.tolist()
-    assert least == ([True, False] if pool_first and gain < 0 else None)
+    minimum = None if first.minimum is None else first.minimum.tolist()
+    assert minimum == ([True, False] if pool_first and gain < 0 else None)
 
 
 def test_poolings_in_a_row_become_one() -> None:

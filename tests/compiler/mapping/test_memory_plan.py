@@ -12,7 +12,7 @@ import pytest
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
-from bcsim.compiler.mapping.overwrite_distance import write_lag
+from bcsim.compiler.mapping.overwrite_distance import overwrite_distance
 from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.program.geometry import Geometry, Pool, taps, window_corners
 from bcsim.compiler.program.layers import Encoding
@@ -39,11 +39,11 @@ def _nest(geometry: Geometry, outputs: int) -> LoopNest:
     return make_nest(layer, MACHINE, scores=False, packed=False)
 
 
-def _survives(nest: LoopNest, lag: int) -> bool:
-    """Whether every word is read before it is overwritten, the source at address 0, the output `lag` words below."""
+def _survives(nest: LoopNest, distance: int) -> bool:
+    """Whether every word is read before it is overwritten, the source at 0, the output `distance` words below."""
     geometry, pixel = nest.geometry, nest.chunks_in_source * nest.digits
     rows, columns = window_corners(geometry)
-    written = -lag
+    written = -distance
     for position in range(nest.positions):
         for place, (_, y, x) in product(range(nest.window), taps(geometry)):
             row, column = rows[position, place] + y, columns[position, place] + x
@@ -56,27 +56,30 @@ def _survives(nest: LoopNest, lag: int) -> bool:
 
 @pytest.mark.parametrize("outputs", [3, 8, 17])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_lag_keeps_every_word_until_it_is_read(geometry: Geometry, outputs: int) -> None:
+def test_the_overwrite_distance_keeps_every_word_until_it_is_read(geometry: Geometry, outputs: int) -> None:
     nest = _nest(geometry, outputs)
-    lag = write_lag(nest)
-    assert lag is not None
-    assert _survives(nest, lag)
+    distance = overwrite_distance(nest)
+    assert distance is not None
+    assert _survives(nest, distance)
 
 
-def test_a_smaller_lag_overwrites() -> None:
+def test_a_smaller_distance_overwrites() -> None:
     nest = _nest(GEOMETRIES[1], 8)
-    lag = write_lag(nest)
-    assert lag is not None
-    assert not _survives(nest, lag - 2 * nest.output_pixel_words)
+    distance = overwrite_distance(nest)
+    assert distance is not None
+    assert not _survives(nest, distance - 2 * nest.output_pixel_words)
 
 
-def test_tiles_outermost_have_no_lag() -> None:
-    assert write_lag(replace(_nest(GEOMETRIES[1], 8), streamed=True)) is None
+def test_tiles_outermost_have_no_overwrite_distance() -> None:
+    assert overwrite_distance(replace(_nest(GEOMETRIES[1], 8), streamed=True)) is None
 
 
 def _random_chain(rng: np.random.Generator) -> list[Tensor]:
-    lags = [None if rng.random() < 0.3 else int(rng.integers(1, 9)) for _ in range(5)]
-    return [Tensor(int(rng.integers(1, 9)), index, index + 1, lag) for index, lag in enumerate(lags)]
+    distances = [None if rng.random() < 0.3 else int(rng.integers(1, 9)) for _ in range(5)]
+    return [
+        Tensor(int(rng.integers(1, 9)), index, index + 1, distance)
+        for index, distance in enumerate(distances)
+    ]
 
 
 def _allowed(tensors: list[Tensor], bases: tuple[int, ...] | list[int]) -> bool:
@@ -101,8 +104,8 @@ def test_graphs_are_placed_without_conflict(seed: int) -> None:
     rng = np.random.default_rng(seed)
     tensors = []
     for first in range(int(rng.integers(1, 12))):
-        lag = None if rng.random() < 0.5 else int(rng.integers(1, 20))
-        tensors.append(Tensor(int(rng.integers(1, 20)), first, first + int(rng.integers(1, 5)), lag))
+        distance = None if rng.random() < 0.5 else int(rng.integers(1, 20))
+        tensors.append(Tensor(int(rng.integers(1, 20)), first, first + int(rng.integers(1, 5)), distance))
     bases, space = place_tensors(tensors)
     assert min(bases) == 0
     assert _allowed(tensors, bases)

@@ -24,7 +24,7 @@ TEXT = """\
 program net: 2x6x6 -> 3 classes
 input u3 (0.25, -0.5) as it is -> u3 (0.25, -0.5)
 0 conv conv0 of input: 6x6x2 x u3 (0.25, -0.5) -> 3x3x4 x u2 (1, 0), kernel 3x3, pads 1,1,1,1 of 2, \
-pool 2x2 stride 2x2 (2 by the least), planes 0, accumulator -63..77, search, exact, DIGEST
+pool 2x2 stride 2x2 (2 by the minimum), planes 0, accumulator -63..77, search, exact, DIGEST
 1 conv conv4 of conv0: 3x3x4 x u2 (1, 0) -> 3x3x4 x u2 (1, 0), kernel 1x1, groups 2, planes 0, \
 accumulator -3..6, divide F=1, exact, DIGEST
 2 conv add6 of conv0, conv4: 3x3x4+4 x u2 (1, 0) -> 3x3x4 x u3 (1, 0), kernel 1x1, groups 4, planes 0, \
@@ -35,7 +35,7 @@ accumulator -126..154, divide F=0, exact, DIGEST
 
 
 def make_conv_program() -> Program:
-    """A convolution pooled partly by the least value, one in groups, an addition, and a dense end."""
+    """A convolution pooled partly by the minimum, one in groups, an addition, and a dense end."""
     net = Net(np.random.default_rng(3), (2, 6, 6))
     t = net.max_pool(net.conv("x", 4, pads=(1, 1, 1, 1)))
     t = net.quant(net.affine(t, [-1.0, 1.0, -1.0, 1.0]), 1.0, 0, 3)
@@ -148,7 +148,7 @@ def _no_channels(model: ModelProto) -> None:
         ),
         (
             _short_minimum,
-            "Layer 'conv0' pools 3 channels by the least value; only a layer with pooling can, with an entry for "
+            "Layer 'conv0' takes the minimum of 3 channels; only a layer with pooling can, with an entry for "
             "each of its 4 outputs",
         ),
         (_same_names, "The program has 2 layers named 'conv0'; each needs a name of its own"),

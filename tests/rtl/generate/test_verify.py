@@ -68,7 +68,7 @@ def test_streamed_weights_come_in_the_simulators_cycles(tmp_path: Path, throttle
     expected = write_project(tmp_path, mapping, stimulus)
     described = json.loads((tmp_path / "machine.json").read_text())
     assert described["weight_words_per_image"] == weight_words(mapping, 1)
-    assert expected.slots["weight_load"] > 0
+    assert expected.lane_cycles["weight_load"] > 0
     result = compare(tmp_path, expected, simulator="verilator")
     assert result.equal, result.difference
 
