@@ -124,7 +124,7 @@ def test_machine_level_takes_few_images_by_default(program: Program) -> None:
 def test_difference_between_levels_is_never_passed_over(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bcsim.results.result import simulation
+    from bcsim.results import simulation
 
     genuine = simulation.run_machine
 
