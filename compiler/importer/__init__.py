@@ -17,6 +17,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     joining,
     linear_quant,
     pooling,
+    qlinear,
     qonnx,
     refused,
     views,

@@ -6,9 +6,10 @@ import numpy as np
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Clip, Node, Relu, Sign
+from bcsim.compiler.importer.linear_quant import clip_codes
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.values import Constant
+from bcsim.compiler.importer.values import Codes, Constant
 
 # ONNX's own defaults for "no bound" in the first versions of Clip.
 _UNBOUNDED = float(np.finfo(np.float32).max)
@@ -56,9 +57,11 @@ def extreme(context: NodeContext) -> Lowered:
 
 
 def _clipped(context: NodeContext, low: float, high: float, index: int = 0) -> Lowered:
-    x = context.activation(index)
     if np.isnan([low, high]).any() or low >= high:
         raise BcsimError(f"its bounds are {low:g} and {high:g}; the lower must be below the upper")
+    if isinstance(codes := context.operand(index), Codes):
+        return clip_codes(codes, low, high)
+    x = context.activation(index)
     fields = (context.name, context.op, (x.name,), context.output)
     node = Relu(*fields) if (low, high) == (0, np.inf) else Clip(*fields, low, high)
     return Lowered(x.at(context.output), (node,))

@@ -89,7 +89,9 @@ class NodeContext:
         if isinstance(value, Scores):
             raise BcsimError(f"it follows {value.by}, which is accepted only at the end of the network")
         if isinstance(value, Codes):
-            raise BcsimError("it takes integers from QuantizeLinear; only DequantizeLinear may follow that")
+            raise BcsimError(
+                "it takes integers from QuantizeLinear; a DequantizeLinear must stand between them"
+            )
         if not isinstance(value, Activation):
             raise BcsimError(f"input {index} must be a tensor that depends on the network's input")
         return value

@@ -4,9 +4,9 @@ from bcsim.compiler.importer.registry import refuse
 
 refuse("it widens its input, which no window of the array does; accepted is Conv", "ConvTranspose")
 refuse(
-    "integer operators with scales of their own are not supported; accepted are Conv and MatMul between "
-    "DequantizeLinear and QuantizeLinear",
-    *("ConvInteger", "QLinearConv", "MatMulInteger", "QLinearMatMul", "QLinearAdd"),
+    "it gives sums of 32 bits, which such files scale by what they find in the image; accepted are QLinearConv, "
+    "QLinearMatMul, and Conv and MatMul between DequantizeLinear and QuantizeLinear",
+    *("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
 )
 refuse("it sums powers; accepted are MaxPool and AveragePool", "LpPool", "GlobalLpPool")
 refuse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -119,13 +119,18 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Integers between a QuantizeLinear and its DequantizeLinear, low..high before the zero point is added."""
+    """Integers between a QuantizeLinear and its DequantizeLinear, low..high before the zero point is added.
+
+    source : what is rounded to them.
+    made : what they mean, once a node of the graph has rounded to it; all that read the integers read that.
+    """
 
     source: Activation
     scale: float
     zero_point: int
     low: int
     high: int
+    made: list[Activation] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bcsim.compiler.graph.nodes import AveragePool, Conv, Dense, MaxPool, Node, 
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
+from bcsim.compiler.importer.linear_quant import passed, passes
 from bcsim.compiler.importer.node_context import NodeContext, label
 from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
@@ -131,7 +132,8 @@ class Walk:
         return _report(context.proto, "folded", into=f"constant {shape}", reason="; ".join(folded.notes))
 
     def _lower(self, context: NodeContext) -> NodeReport:
-        lowered = registry.find(context.proto)(context)
+        lowering = registry.find(context.proto)
+        lowered = passed(context, lowering) if passes(context) else lowering(context)
         self.values.update(zip(context.proto.output, (lowered.value, *lowered.more), strict=False))
         self._add((*context.before, *lowered.nodes))
         self.notes += lowered.notes

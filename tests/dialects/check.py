@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
 import bcsim
 from bcsim.data import Dataset
-from tests.compiler.build import runtime, save
+from tests.compiler.build import save
 
-__all__ = ["Array", "check", "pixels", "signs"]
+__all__ = ["Array", "check", "pixels", "runtime", "signs"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -27,6 +28,16 @@ def signs(rng: np.random.Generator, *shape: int) -> Array:
 def pixels(rng: np.random.Generator, count: int, shape: Sequence[int]) -> Array:
     """Images of 8 bits, uint8 (count, *shape)."""
     return rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def runtime(built: ModelProto, x: Array) -> Array:
+    """The file as it says, by onnxruntime without the optimisations that round what the file does not."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    session = onnxruntime.InferenceSession(
+        built.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, {"x": x.astype(np.float32)})[0])
 
 
 def check(
@@ -50,8 +61,10 @@ def check(
     reading = {"raw": x.astype(np.float64), "unit": x / 255}[input]
     scores = np.asarray(witness(built, reading), dtype=np.float64).reshape(len(x), -1)
     dataset = Dataset("built", x.reshape(len(x), -1), scores.argmax(axis=1), 8, 255)
-    result = bcsim.simulate(program, dataset)
+    result = bcsim.simulate(program, dataset, reference=model)
     assert result.exact == exact
+    if exact:
+        assert result.agreement == 1
     step = float(program.layers[-1].target.scale)
     np.testing.assert_allclose(
         result.scores_program, scores, rtol=1e-6, atol=step * (0.5 if exact else 1) + 1e-6

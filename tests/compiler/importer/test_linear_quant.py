@@ -51,7 +51,8 @@ REFUSED = [
     (
         [PAIR[0], node("Relu", "q", "y")],
         {},
-        "Node 'n_y' (Relu): it takes integers from QuantizeLinear; only DequantizeLinear may follow that",
+        "Node 'n_y' (Relu): it takes integers from QuantizeLinear; a DequantizeLinear must stand between "
+        "them",
     ),
     (
         [node("DequantizeLinear", "x s", "y")],

@@ -203,9 +203,9 @@ def test_further_outputs(tmp_path):
             "it divides by what it finds in the image; accepted is BatchNormalization with stored mean and variance",
         ),
         (
-            "QLinearConv",
-            "integer operators with scales of their own are not supported; accepted are Conv and MatMul between "
-            "DequantizeLinear and QuantizeLinear",
+            "ConvInteger",
+            "it gives sums of 32 bits, which such files scale by what they find in the image; accepted are "
+            "QLinearConv, QLinearMatMul, and Conv and MatMul between DequantizeLinear and QuantizeLinear",
         ),
         ("LSTM", "recurrent layers are not supported"),
         ("If", "it has a graph of its own; accepted are networks without control flow"),
@@ -224,7 +224,7 @@ def test_unknown_operator(tmp_path):
 def test_unknown_domain(tmp_path):
     assert refusal(model([node("Relu", "x", "y", domain="com.example")]), tmp_path) == (
         "Node 'n_y' (Relu): operators of domain 'com.example' are not supported; accepted domains are "
-        "'', 'finn.custom_op.general', 'onnx.brevitas', 'qonnx.custom_op.general'"
+        "'', 'com.microsoft', 'finn.custom_op.general', 'onnx.brevitas', 'qonnx.custom_op.general'"
     )
 
 
