@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
 import bcsim
+from bcsim.common.float_engine import onnxruntime
 from bcsim.data import Dataset
 from tests.compiler.build import save
 
