@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from bcsim.common.errors import BcsimError
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -55,16 +53,13 @@ def prepare(
 ) -> tuple[Mapping, Stimulus]:
     """The network on its machine, and what the bench streams in."""
     from bcsim import api
-    from bcsim.commands.options import parse_bits
+    from bcsim.commands.options import parse_bits, refuse_compiled
     from bcsim.compiler.mapping.mapping import map_program
     from bcsim.machine.parameters import SMALL, parse_machine
     from bcsim.results.cost_report import map_enlarged
 
     loaded = api.load(model)
-    if loaded.program is not None and (bits, calibrate, input) != (None, None, None):
-        raise BcsimError(
-            f"File {loaded.path} is compiled already: --bits, --calibrate and --input have no effect on it"
-        )
+    refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
     mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
     return mapping, _stimulus(mapping, loaded, data, images, pauses)

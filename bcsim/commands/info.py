@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from bcsim.commands.options import ModelPath
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, parse_bits, refuse_compiled
 from bcsim.common.console import PlainConsole, standard_output
+from bcsim.common.errors import BcsimError
 from bcsim.results.summary import print_program
 
 __all__ = ["info"]
@@ -16,17 +19,52 @@ __all__ = ["info"]
 COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupported": "red"}
 
 
-def info(model: ModelPath) -> None:
-    """Show what was found in MODEL, what each node lowers to, and why something cannot be lowered."""
+def info(
+    model: ModelPath,
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text",
+            help="Print the integer program, a line for each layer, with a digest of its weights and parameters. "
+            "A network is compiled first, as bcsim compile does it.",
+        ),
+    ] = False,
+    bits: Bits = None,
+    calibrate: Calibrate = None,
+    input: Input = None,
+) -> None:
+    """Show what was found in MODEL, what each node lowers to, and why something cannot be lowered.
+
+    --bits, --calibrate and --input are for the program that --text prints.
+    """
     from bcsim.compiler.program.onnx_format import is_program, load_program
     from bcsim.results.model import locate
 
+    if text:
+        typer.echo(_text(model, bits, calibrate, input), nl=False)
+        return
+    if (bits, calibrate, input) != (None, None, None):
+        raise BcsimError(
+            "Options --bits, --calibrate and --input need --text: without it nothing is compiled"
+        )
     path = locate(model)
     console = standard_output()
     if is_program(path):
         print_program(load_program(path), console)
     else:
         _print_network(console, path)
+
+
+def _text(model: str, bits: str | None, calibrate: str | None, input: str | None) -> str:
+    """The text of the program in MODEL, or of the one that MODEL compiles to."""
+    from bcsim import api
+    from bcsim.compiler.program.text import program_text
+
+    loaded = api.load(model)
+    refuse_compiled(loaded, bits, calibrate, input)
+    return program_text(
+        loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
+    )
 
 
 def _print_network(console: PlainConsole, path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from bcsim.common.errors import BcsimError
+
+if TYPE_CHECKING:
+    from bcsim.results.model import Model
 
 __all__ = [
     "Bits",
@@ -19,6 +22,7 @@ __all__ = [
     "Range",
     "RangeMethod",
     "parse_bits",
+    "refuse_compiled",
 ]
 
 
@@ -80,3 +84,11 @@ def parse_bits(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise BcsimError(f"--bits must be integers from 1 to 8 separated by commas, not {text!r}") from None
+
+
+def refuse_compiled(model: Model, bits: str | None, calibrate: str | None, input: str | None) -> None:
+    """Raise BcsimError where options for compiling come with a program that is compiled."""
+    if model.program is not None and (bits, calibrate, input) != (None, None, None):
+        raise BcsimError(
+            f"File {model.path} is compiled already: --bits, --calibrate and --input have no effect on it"
+        )

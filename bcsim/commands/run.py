@@ -19,6 +19,7 @@ from bcsim.commands.options import (
     Range,
     RangeMethod,
     parse_bits,
+    refuse_compiled,
 )
 from bcsim.common.console import standard_output
 from bcsim.common.errors import BcsimError
@@ -97,10 +98,7 @@ def run(
             check_folder(path)
     loaded = [api.load(path) for path in member_paths(model or "digits")]
     for member in loaded:
-        if member.program is not None and (bits, calibrate, input) != (None, None, None):
-            raise BcsimError(
-                f"File {member.path} is compiled already: --bits, --calibrate and --input have no effect on it"
-            )
+        refuse_compiled(member, bits, calibrate, input)
     programs = [
         member.program
         or api.compile(

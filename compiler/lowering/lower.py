@@ -15,6 +15,7 @@ from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
 from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
+from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layers import Encoding, Program
 
 __all__ = ["CHECKED_KEY", "lower"]
@@ -32,7 +33,7 @@ def lower(
     range_method: RangeMethod = "mse",
     percentile: float = 99.9,
 ) -> Program:
-    """The integer program of `graph`.
+    """The integer program of `graph`, checked as one that comes from a file.
 
     pixel : the encoding of the raw input, e.g. 8 bits, scale 1/255, offset 0.
     bits : 1 to 8, of the input of every layer with weights, the network's own first; a single entry is for all but
@@ -40,7 +41,8 @@ def lower(
     calibration : images, float64 (n, *graph.input_shape), from which tensors that the network does not
         quantise get their ranges; the scores get a tighter range from them too.
     range_method, percentile : see `Ranging`.
-    Raises BcsimError for networks that cannot be lowered, bits that do not fit, and missing calibration.
+    Raises BcsimError for networks that cannot be lowered, bits that do not fit, missing calibration, and layers beyond
+    the limits of `check_program`.
     """
     graph = prepare_graph(graph)
     ranging = Ranging(range_method, percentile)
@@ -58,7 +60,9 @@ def lower(
     notes = (*graph.notes, *_rounded_notes(fused, known, given), *built.notes)
     metadata = {**graph.metadata, CHECKED_KEY: str(built.checked)}
     coding = replace(coding, order=fused.path.order)
-    return Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
+    program = Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
+    check_program(program)
+    return program
 
 
 def _bits_by_tensor(bits: Sequence[int] | None, fused: FusedGraph) -> dict[str, int]:

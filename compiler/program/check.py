@@ -1,4 +1,4 @@
-"""Checks of a program that came from outside: whatever passes here, every level can execute."""
+"""Checks of a program, stored or just lowered: whatever passes here, every level can execute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = 64
 
 
 def check_program(program: Program) -> None:
-    """Raise BcsimError naming the first layer and field that no compiler would have written."""
+    """Raise BcsimError naming the first layer and field that no level could execute."""
     if not program.layers:
         raise BcsimError("The program has no layers; it needs at least one")
     _check_input(program)

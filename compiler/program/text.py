@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
 
-__all__ = ["print_program"]
+__all__ = ["program_text"]
 
 
-def print_program(program: Program) -> str:
+def program_text(program: Program) -> str:
     """One line for the program, one for its input, one for each layer and each note; ends with a newline.
 
     The digest of a layer covers its weights and its requantiser's parameters, so that two programs that print alike are

@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 import bcsim
 from bcsim import __version__, api
 from bcsim.cli import app
+from bcsim.compiler.program.onnx_format import load_program
+from bcsim.compiler.program.text import program_text
 from bcsim.machine.parameters import PRESETS
 from tests.compiler.build import model, node, save, tensors
 
@@ -116,6 +118,38 @@ def test_info_of_a_program() -> None:
     assert "3 → 16" in found.stdout
 
 
+def test_text_of_a_network_is_that_of_its_program(folder: Path) -> None:
+    invoke("compile", "digits", "-o", "p.onnx", "--bits", "3")
+    stored = invoke("info", "p.onnx", "--text")
+    lowered = invoke("info", "digits", "--text", "--bits", "3")
+    assert (stored.exit_code, lowered.exit_code) == (0, 0)
+    assert stored.stdout == lowered.stdout
+    first, second, *layers = stored.stdout.splitlines()
+    assert first == "program digits: 64 -> 10 classes"
+    assert second == "input u5 (0.125, -1) as it is -> u5 (0.125, -1)"
+    assert [line.split(":")[0] for line in layers[:3]] == [
+        "0 dense matmul1",
+        "1 dense matmul2",
+        "2 dense matmul3",
+    ]
+    assert stored.stdout == program_text(load_program(folder / "p.onnx"))
+
+
+def test_text_of_a_network_that_needs_calibration_says_so(folder: Path) -> None:
+    nodes = [node("MatMul", "x w", "m"), node("Relu", "m", "r"), node("MatMul", "r v", "y")]
+    path = save(model(nodes, tensors(w=np.ones((4, 3)), v=np.ones((3, 2)))), folder)
+    fails(
+        "Tensor 'r' is not quantised by the network: its range needs calibration images (--calibrate); "
+        "give calibration images (--calibrate NAME or FILE), since the file names no data set",
+        *("info", path, "--text"),
+    )
+
+
+def test_options_that_only_a_program_has_a_use_for() -> None:
+    message = "Options --bits, --calibrate and --input need --text: without it nothing is compiled"
+    fails(message, "info", "digits", "--bits", "3")
+
+
 def test_run_tells_which_weights_stream() -> None:
     machine = "tiny,weight_words=150,weight_stream_bytes=4,weight_stream_interval=4"
     found = invoke("run", "digits", "--machine", machine, "--images", "5", "--no-float")
@@ -130,6 +164,12 @@ def test_machines() -> None:
     for name in PRESETS:
         assert name in found.stdout
     assert "weight_words" in found.stdout
+
+
+def test_help_says_what_text_prints() -> None:
+    found = invoke("info", "--help")
+    assert "--text" in found.stdout
+    assert "a line for each layer" in " ".join(found.stdout.split())
 
 
 def test_version_and_help() -> None:
@@ -184,6 +224,7 @@ def test_bad_input(arguments: str, message: str) -> None:
 def test_options_that_a_compiled_program_has_no_use_for() -> None:
     invoke("compile", "digits", "-o", "p.onnx")
     message = "File p.onnx is compiled already: --bits, --calibrate and --input have no effect on it"
+    fails(message, "info", "p.onnx", "--text", "--bits", "3")
     fails(message, "run", "p.onnx", "--bits", "4")
     fails(
         "File p.onnx is a compiled program already; only float networks are compiled",

@@ -362,3 +362,12 @@ def _reshaped() -> Graph:
 def test_refusals(graph: Graph, bits: list[int] | None, message: str) -> None:
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
         lower(graph, pixel=PIXEL, bits=bits)
+
+
+def test_a_lowered_program_is_checked_as_a_stored_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net(np.random.default_rng(11), (2, 4, 4))
+    graph = net.end(net.bipolar(net.conv("x", 3, (2, 2))))
+    lower(graph, pixel=PIXEL)
+    monkeypatch.setattr("bcsim.compiler.program.check_flow.MAX_VALUES", 31)
+    with pytest.raises(BcsimError, match=r" reads or computes more than 31 values for one image$"):
+        lower(graph, pixel=PIXEL)

@@ -16,7 +16,7 @@ from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.geometry import Pool
 from bcsim.compiler.program.layers import ConvLayer, Program
 from bcsim.compiler.program.onnx_format import load_program, save_program
-from bcsim.compiler.program.text import print_program
+from bcsim.compiler.program.text import program_text
 from tests.compiler.nets import PIXEL, Net
 from tests.compiler.program.test_onnx_format import same
 
@@ -70,7 +70,7 @@ def test_the_file_is_a_valid_model(stored: Path) -> None:
 
 
 def test_text_of_a_program() -> None:
-    text = print_program(make_conv_program())
+    text = program_text(make_conv_program())
     assert re.sub(r"[0-9a-f]{12}$", "DIGEST", text, flags=re.MULTILINE) == TEXT
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bcsim.compiler.program.layers import Divide
-from bcsim.compiler.program.text import print_program
+from bcsim.compiler.program.text import program_text
 from tests.compiler.program.test_onnx_format import make_program
 
 TEXT = """\
@@ -18,7 +18,7 @@ note ünother
 
 
 def test_text_of_a_program() -> None:
-    assert print_program(make_program()) == TEXT
+    assert program_text(make_program()) == TEXT
 
 
 def test_another_parameter_prints_another_digest() -> None:
@@ -27,5 +27,5 @@ def test_another_parameter_prints_another_digest() -> None:
     assert isinstance(first.requantiser, Divide)
     moved = replace(first.requantiser, offset=first.requantiser.offset + 1)
     other = replace(program, layers=(replace(first, requantiser=moved), *program.layers[1:]))
-    before, after = print_program(program).splitlines(), print_program(other).splitlines()
+    before, after = program_text(program).splitlines(), program_text(other).splitlines()
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, True, True, True, True]
