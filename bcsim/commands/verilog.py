@@ -15,7 +15,7 @@ from bcsim.common.console import standard_output, working
 
 if TYPE_CHECKING:
     from bcsim.machine.parameters import Machine
-    from bcsim.rtl.generate.multiplier_check import Check
+    from bcsim.rtl.generate.multiplier_check import MultiplierCheck
 
 __all__ = ["verilog"]
 
@@ -62,13 +62,13 @@ def verilog(
     console.print(_summary(output, mapping.machine), markup=False, highlight=False)
 
 
-def _check(folder: Path) -> Check:
-    from bcsim.rtl.generate.multiplier_check import check_folder
+def _check(folder: Path) -> MultiplierCheck:
+    from bcsim.rtl.generate.multiplier_check import check_multipliers
 
-    return check_folder(folder)
+    return check_multipliers(folder)
 
 
-def _print_check(check: Check, console: Console) -> None:
+def _print_check(check: MultiplierCheck, console: Console) -> None:
     table = Table(title="Synthesis with Yosys, DSP blocks allowed", title_justify="left")
     for heading in ("family", "LUTs", "flip-flops", "block memories", "DSP blocks"):
         table.add_column(heading, justify="left" if heading == "family" else "right")

@@ -12,7 +12,7 @@ from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
 from bcsim.compiler.lowering.fusion import FusedGraph, fuse_layers
 from bcsim.compiler.lowering.prepare import prepare_graph
-from bcsim.compiler.lowering.quantiser_grids import input_coding, stream_values
+from bcsim.compiler.lowering.quantiser_grids import input_coding, input_values
 from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program.check import check_program
@@ -50,7 +50,7 @@ def lower(
     tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)
     padded = tensor in padded_tensors(fused.layers)
     coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
-    known = known_values(fused.layers[:-1], stream_values(coding), tensor, given)
+    known = known_values(fused.layers[:-1], input_values(coding), tensor, given)
     samples = _calibrate(graph, fused, known, calibration)
     stream = tensor, coding.stream
     encodings = plan_encodings(fused.layers, stream, known, given, samples, ranging)

@@ -21,7 +21,7 @@ from bcsim.compiler.lowering.piecewise import (
 )
 from bcsim.compiler.program.layers import Encoding, InputCoding
 
-__all__ = ["common_step", "grid_encoding", "input_coding", "quantiser_values", "stream_values"]
+__all__ = ["common_step", "grid_encoding", "input_coding", "input_values", "quantiser_values"]
 
 Fractions = tuple[Fraction, ...]
 
@@ -80,7 +80,7 @@ def input_coding(
     return InputCoding(pixel, stream, _table(levels, stream))
 
 
-def stream_values(coding: InputCoding) -> Fractions:
+def input_values(coding: InputCoding) -> Fractions:
     """The values that the stream can take, ascending."""
     levels = range(coding.pixel.levels) if coding.table is None else sorted(set(coding.table.tolist()))
     return tuple(coding.stream.scale * level + coding.stream.offset for level in levels)

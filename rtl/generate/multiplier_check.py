@@ -14,18 +14,18 @@ from bcsim.common.errors import BcsimError
 from bcsim.rtl.generate.project import TOP
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources, count_multipliers, synthesise
 
-__all__ = ["Check", "check_folder"]
+__all__ = ["MultiplierCheck", "check_multipliers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class MultiplierCheck:
     """multipliers : cells that multiply or divide. resources : what the design takes, by FPGA family."""
 
     multipliers: int
     resources: Mapping[str, Resources]
 
 
-def check_folder(folder: Path) -> Check:
+def check_multipliers(folder: Path) -> MultiplierCheck:
     """Synthesise the accelerator in `folder` for every family and leave the figures in resources.json.
 
     Raises BcsimError where anything multiplies.
@@ -36,7 +36,7 @@ def check_folder(folder: Path) -> Check:
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         synthesised = executor.map(lambda family: synthesise(source, TOP, family), FAMILIES.values())
         resources = dict(zip(FAMILIES, track(synthesised, "Synthesis", len(FAMILIES)), strict=True))
-    check = Check(multipliers, resources)
+    check = MultiplierCheck(multipliers, resources)
     dsps = {name: used.dsps for name, used in resources.items() if used.dsps}
     if multipliers or dsps:
         raise BcsimError(f"The design multiplies: {multipliers} cells before synthesis, DSP blocks {dsps}")

@@ -11,7 +11,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.generate import multiplier_check as check
-from bcsim.rtl.generate.multiplier_check import check_folder
+from bcsim.rtl.generate.multiplier_check import check_multipliers
 from bcsim.rtl.generate.synth import synthesise_machine
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.synthesis import FAMILIES
@@ -29,7 +29,7 @@ def one_family(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_accelerator_multiplies_nowhere(tmp_path: Path) -> None:
     (tmp_path / "accelerator.v").write_text(to_verilog(Accelerator(SMALLEST), "accelerator").text)
-    found = check_folder(tmp_path)
+    found = check_multipliers(tmp_path)
     assert found.multipliers == 0
     assert found.resources["ecp5"].dsps == 0
     assert found.resources["ecp5"].memories > 0
@@ -40,7 +40,7 @@ def test_a_product_is_refused(tmp_path: Path) -> None:
     (tmp_path / "accelerator.v").write_text(to_verilog(Product(), "accelerator").text)
     message = "The design multiplies: 1 cells before synthesis, DSP blocks {'ecp5': 1}"
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
-        check_folder(tmp_path)
+        check_multipliers(tmp_path)
     assert not (tmp_path / "resources.json").exists()
 
 
