@@ -144,3 +144,33 @@ def test_qonnx_operators_without_a_domain(tmp_path: Path) -> None:
         found.append(run_float(path, import_onnx(path), X[:40]))
     np.testing.assert_array_equal(found[0].scores, found[1].scores)
     assert found[0].engine == "onnx reference evaluator with QONNX operators"
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        (onnx.TensorProto.FLOAT16, "onnxruntime"),
+        (onnx.TensorProto.BFLOAT16, "onnx reference evaluator"),
+        (onnx.TensorProto.DOUBLE, "onnxruntime"),
+    ],
+)
+@pytest.mark.parametrize("cast", [True, False])
+def test_other_precisions(tmp_path: Path, kind: int, engine: str, cast: bool) -> None:
+    """Casts at both ends or none: the file runs in its own precision, and its scores come in float64."""
+    precision = helper.tensor_dtype_to_np_dtype(kind)
+    weights = numpy_helper.from_array((WEIGHTS / 3).astype(precision), "w")
+    nodes = [node("MatMul", "x w", "y")]
+    if cast:
+        nodes = [node("Cast", "x", "h", to=kind), node("MatMul", "h w", "a"), node("Cast", "a", "y", to=1)]
+    made = model(nodes, [weights])
+    if not cast:
+        for value in (*made.graph.input, *made.graph.output):
+            value.type.tensor_type.elem_type = kind
+    path = save(made, tmp_path)
+    found = run_float(path, import_onnx(path), X[:40])
+    assert found.engine == engine
+    rounded = X[:40].astype(precision).astype(np.float64) @ (WEIGHTS / 3).astype(precision).astype(np.float64)
+    np.testing.assert_allclose(
+        found.scores, rounded, atol=4 * float(np.finfo(np.float32).eps if kind == 11 else 0.01)
+    )
+    assert (found.scores == found.scores.astype(precision).astype(np.float64)).all()
