@@ -67,8 +67,8 @@ def resumed_recipe(path: Path, given: dict[str, object]) -> Recipe:
 def run(trainer: Trainer, files: Files) -> None:
     """Train to the end under a progress bar, which is silent where standard error is not a terminal.
 
-    An interrupt ends the step in hand, writes the checkpoint and raises KeyboardInterrupt; a second one raises at
-    once.
+    An interrupt or SIGTERM ends the step in hand, writes the checkpoint and raises KeyboardInterrupt; a second one
+    ends at once.
     """
     with _stopping(trainer), _progress() as progress:
         task = progress.add_task("epoch", total=trainer.recipe.epochs, completed=len(trainer.history))
@@ -91,15 +91,19 @@ def _keep(trainer: Trainer, path: Path | None) -> None:
 
 @contextmanager
 def _stopping(trainer: Trainer) -> Iterator[None]:
-    def stop(_: int, __: FrameType | None) -> None:
-        trainer.is_stopping = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    before = signal.signal(signal.SIGINT, stop)
+    def stop(number: int, _: FrameType | None) -> None:
+        trainer.is_stopping = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _progress() -> Progress:

@@ -37,11 +37,14 @@ def verilog(
         bool | None,
         typer.Option(help="Synthesise and count multipliers and DSP blocks. Default: for small machines."),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Replace FOLDER whatever it holds.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(help="Replace FOLDER with all that it holds. Default: keep what bcsim did not write."),
+    ] = False,
 ) -> None:
     """Write the accelerator of MODEL as Verilog; `pytest FOLDER` runs its bench."""
     from bcsim.rtl.generate.folder import new_folder
-    from bcsim.rtl.generate.project import MARK, write_project
+    from bcsim.rtl.generate.project import write_project
 
     mapping, stimulus = prepare(
         model,
@@ -54,7 +57,7 @@ def verilog(
         pauses=pauses,
     )
     console = standard_output(soft_wrap=True)
-    with new_folder(output, mark=MARK, force=force) as folder:
+    with new_folder(output, force=force) as folder:
         with working("Generating Verilog"):
             write_project(folder, mapping, stimulus)
         if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):

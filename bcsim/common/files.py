@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.leftovers import hold, sweep
 
 __all__ = ["atomic_write", "check_folder", "write_bytes", "write_text"]
 
@@ -43,9 +44,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
+    sweep(target.parent, f".{target.name}.", ".partial")
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with beside.open("wb") as file:
+            hold(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())

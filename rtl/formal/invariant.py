@@ -9,12 +9,12 @@ import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.formal.prove import PREPARE
 from bcsim.rtl.tools.yosys import run_yosys
 
@@ -36,8 +36,7 @@ def prove_invariant(component: wiring.Component, *, limit: int = 300) -> None:
 
     Raises BcsimError where an Assert can fail, where `limit` is too little, or where Yosys is missing.
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         (folder / "design.il").write_text(rtlil.convert(component, emit_src=False))
         run_yosys("\n".join((*PREPARE, *MAP)), cwd=folder)
         log = _run_abc(SEARCH.format(limit=limit), folder)

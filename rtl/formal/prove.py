@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["prove"]
@@ -22,6 +20,6 @@ def prove(component: wiring.Component, *, steps: int) -> None:
     too few for the induction, or where Yosys is missing.
     """
     proof = f"sat -tempinduct -prove-asserts -set-assumes -seq 0 -maxsteps {steps} -verify"
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "design.il").write_text(rtlil.convert(component, emit_src=False))
-        run_yosys("\n".join((*PREPARE, proof)), cwd=Path(folder))
+    with scratch_folder() as folder:
+        (folder / "design.il").write_text(rtlil.convert(component, emit_src=False))
+        run_yosys("\n".join((*PREPARE, proof)), cwd=folder)

@@ -22,12 +22,9 @@ from bcsim.rtl.generate.verilog import Verilog, to_verilog
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.weight_stream import memory_gaps
 
-__all__ = ["MARK", "TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
+__all__ = ["TOP", "Stimulus", "write_bench", "write_project", "write_verilog"]
 
 TOP = "accelerator"
-MARK = "machine.json"
-"""By this file a folder is known as one that bcsim wrote."""
-
 BENCH = Path(__file__).parents[1] / "bench"
 
 
@@ -91,7 +88,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
         "weight_words_per_image": len(memory_gaps(mapping, 1)),
         "files": sorted(verilog.images),
     }
-    (folder / MARK).write_text(json.dumps(description, indent=2) + "\n")
+    (folder / "machine.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
 def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:

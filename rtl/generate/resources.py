@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.common.console import track
+from bcsim.common.leftovers import scratch_folder
 from bcsim.machine.parameters import PRESETS, Machine
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.datapath.requantiser import Requantiser
@@ -83,8 +83,8 @@ def measured_machine(digit: int, *, pes: int, requantisers: int) -> Machine:
 
 def component_resources(component: wiring.Component, family: Family) -> tuple[Resources, int]:
     """What a component takes, and how many cells of it multiply. Raises BcsimError where Yosys is missing."""
-    with TemporaryDirectory() as folder:
-        source = Path(folder) / "component.v"
+    with scratch_folder() as folder:
+        source = folder / "component.v"
         source.write_text(to_verilog(component, "component").text)
         return synthesise(source, "component", family), count_multipliers(source, "component")
 

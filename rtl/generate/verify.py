@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
+from bcsim.common.leftovers import scratch_folder
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.bench.simulator import SimulatorError, build, run
 from bcsim.rtl.generate.project import TOP, Stimulus, write_project
@@ -53,8 +53,7 @@ def verify(
     waves : the .fst file to record.
     Raises BcsimError where a tool is missing or the simulation ends without a result.
     """
-    with TemporaryDirectory(prefix="bcsim-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         with working("Generating Verilog"):
             expected = write_project(folder, mapping, stimulus)
         return compare(folder, expected, simulator=simulator, waves=waves)

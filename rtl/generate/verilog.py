@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
 from amaranth.hdl._ir import Design, PortDirection
 from amaranth.lib import wiring
 
+from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.tools.memory_images import initialise_memories, mark_memories, take_images
 from bcsim.rtl.tools.merge import merge_modules
 from bcsim.rtl.tools.naming import STATES, describe_states, module_names, rename_signals
@@ -93,10 +92,10 @@ def _design(component: wiring.Component, name: str) -> Design:
 
 
 def _write_verilog(text: str) -> str:
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "design.il").write_text(text)
-        run_yosys(SCRIPT, cwd=Path(folder))
-        return (Path(folder) / "design.v").read_text()
+    with scratch_folder() as folder:
+        (folder / "design.il").write_text(text)
+        run_yosys(SCRIPT, cwd=folder)
+        return (folder / "design.v").read_text()
 
 
 def _finish(verilog: str, titles: Mapping[str, str]) -> str:

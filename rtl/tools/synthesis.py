@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.tools.memory_images import without_contents
 from bcsim.rtl.tools.yosys import run_yosys
 
@@ -106,8 +106,7 @@ def count_multipliers(source: Path, top: str) -> int:
 
 def _statistics(source: Path, script: str) -> Mapping[str, int]:
     """How many cells of each type a script leaves of a Verilog file."""
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         (folder / "design.v").write_text(without_contents(source.read_text()))
         run_yosys(f"read_verilog design.v\n{script}\ntee -q -o cells.json stat -json", cwd=folder)
         cells: Mapping[str, int] = json.loads((folder / "cells.json").read_text())["design"][
