@@ -9,32 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.shapes import count_accumulations
 from bcsim.compiler.lowering.calibrate import RangeMethod
 from bcsim.compiler.lowering.lower import lower
+from bcsim.compiler.lowering.own_grid import own_grid
 from bcsim.compiler.program.layers import Program
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
-from bcsim.execution.raw_levels import (
-    PREPROCESSING_KEY,
-    InputReading,
-    check_preprocessing,
-    reading_from_metadata,
-    reading_from_text,
-)
+from bcsim.execution.input_origin import InputOrigin
+from bcsim.execution.input_reading import InputReading
+from bcsim.execution.input_text import metadata_text, reading_from_metadata, reading_from_text
+from bcsim.execution.raw_levels import check_preprocessing
+from bcsim.results.calibration import calibration_images
 from bcsim.results.model import DATASET_KEY, Model, load
 from bcsim.results.simulation import simulate
 
 __all__ = ["compile", "load", "simulate"]
-
-CALIBRATION_IMAGES = 1000
-CALIBRATION_LEAST = 20
-CALIBRATION_WORK = 10**11
-"""Multiply-accumulates in float64 that calibration may take by default, about ten seconds on two cores."""
 
 
 def compile(
@@ -42,6 +37,7 @@ def compile(
     *,
     bits: int | Sequence[int] | None = None,
     calibration: str | Dataset | None = None,
+    data: str | Dataset | None = None,
     input: str | None = None,
     range_method: RangeMethod = "mse",
     percentile: float = 99.9,
@@ -52,20 +48,23 @@ def compile(
         default 8, and what the network's own quantisers say.
     calibration : images that give float activations their ranges: a data set, or what `load_dataset` takes (its
         training split, the first 1,000, of large convolutional networks fewer, but at least 20). By default the
-        training split of the data set the file names.
-    input : how raw levels become the float input: unit, centred, sign, fixed, raw or SCALE,OFFSET; by default what the
-        file's metadata say, else unit.
+        training split of `data`, else of the data set the file names, else the images of `data` themselves.
+    data : the images that the program is for; whether they are raw levels or floats decides how the input is read.
+    input : how raw levels become the float input: unit, centred, sign, fixed, raw, SCALE,OFFSET or mean=...,std=...
+        (one or for each channel); by default what the file's metadata say, else for floats the grid of the
+        quantiser that the network begins with, else unit.
     range_method, percentile : see bcsim.compiler.lowering.calibrate.Ranging.
 
     Raises BcsimError where the network cannot be lowered, `bits` do not fit, or calibration images are missing.
     """
     if model.graph is None:
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
-    images, missing = _calibration_images(model, calibration)
+    images, missing, note = calibration_images(model, calibration, data)
     if images is not None:
         check_preprocessing(model.metadata, images)
-    reading = _reading(model, images, input)
-    inputs = None if images is None else reading.inputs(images, prod(model.graph.input_shape))
+    known = data if isinstance(data, Dataset) else load_dataset(data, "test", 1) if data else images
+    reading, origin = _reading(model, known, input)
+    inputs = None if images is None else _calibration_inputs(model, reading, origin, images)
     try:
         with working("Compiling"):
             program = lower(
@@ -79,37 +78,33 @@ def compile(
     except BcsimError as error:
         raise (BcsimError(f"{error}; {missing}") if missing else error) from error
     metadata = {**program.metadata, **({DATASET_KEY: images.name} if images and images.name in NAMES else {})}
-    return reading.attach(replace(program, name=model.name, metadata=metadata))
+    notes = (*program.notes, *([note] if note and not program.exact else []))
+    return reading.attach(replace(program, name=model.name, notes=notes, metadata=origin.attach(metadata)))
 
 
-def _calibration_images(model: Model, calibration: str | Dataset | None) -> tuple[Dataset | None, str]:
-    """The images to calibrate on, else None and why there are none."""
-    if isinstance(calibration, Dataset):
-        return calibration, ""
-    name = calibration or model.dataset
-    if name is None:
-        kind = model.metadata.get(PREPROCESSING_KEY)
-        if kind:
-            return None, f"give an .npz file of images preprocessed by {kind} (--calibrate FILE)"
-        return None, "give calibration images (--calibrate NAME or FILE), since the file names no data set"
-    try:
-        return load_dataset(name, "train", calibration_count(model)), ""
-    except BcsimError as error:
-        if calibration is not None:
-            raise
-        return None, str(error)
-
-
-def calibration_count(model: Model) -> int:
-    """How many training images `compile` calibrates a network on by default."""
-    work = count_accumulations(model.graph) if model.graph else 0
-    return min(CALIBRATION_IMAGES, max(CALIBRATION_LEAST, CALIBRATION_WORK // max(1, work)))
-
-
-def _reading(model: Model, images: Dataset | None, text: str | None) -> InputReading:
-    """The meaning of raw levels: the user's, else the file's, else unit."""
-    known = RAW.get(model.dataset or "", RAW["mnist"])
-    bits, full = known if images is None or images.is_float else (images.bits, images.full)
+def _reading(model: Model, known: Dataset | None, text: str | None) -> tuple[InputReading, InputOrigin]:
+    """The meaning of the input and whose word it is: the user's, the file's, the network's own, else assumed."""
+    assert model.graph is not None
+    bits, full = RAW.get(model.dataset or "", RAW["mnist"])
+    if known is not None and not known.is_float:
+        bits, full = known.bits, known.full
+    grid = own_grid(model.graph)
+    own = (grid.op, float(grid.low), float(grid.high)) if grid else ("", 0.0, 0.0)
     if text is not None:
-        return reading_from_text(text, bits, full)
-    return reading_from_metadata(model.metadata, bits) or reading_from_text("unit", bits, full)
+        return reading_from_text(text, bits, full), InputOrigin("given", text, *own)
+    found = reading_from_metadata(model.metadata, bits)
+    if found is not None:
+        return found, InputOrigin("file", metadata_text(model.metadata) or "", *own)
+    if grid and (known.is_float if known is not None else model.dataset is None):
+        return InputReading(grid.pixel), InputOrigin("network", "unit", *own)
+    return reading_from_text("unit", bits, full), InputOrigin("assumed", "unit", *own)
+
+
+def _calibration_inputs(
+    model: Model, reading: InputReading, origin: InputOrigin, images: Dataset
+) -> NDArray[np.float64]:
+    """The network's float input of calibration images, whose levels may have another width than the reading's."""
+    assert model.graph is not None
+    if not images.is_float and origin.text:
+        reading = reading_from_text(origin.text, images.bits, images.full)
+    return reading.inputs(images, model.graph.input_shape)

@@ -26,6 +26,13 @@ __all__ = ["compile"]
 def compile(
     model: ModelPath,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the program goes.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Images that the program is for: what their numbers mean, and ranges from their training part.",
+        ),
+    ] = None,
     bits: Bits = None,
     calibrate: Calibrate = None,
     input: Input = None,
@@ -35,11 +42,13 @@ def compile(
     """Compile MODEL to an integer program, stored as ONNX in bcsim's own domain; `bcsim run` takes it."""
     from bcsim import api
     from bcsim.compiler.program.onnx_format import save_program
+    from bcsim.results.input_meaning import compiled_meaning
 
     program = api.compile(
         api.load(model),
         bits=parse_bits(bits),
         calibration=calibrate,
+        data=data,
         input=input,
         range_method=range.value,
         percentile=percentile,
@@ -47,4 +56,5 @@ def compile(
     save_program(program, output)
     console = standard_output()
     print_program(program, console)
+    console.print(f"Floats are read as {compiled_meaning(program)}", markup=False)
     console.print(f"Wrote {output}", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+from rich.console import Console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
 
     from bcsim.compiler.mapping.mapping import Mapping
     from bcsim.compiler.program.layers import Program
-    from bcsim.results.model import Model
+    from bcsim.results.input_meaning import InputMeaning
     from bcsim.rtl.generate.project import Stimulus
 
-__all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare"]
+__all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare", "print_meaning"]
 
 MachineName: TypeAlias = Annotated[
     str | None,
@@ -50,8 +51,8 @@ def prepare(
     data: str | None,
     images: int,
     pauses: int | None,
-) -> tuple[Mapping, Stimulus]:
-    """The network on its machine, and what the bench streams in."""
+) -> tuple[Mapping, Stimulus, InputMeaning | None]:
+    """The network on its machine, what the bench streams in, and what that was read as (None for random values)."""
     from bcsim import api
     from bcsim.commands.options import parse_bits, refuse_compiled
     from bcsim.compiler.mapping.mapping import map_program
@@ -60,19 +61,21 @@ def prepare(
 
     loaded = api.load(model)
     refuse_compiled(loaded, bits, calibrate, input)
-    program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
+    program = loaded.program or api.compile(
+        loaded, bits=parse_bits(bits), calibration=calibrate, data=data, input=input
+    )
     mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
-    return mapping, _stimulus(mapping, loaded, data, images, pauses)
+    name, q, meaning = _images(mapping.program, data or loaded.dataset, images)
+    return mapping, _stimulus(mapping, name, q, pauses), meaning
 
 
-def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pauses: int | None) -> Stimulus:
+def _stimulus(mapping: Mapping, name: str, q: NDArray[np.uint8], pauses: int | None) -> Stimulus:
     import numpy as np
 
     from bcsim.rtl.generate.project import Stimulus
     from bcsim.rtl.generate.vectors import random_pauses
     from bcsim.simulator.weight_stream import memory_gaps
 
-    name, q = _images(mapping.program, data or model.dataset, images)
     if pauses is None:
         return Stimulus(name, q)
     generator = np.random.default_rng(pauses)
@@ -82,16 +85,27 @@ def _stimulus(mapping: Mapping, model: Model, data: str | None, images: int, pau
     return Stimulus(name, q, gaps.tolist(), holds.tolist(), weight_gaps.tolist())
 
 
-def _images(program: Program, data: str | None, images: int) -> tuple[str, NDArray[np.uint8]]:
+def _images(
+    program: Program, data: str | None, images: int
+) -> tuple[str, NDArray[np.uint8], InputMeaning | None]:
     import numpy as np
 
     from bcsim.data import load_dataset
     from bcsim.execution.raw_levels import program_input
+    from bcsim.results.input_meaning import input_meaning
 
     if data is None:
         levels = program.input.stream.levels
-        return "random values", np.random.default_rng(0).integers(
-            0, levels, (images, program.inputs), np.uint8
-        )
+        q = np.random.default_rng(0).integers(0, levels, (images, program.inputs), np.uint8)
+        return "random values", q, None
     dataset = load_dataset(data, "test", images)
-    return dataset.name, program_input(program, dataset).astype(np.uint8)
+    meaning = input_meaning(program, dataset)
+    return dataset.name, program_input(program, dataset).astype(np.uint8), meaning
+
+
+def print_meaning(meaning: InputMeaning | None, console: Console) -> None:
+    """What the bench's images were read as, and what a reader should know of it."""
+    if meaning is not None:
+        console.print(f"Input read as {meaning.text}", markup=False, highlight=False)
+        for note in meaning.notes:
+            console.print(f"Note: {note}", markup=False, highlight=False)

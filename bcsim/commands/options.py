@@ -57,15 +57,17 @@ Calibrate: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="Images that ranges are taken from. Default: the training images of the model's data set.",
+        help="Images that ranges are taken from. Default: the training images of --data or of the model's data set, "
+        "else the images of --data.",
     ),
 ]
 Input: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME|SCALE,OFFSET",
+        metavar="NAME|SCALE,OFFSET|mean=...,std=...",
         help="What the network sees of a pixel: unit (0 to 1), centred (-1 to 1), sign, fixed (8-bit "
-        "integers), raw. Default: what the model says, else unit.",
+        "integers), raw, or normalised by mean and std, one or one for each channel. Default: what the model says, "
+        "for floats its own first quantiser, else unit.",
     ),
 ]
 Range: TypeAlias = Annotated[

@@ -99,19 +99,20 @@ def run(
     loaded = [api.load(path) for path in member_paths(model or "digits")]
     for member in loaded:
         refuse_compiled(member, bits, calibrate, input)
+    dataset = load_dataset(_data_name(data, loaded[0]))
     programs = [
         member.program
         or api.compile(
             member,
             bits=parse_bits(bits),
             calibration=calibrate,
+            data=dataset,
             input=input,
             range_method=range.value,
             percentile=percentile,
         )
         for member in loaded
     ]
-    dataset = load_dataset(_data_name(data, loaded[0]))
     results = [
         api.simulate(
             program,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
+from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.common.console import standard_output
 
 if TYPE_CHECKING:
+    from bcsim.results.input_meaning import InputMeaning
     from bcsim.rtl.generate.verify import Verification
 
 __all__ = ["verify"]
@@ -48,7 +49,7 @@ def verify(
     """Generate the hardware of MODEL, run it in an RTL simulator and hold it to the simulator, cycle for cycle."""
     from bcsim.rtl.generate.verify import verify as verify_mapping
 
-    mapping, stimulus = prepare(
+    mapping, stimulus, meaning = prepare(
         model,
         bits=bits,
         calibrate=calibrate,
@@ -59,17 +60,19 @@ def verify(
         pauses=pauses,
     )
     result = verify_mapping(mapping, stimulus, simulator=simulator.value, waves=waves)
-    _report(result, json, waves)
+    _report(result, meaning, json, waves)
     if not result.equal:
         raise typer.Exit(1)
 
 
-def _report(result: Verification, json: str | None, waves: Path | None) -> None:
-    text = json_module.dumps(asdict(result) | {"equal": result.equal}, indent=2) + "\n"
+def _report(result: Verification, meaning: InputMeaning | None, json: str | None, waves: Path | None) -> None:
+    read = {"equal": result.equal, "input": meaning.text if meaning else None}
+    text = json_module.dumps(asdict(result) | read, indent=2) + "\n"
     if json == "-":
         sys.stdout.write(text)
         return
     console = standard_output(soft_wrap=True)
+    print_meaning(meaning, console)
     for line in _lines(result):
         console.print(line, markup=False, highlight=False)
     if json is not None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare
+from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.common.console import standard_output, working
 
@@ -46,7 +46,7 @@ def verilog(
     from bcsim.rtl.generate.folder import new_folder
     from bcsim.rtl.generate.project import write_project
 
-    mapping, stimulus = prepare(
+    mapping, stimulus, meaning = prepare(
         model,
         bits=bits,
         calibrate=calibrate,
@@ -62,6 +62,7 @@ def verilog(
             write_project(folder, mapping, stimulus)
         if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
             _print_check(_check(folder), console)
+    print_meaning(meaning, console)
     console.print(_summary(output, mapping.machine), markup=False, highlight=False)
 
 

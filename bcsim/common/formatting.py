@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "decibels", "energy", "percent", "rate", "ratio"]
+__all__ = ["count", "decibels", "energy", "percent", "rate", "ratio", "span"]
 
 ENERGY_UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 
@@ -59,3 +59,8 @@ def parameter(value: object) -> str:
     if isinstance(value, int):
         return count(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def span(low: float, high: float) -> str:
+    """-2..1.98"""
+    return f"{low:.3g}..{high:.3g}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.version import __version__
 from bcsim.machine.parameters import Machine
+from bcsim.results.input_meaning import InputMeaning
 from bcsim.simulator.simulator import MachineRun
 
 __all__ = ["SCHEMA", "Cycles", "EnergyReport", "Histogram", "LayerResult", "Result", "to_json"]
@@ -109,6 +110,7 @@ class Result:
     level : "program", or "machine" where every image went through the machine cycle by cycle, bit for bit equal.
     accuracy_float, accuracy_program, agreement : fractions of the images, None without labels or float network.
     exact : the program equals the float network's own quantisers for every possible input.
+    input : what the numbers of the data were read as.
     machine_run : the machine level's own record: cycles, writes, output words; of an ensemble, its first member's.
     members : networks whose scores were averaged; above 1, everything counted is the sum over them.
     scores_float, scores_program : (n, classes), real-valued. classes_float, classes_program : int64 (n,).
@@ -119,6 +121,7 @@ class Result:
     data: str
     images: int
     level: str
+    input: InputMeaning
     exact: bool
     engine: str | None
     accuracy_float: float | None
@@ -165,6 +168,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "data": result.data,
         "images": result.images,
         "level": result.level,
+        "input": _input_json(result.input),
         "accuracy": {"float": result.accuracy_float, "program": result.accuracy_program},
         "agreement": result.agreement,
         "exact": result.exact,
@@ -178,6 +182,10 @@ def to_json(result: Result) -> dict[str, Any]:
         "layers": [_layer_json(layer) for layer in result.layers],
         "notes": list(result.notes),
     }
+
+
+def _input_json(meaning: InputMeaning) -> dict[str, Any]:
+    return {name: value for name, value in asdict(meaning).items() if name != "notes"}
 
 
 def _cycles_json(result: Result) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from bcsim.costs.energy import TABLES, Energy, load_table
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import execute
 from bcsim.execution.float_reference import FloatRun, run_float
-from bcsim.execution.raw_levels import program_input, program_reading
+from bcsim.execution.input_origin import program_reading
+from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
+from bcsim.results.input_meaning import input_meaning
 from bcsim.results.model import Model
 from bcsim.results.result import LayerResult, Result
 from bcsim.simulator.simulator import MachineRun, run_machine
@@ -62,6 +64,7 @@ def simulate(
     """
     table = load_table(energy_table)
     dataset = _dataset(data, images, level)
+    meaning = input_meaning(program, dataset)
     mapping = _mapping(program, machine)
     counts = count_mapping(mapping)
     energy, by_layer = energy_report(counts, mapping, table)
@@ -72,13 +75,14 @@ def simulate(
     _hold_equal(run, scores)
     floats = _float_run(program, dataset, reference)
     classes = scores.argmax(axis=1)
-    notes = [note for note in (*program.notes, dataset.note, _machine_note(mapping.machine)) if note]
+    notes = (*program.notes, *meaning.notes, dataset.note, _machine_note(mapping.machine))
     return Result(
         model=program.name,
         path=str(reference.path) if reference else "",
         data=dataset.name,
         images=len(dataset),
         level=level,
+        input=meaning,
         exact=program.exact,
         engine=floats.engine if floats else None,
         accuracy_float=fraction_equal(dataset.y, floats.classes) if floats else None,
@@ -91,7 +95,7 @@ def simulate(
         memory={name: asdict(traffic) for name, traffic in counts.memory.items()},
         energy=energy,
         layers=_layers(program, run, counts, by_layer, _fidelity(program, dataset, reference, q)),
-        notes=tuple(notes),
+        notes=tuple(filter(None, notes)),
         scores_program=program.layers[-1].target.decode(scores),
         classes_program=classes,
         scores_float=floats.scores if floats else None,
@@ -142,7 +146,7 @@ def _hold_equal(run: MachineRun, scores: NDArray[np.uint16]) -> None:
 def _float_run(program: Program, dataset: Dataset, reference: Model | None) -> FloatRun | None:
     if reference is None or reference.graph is None:
         return None
-    x = program_reading(program).inputs(dataset, program.inputs)
+    x = program_reading(program, dataset).inputs(dataset, program.input_shape)
     return run_float(reference.path, reference.graph, x)
 
 
@@ -152,7 +156,7 @@ def _fidelity(
     if reference is None or reference.graph is None:
         return [None] * len(program.layers)
     sample = dataset.head(fidelity_images(program))
-    x = program_reading(program).inputs(sample, program.inputs)
+    x = program_reading(program, sample).inputs(sample, program.input_shape)
     return compare_layers(program, reference.graph, x, q[: len(sample)])
 
 

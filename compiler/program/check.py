@@ -48,7 +48,8 @@ def _check_input(program: Program) -> None:
                 f"{coding.stream.bits} bits"
             )
         return
-    if coding.table.shape != (coding.pixel.levels,):
+    levels, channels = coding.pixel.levels, program.layers[0].geometry.channels[0]
+    if coding.table.shape not in ((levels,), (channels * levels,)):
         raise BcsimError(
             f"The program's input table has the shape {coding.table.shape}, not {coding.pixel.levels} entries"
         )

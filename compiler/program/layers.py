@@ -75,7 +75,8 @@ class InputCoding:
     pixel : the raw data's encoding (an 8-bit pixel, mostly).
     stream : the encoding of q, the first layer's source.
     table : int64 (pixel.levels,), or None for q = level. Elementwise operations before the first layer (the
-        input quantisers of QONNX files) live here, evaluated for every level.
+        input quantisers of QONNX files) live here, evaluated for every level. Where channels are read differently,
+        int64 (channels * pixel.levels,), one channel after the other.
     order : int64 (inputs,), which value of the flattened float image each value of the stream is. None where the
         image is flat or (channel, row, column), and the stream is (row, column, channel) as every tensor.
     """
@@ -86,15 +87,20 @@ class InputCoding:
     order: IntArray | None = None
 
     def encode(self, x: NDArray[np.generic]) -> NDArray[np.uint16]:
-        """q, uint16, the shape of x."""
+        """q, uint16, the shape of x: (..., inputs) in the order of the stream."""
         level = np.rint(
             (np.asarray(x, dtype=np.float64) - float(self.pixel.offset)) / float(self.pixel.scale)
         )
         return self.encode_levels(np.clip(level, 0, self.pixel.levels - 1).astype(np.int64))
 
     def encode_levels(self, level: NDArray[np.integer]) -> NDArray[np.uint16]:
-        """q of raw levels (pixels as the data set stores them), uint16, the shape of level."""
-        return (level if self.table is None else self.table[level]).astype(np.uint16)
+        """q of raw levels (pixels as the data set stores them), uint16, the shape of level, as in `encode`."""
+        if self.table is None:
+            return level.astype(np.uint16)
+        channels = len(self.table) // self.pixel.levels
+        if channels > 1:
+            level = level + np.arange(level.shape[-1]) % channels * self.pixel.levels
+        return np.asarray(self.table[level], dtype=np.uint16)
 
 
 @dataclass(frozen=True, slots=True)

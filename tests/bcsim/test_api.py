@@ -55,8 +55,8 @@ def test_large_networks_are_calibrated_on_fewer_images(
         asked.append(limit)
         return bcsim.load_dataset(name, split, limit)
 
-    monkeypatch.setattr("bcsim.api.CALIBRATION_WORK", work)
-    monkeypatch.setattr("bcsim.api.load_dataset", load)
+    monkeypatch.setattr("bcsim.results.calibration.WORK", work)
+    monkeypatch.setattr("bcsim.results.calibration.load_dataset", load)
     bcsim.compile(digits)
     assert asked == [images]
 
@@ -196,6 +196,27 @@ def test_calibration_that_is_missing(tmp_path: Path) -> None:
     )
     with pytest.raises(bcsim.BcsimError, match=whole(message)):
         bcsim.compile(found)
+
+
+def test_calibration_by_the_data_that_is_run(tmp_path: Path) -> None:
+    """A data set's own training part; of a file without one its images, which a note says."""
+    rng = np.random.default_rng(0)
+    arrays = {"a": np.sign(rng.normal(size=(64, 5))), "b": np.sign(rng.normal(size=(5, 10)))}
+    nodes = (node("MatMul", "x a", "h"), node("Relu", "h", "r"), node("MatMul", "r b", "y"))
+    found = bcsim.load(save(model(nodes, tensors(**arrays), shape=(64,)), tmp_path))
+    training = bcsim.load_dataset("digits", "train", 1000)
+    by_name, by_images = bcsim.compile(found, data="digits"), bcsim.compile(found, calibration=training)
+    assert [layer.target for layer in by_name.layers] == [layer.target for layer in by_images.layers]
+    assert not any("calibrated" in note for note in by_name.notes)
+    np.savez(tmp_path / "x.npz", x=training.x)
+    path = str(tmp_path / "x.npz")
+    by_file = bcsim.compile(found, data=path)
+    assert [layer.target.bits for layer in by_file.layers] == [8, 16]
+    assert (
+        f"Ranges are calibrated on the images of {path} itself: no training images are known" in by_file.notes
+    )
+    other = bcsim.compile(found, data=path, calibration="digits")
+    assert not any("calibrated" in note for note in other.notes)
 
 
 def test_program_remembers_the_named_data_set_it_was_calibrated_on(tmp_path: Path) -> None:

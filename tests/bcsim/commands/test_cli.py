@@ -17,6 +17,7 @@ from bcsim import __version__, api
 from bcsim.cli import app
 from bcsim.compiler.program.onnx_format import load_program
 from bcsim.compiler.program.text import program_text
+from bcsim.execution.input_text import ACCEPTED
 from bcsim.machine.parameters import PRESETS
 from tests.compiler.build import model, node, save, tensors
 
@@ -207,7 +208,7 @@ def test_version_and_help() -> None:
         ),
         (
             "run digits --input best",
-            "Input must be one of unit, centred, sign, fixed, raw or SCALE,OFFSET, not 'best'",
+            f"Input must be {ACCEPTED}, not 'best'",
         ),
         (
             "run digits --energy-table best",

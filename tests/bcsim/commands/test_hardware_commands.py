@@ -30,6 +30,7 @@ def test_verilog_writes_everything_that_simulating_takes(folder: Path) -> None:
     found = invoke("verilog", "digits", "-o", "out", "--machine", "tiny", "--images", 2, "--no-check")
     assert found.exit_code == 0, found.output
     assert found.stdout == (
+        "Input read as -1..1, from the file\n"
         "Wrote out/accelerator.v (8 lanes x 8 processing elements, digits of 4 bits); "
         "run its bench with: pytest out\n"
     )
@@ -72,6 +73,7 @@ def test_verify_tells_what_is_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     found = invoke("verify", "digits", "--machine", "tiny")
     assert found.exit_code == 0
     assert found.stdout.splitlines() == [
+        "Input read as -1..1, from the file",
         "3 images in verilator: all 33 outputs equal",
         "1,200 writes equal cycle for cycle",
         "cycles: simulator 5,000, hardware 5,000 (difference 0)",
@@ -92,6 +94,7 @@ def test_verify_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
         "steps": 4000,
         "difference": None,
         "equal": True,
+        "input": "-1..1, from the file",
     }
 
 
@@ -128,4 +131,4 @@ def test_verify_names_the_first_difference(
     stand_in(monkeypatch, Verification("verilator", 3, 1200, 33, 5000, 4900, 4000, difference))
     found = invoke("verify", "digits", "--machine", "tiny")
     assert found.exit_code == 1
-    assert found.stdout.splitlines() == lines
+    assert found.stdout.splitlines() == ["Input read as -1..1, from the file", *lines]

@@ -15,7 +15,7 @@ from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.importer import import_onnx
 from bcsim.data import load_dataset
 from bcsim.execution.float_reference import run_float
-from bcsim.execution.raw_levels import reading_from_text
+from bcsim.execution.input_text import reading_from_text
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 
 RNG = np.random.default_rng(0)

@@ -10,12 +10,9 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.data import Dataset
-from bcsim.execution.raw_levels import (
-    program_input,
-    program_reading,
-    reading_from_metadata,
-    reading_from_text,
-)
+from bcsim.execution.input_origin import program_reading
+from bcsim.execution.input_text import ACCEPTED, reading_from_metadata, reading_from_text
+from bcsim.execution.raw_levels import program_input
 from tests.conv_programs import conv_layer
 from tests.programs import random_layer, random_program
 
@@ -32,6 +29,9 @@ LEVELS = np.arange(256)
         ("raw", LEVELS),
         ("1/255,0", LEVELS / 255),
         ("0.5, -1/4", LEVELS * 0.5 - 0.25),
+        ("scale=1/2, offset=-0.25", LEVELS * 0.5 - 0.25),
+        ("mean=1/2,std=1/4", (4 * LEVELS - 510) / 255),
+        ("std=1/4,1/4,mean=1/2", (4 * LEVELS - 510) / 255),
     ],
 )
 def test_floats_of_pixels(text: str, expected: np.ndarray) -> None:
@@ -47,7 +47,24 @@ def test_sign_of_digits_turns_at_half_of_sixteen() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("units", "Input must be one of unit, centred, sign, fixed, raw or SCALE,OFFSET, not 'units'"),
+        ("units", f"Input must be {ACCEPTED}, not 'units'"),
+        ("mean=0.1", f"Input must be {ACCEPTED}, not 'mean=0.1'"),
+        ("mean=0.1,scale=1", f"Input must be {ACCEPTED}, not 'mean=0.1,scale=1'"),
+        ("mean=0.1,std=0", "Input std must be positive, not '0'"),
+        ("mean=0.1,std=1,", "Input std must be a decimal number or a fraction such as 1/255, not ''"),
+        (
+            "mean=0.1,0.2,std=1,1,1",
+            "Input mean has 2 values and std 3; give one, or one for each channel",
+        ),
+        (
+            "mean=123.7,std=58.4",
+            "Input mean must be of pixels from 0 to 1, not 123.7: divide mean and std by 255 where they are of pixels "
+            "from 0 to 255",
+        ),
+        (
+            "scale=1,2,offset=0",
+            "Input scale and offset must be one number each; one for each channel has mean=...,std=...",
+        ),
         ("x,0", "Input scale must be a decimal number or a fraction such as 1/255, not 'x'"),
         ("1/0,0", "Input scale must be a decimal number or a fraction such as 1/255, not '1/0'"),
         ("1,", "Input offset must be a decimal number or a fraction such as 1/255, not ''"),

@@ -16,7 +16,8 @@ from bcsim.compiler.importer import import_onnx
 from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.execution.execute import execute
-from bcsim.execution.raw_levels import arranged, reading_from_text
+from bcsim.execution.input_text import reading_from_text
+from bcsim.execution.raw_levels import arranged
 from tests.compiler.nets import channels_last
 
 DATA = Path(os.environ.get("BCSIM_DATA", os.devnull))
