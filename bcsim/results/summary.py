@@ -49,7 +49,7 @@ def _overview(result: Result) -> Table:
 def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
     cycles = result.cycles
     yield "images", count(result.images)
-    yield "input read as", escape(result.input.text)
+    yield "input read as", result.input.text
     if result.members > 1:
         yield "networks, scores averaged and costs added", count(result.members)
     if result.engine:
