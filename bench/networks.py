@@ -19,6 +19,7 @@ from bcsim.compiler.program.layers import (
     Program,
     WeightPlane,
 )
+from bcsim.machine.widths import SCORE_BITS
 
 __all__ = ["cifar_program", "float_twin"]
 
@@ -26,7 +27,6 @@ CIFAR_LAYERS = ((128, False), (128, True), (256, False), (256, True), (512, Fals
 """2x128C3-MP2-2x256C3-MP2-2x512C3-MP2: outputs of each 3 x 3 convolution, and whether it is pooled."""
 
 CIFAR_DENSE = (1024, 1024, 10)
-SCORE_BITS = 16
 SPREAD = 3.5
 """Standard deviations of an accumulator that the levels cover, above 0 (ReLU), for scores on both sides."""
 

@@ -15,11 +15,9 @@ from enum import Enum
 
 from bcsim.machine.latency import tree_levels
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import QUOTIENT_BITS
 
-__all__ = ["CONTROL", "VALUE_BITS", "MemoryShape", "Unit", "When", "machine_memories", "machine_units"]
-
-VALUE_BITS = 16
-"""Width of a requantised value, scores included, between requantisers and memories."""
+__all__ = ["CONTROL", "MemoryShape", "Unit", "When", "machine_memories", "machine_units"]
 
 FLAGS = 4
 """Flags of a step: valid, last digit, double, last."""
@@ -95,12 +93,12 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     """
     n, r = machine.lanes, machine.requantisers
     parameter = machine.remainder_bits + machine.divisor_bits + machine.spatial
-    pool = {"pool": MemoryShape("pool", r, machine.pes // r, VALUE_BITS)} if machine.spatial else {}
+    pool = {"pool": MemoryShape("pool", r, machine.pes // r, QUOTIENT_BITS)} if machine.spatial else {}
     shapes = {
         "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
         "weight": MemoryShape("weight_memory", 1, machine.weight_words, machine.slots),
         "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
-        "output": MemoryShape("output", 1, -(-machine.outputs // r), r * VALUE_BITS),
+        "output": MemoryShape("output", 1, -(-machine.outputs // r), r * QUOTIENT_BITS),
         **pool,
     }
     return {name: replace(shape, words=max(2, shape.words)) for name, shape in shapes.items()}
@@ -143,7 +141,7 @@ def _memory_outputs(machine: Machine) -> Iterator[Unit]:
 
 
 def _address_bits(words: int) -> int:
-    return max(1, min(VALUE_BITS, (words - 1).bit_length()))
+    return max(1, min(QUOTIENT_BITS, (words - 1).bit_length()))
 
 
 def _padding(machine: Machine) -> Iterator[Unit]:
@@ -262,10 +260,10 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     yield unit("divisor choices", "bitwise", machine.divisor_bits, When.REMAINDER)
     yield _register("divisors", "requantiser", machine.divisor_bits, number, When.REMAINDER)
     for name in ("decided bits", "decisions"):
-        yield unit(name, "bitwise", VALUE_BITS, When.BIT)
+        yield unit(name, "bitwise", QUOTIENT_BITS, When.BIT)
     yield unit("candidates", "bitwise", _address_bits(machine.parameter_words), When.THRESHOLD)
-    yield _register("trial values", "requantiser", VALUE_BITS, number, When.BIT)
-    yield _register("values", "requantiser", VALUE_BITS, number, When.ROUND)
+    yield _register("trial values", "requantiser", QUOTIENT_BITS, number, When.BIT)
+    yield _register("values", "requantiser", QUOTIENT_BITS, number, When.ROUND)
 
 
 def _pool(machine: Machine) -> Iterator[Unit]:
@@ -273,9 +271,9 @@ def _pool(machine: Machine) -> Iterator[Unit]:
     number = machine.requantisers
     yield _register("minimum flags", "requantiser", 1, number, When.ROUND)
     yield _register("orders", "pool", 1, 2 * number, When.BIT)
-    yield Unit("kept bits", "pool", "requantiser", "bitwise", VALUE_BITS, number, When.BIT)
-    yield Unit("kept values", "pool", "requantiser", "bitwise", VALUE_BITS, number, When.ROUND)
-    yield _register("kept values", "pool", VALUE_BITS, number, When.ROUND, "pool")
+    yield Unit("kept bits", "pool", "requantiser", "bitwise", QUOTIENT_BITS, number, When.BIT)
+    yield Unit("kept values", "pool", "requantiser", "bitwise", QUOTIENT_BITS, number, When.ROUND)
+    yield _register("kept values", "pool", QUOTIENT_BITS, number, When.ROUND, "pool")
 
 
 def by_block(units: tuple[Unit, ...]) -> Mapping[tuple[str, str, int], int]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from bcsim.machine.parameters import Machine
 
 __all__ = [
+    "DIVIDE_CYCLES",
     "LAYER_GAP",
     "LOADED_TO_STEP",
     "RECORD_CHANGE",
     "SCORES_TO_VALID",
+    "SEARCH_CYCLES",
     "WEIGHTS_TO_STEP",
     "WEIGHT_START",
     "array_latency",
@@ -55,9 +57,18 @@ def shadow_latency(machine: Machine) -> int:
     return array_latency(machine) + 1
 
 
+DIVIDE_CYCLES = (1, 0)
+"""A round that divides: cycles for each bit of the target, and beyond them; the last bit's is the next round's load."""
+
+SEARCH_CYCLES = (3, 2)
+"""A round that searches: for each bit the candidate's address, its word and the comparison; beyond them the load, and
+the cycle in which the last bit joins the others."""
+
+
 def round_cycles(bits: int, search: bool) -> int:
     """Cycles of one round of requantisation to `bits` bits: bits, or 3 * bits + 2 when searched."""
-    return 3 * bits + 2 if search else bits
+    per_bit, beyond = SEARCH_CYCLES if search else DIVIDE_CYCLES
+    return per_bit * bits + beyond
 
 
 def write_cycles(bits: int, search: bool) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from zlib import crc32
 
 from bcsim.common.errors import BcsimError
+from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
 
 __all__ = ["OUTSIDE", "PRESETS", "Machine", "parse_machine"]
 
@@ -121,9 +122,9 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "accumulator_bits": (4, 40),
     "fraction_bits": (0, 24),
     "requantisers": (1, 1024),
-    "activation_words": (2, 1 << 20),
-    "weight_words": (1, 1 << 24),
-    "parameter_words": (2, 1 << 20),
+    "activation_words": (2, 1 << ADDRESS_BITS),
+    "weight_words": (1, 1 << WEIGHT_ADDRESS_BITS),
+    "parameter_words": (2, 1 << ADDRESS_BITS),
     "layers": (1, 256),
     "input_buffers": (1, 2),
     "input_bytes": (1, 64),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, WEIGHT_ADDRESS_BITS
 
 __all__ = [
     "DRAIN_FIELDS",
@@ -39,7 +40,7 @@ ISSUE_FIELDS: Fields = (
     ("digits", 3),
     ("planes", 4),
     ("tiles", 16),
-    ("read_base", 20),
+    ("read_base", ADDRESS_BITS),
     ("wait", 16),
     ("drain_full", 16),
     ("drain_last", 16),
@@ -47,7 +48,7 @@ ISSUE_FIELDS: Fields = (
     ("first", 1),
     ("scores", 1),
     ("last", 1),
-    ("read_base_odd", 20),
+    ("read_base_odd", ADDRESS_BITS),
 )
 """A layer as the issue walker reads it."""
 
@@ -58,7 +59,7 @@ DRAIN_FIELDS: Fields = (
     ("search", 1),
     ("bits", 4),
     ("digits", 3),
-    ("write_base", 20),
+    ("write_base", ADDRESS_BITS),
     ("scores", 1),
     ("last", 1),
 )
@@ -70,21 +71,21 @@ WALK_FIELDS: Fields = (
     ("kernel_columns", 5),
     ("window_rows", 4),
     ("window_columns", 4),
-    ("rows", 12),
-    ("columns", 12),
-    ("source_stride", 20),
-    ("kernel_row_stride", 20),
-    ("kernel_column_stride", 20),
-    ("window_row_stride", 20),
-    ("window_column_stride", 20),
-    ("row_stride", 20),
-    ("column_stride", 20),
-    ("tile_stride", 20),
-    ("origin", 20),
-    ("top", 12),
-    ("left", 12),
-    ("height", 12),
-    ("width", 12),
+    ("rows", COORDINATE_BITS),
+    ("columns", COORDINATE_BITS),
+    ("source_stride", ADDRESS_BITS),
+    ("kernel_row_stride", ADDRESS_BITS),
+    ("kernel_column_stride", ADDRESS_BITS),
+    ("window_row_stride", ADDRESS_BITS),
+    ("window_column_stride", ADDRESS_BITS),
+    ("row_stride", ADDRESS_BITS),
+    ("column_stride", ADDRESS_BITS),
+    ("tile_stride", ADDRESS_BITS),
+    ("origin", ADDRESS_BITS),
+    ("top", COORDINATE_BITS),
+    ("left", COORDINATE_BITS),
+    ("height", COORDINATE_BITS),
+    ("width", COORDINATE_BITS),
     ("down", 4),
     ("right", 4),
     ("pool_down", 8),
@@ -93,7 +94,7 @@ WALK_FIELDS: Fields = (
 )
 """What a spatial machine's issue records hold behind ISSUE_FIELDS: the loops around a pass, strides in words."""
 
-LOAD_FIELDS: Fields = (("position_beats", 20),)
+LOAD_FIELDS: Fields = (("position_beats", ADDRESS_BITS),)
 """What a spatial machine's stream record holds behind STREAM_FIELDS."""
 
 POSITION_FIELDS: Fields = (
@@ -103,10 +104,10 @@ POSITION_FIELDS: Fields = (
 """What a spatial machine's drain records hold behind DRAIN_FIELDS."""
 
 STREAM_FIELDS: Fields = (
-    ("beats", 20),
+    ("beats", ADDRESS_BITS),
     ("digits", 3),
-    ("base", 20),
-    ("base_odd", 20),
+    ("base", ADDRESS_BITS),
+    ("base_odd", ADDRESS_BITS),
     ("classes", 16),
     ("fingerprint", 32),
 )
@@ -115,8 +116,8 @@ STREAM_FIELDS: Fields = (
 
 WEIGHT_FIELDS: Fields = (
     ("streamed", 1),
-    ("weight_base", 24),
-    ("weight_base_odd", 24),
+    ("weight_base", WEIGHT_ADDRESS_BITS),
+    ("weight_base_odd", WEIGHT_ADDRESS_BITS),
 )
 """What issue records hold behind these where weights can stream."""
 
@@ -125,21 +126,21 @@ STREAMED_WALK_FIELDS: Fields = (("streamed_tiles", 16),)
 
 STREAMED_DRAIN_FIELDS: Fields = (
     ("streamed_tiles", 16),
-    ("position_stride", 20),
-    ("tile_stride", 20),
+    ("position_stride", ADDRESS_BITS),
+    ("tile_stride", ADDRESS_BITS),
 )
 """What a spatial machine's drain records hold behind POSITION_FIELDS where weights can stream; strides in words."""
 
 SLOT_FIELDS: Fields = (
     ("streams", 1),
-    ("slot_base", 24),
-    ("slot_base_odd", 24),
+    ("slot_base", WEIGHT_ADDRESS_BITS),
+    ("slot_base_odd", WEIGHT_ADDRESS_BITS),
 )
 """What the stream record holds last where weights can stream."""
 
 WEIGHT_STREAM_FIELDS: Fields = (
     ("tiles", 16),
-    ("words", 24),
+    ("words", WEIGHT_ADDRESS_BITS),
     ("last", 1),
 )
 """A layer whose weights stream as the weight loader reads it: tiles and the words of each."""

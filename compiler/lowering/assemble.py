@@ -13,10 +13,11 @@ from bcsim.compiler.lowering.linear_operators import identity_operator, linear_o
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
 from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
-from bcsim.compiler.lowering.score_encoding import SCORE_BITS, score_encoding
+from bcsim.compiler.lowering.score_encoding import score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import DenseLayer, Encoding, over_windows
+from bcsim.machine.widths import SCORE_BITS
 
 __all__ = ["Assembler"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.lowering.fit_requantiser import count_wrong, fit_divide, largest_shift
 from bcsim.compiler.lowering.linear import Linear
-from bcsim.compiler.lowering.score_encoding import SCORE_BITS
 from bcsim.compiler.program.layers import DenseLayer, Encoding, Requantiser, Search
 from bcsim.compiler.program.weight_planes import split_planes
+from bcsim.machine.widths import SCORE_BITS
 
 __all__ = ["Target", "make_layer", "reaches_middle"]
 

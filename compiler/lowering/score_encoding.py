@@ -1,4 +1,4 @@
-"""Class scores: one scale and offset of 16 bits for the last layer's outputs, so that they compare as integers."""
+"""Class scores: one scale and offset for all outputs of the last layer, so that they compare as integers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, forward
 from bcsim.compiler.program.layers import Encoding
+from bcsim.machine.widths import SCORE_BITS
 
-__all__ = ["SCORE_BITS", "score_encoding"]
+__all__ = ["score_encoding"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
-SCORE_BITS = 16
 STEPS = (1 << SCORE_BITS) - 1
-# Parts of the smallest step that classes of unlike gain or bias are compared in, where 16 bits allow it.
+# Parts of the smallest step that classes of unlike gain or bias are compared in, where the scores' bits allow it.
 FINEST_SHIFT = 8
 # What unseen images may exceed the calibration images' range of scores by, as a part of it, on either side.
 MARGIN = 0.25

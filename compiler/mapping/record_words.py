@@ -10,6 +10,7 @@ from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.program.layers import Search
 from bcsim.machine import records
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 
 __all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]
 
@@ -87,7 +88,7 @@ def _walk_fields(layer: PlacedLayer) -> dict[str, int]:
         "window_columns": pool_columns - 1,
         "rows": rows - 1,
         "columns": columns - 1,
-        "source_stride": _wrap(layer.source_stride, 20),
+        "source_stride": _wrap(layer.source_stride, ADDRESS_BITS),
         "kernel_row_stride": row,
         "kernel_column_stride": column,
         "window_row_stride": row * down,
@@ -95,9 +96,9 @@ def _walk_fields(layer: PlacedLayer) -> dict[str, int]:
         "row_stride": row * down * pool_down,
         "column_stride": column * right * pool_right,
         "tile_stride": nest.tile_chunks * nest.digits,
-        "origin": _wrap(-geometry.pads[0] * row - geometry.pads[1] * column, 20),
-        "top": _wrap(-geometry.pads[0], 12),
-        "left": _wrap(-geometry.pads[1], 12),
+        "origin": _wrap(-geometry.pads[0] * row - geometry.pads[1] * column, ADDRESS_BITS),
+        "top": _wrap(-geometry.pads[0], COORDINATE_BITS),
+        "left": _wrap(-geometry.pads[1], COORDINATE_BITS),
         "height": geometry.height,
         "width": geometry.width,
         "down": down,

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.program.geometry import Geometry, dense_geometry
+from bcsim.machine.widths import QUOTIENT_BITS
 
 __all__ = [
     "ConvLayer",
@@ -43,7 +44,7 @@ IntArray: TypeAlias = NDArray[np.int64]
 class Encoding:
     """Unsigned integers q of `bits` bits that mean x = scale * q + offset.
 
-    bits : 1 to 16.
+    bits : 1 to QUOTIENT_BITS.
     scale : positive.
     """
 
@@ -52,8 +53,8 @@ class Encoding:
     offset: Fraction
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 16:
-            raise ValueError(f"Bits must be from 1 to 16, not {self.bits!r}")
+        if not 1 <= self.bits <= QUOTIENT_BITS:
+            raise ValueError(f"Bits must be from 1 to {QUOTIENT_BITS}, not {self.bits!r}")
         if self.scale <= 0:
             raise ValueError(f"Scale must be positive, not {self.scale!r}")
 

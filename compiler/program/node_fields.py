@@ -15,6 +15,7 @@ from onnx import AttributeProto, NodeProto, TensorProto
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array
 from bcsim.compiler.program.layers import Encoding
+from bcsim.machine.widths import QUOTIENT_BITS
 
 __all__ = ["NodeFields"]
 
@@ -91,7 +92,9 @@ class NodeFields:
         scale = self._fraction(f"{name}_scale")
         if scale <= 0:
             raise BcsimError(f"node {self.name!r} has the {name}_scale {str(scale)!r}; it must be above 0")
-        return Encoding(self.integer(f"{name}_bits", 1, 16), scale, self._fraction(f"{name}_offset"))
+        return Encoding(
+            self.integer(f"{name}_bits", 1, QUOTIENT_BITS), scale, self._fraction(f"{name}_offset")
+        )
 
     def tensor(self, index: int, dtype: str, axes: int) -> NDArray[Any]:
         """The initialiser that is the node's input `index`, an array of `axes` axes."""

@@ -10,10 +10,7 @@ from amaranth.lib.data import StructLayout
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import SLICE_BITS
 
-__all__ = ["QUOTIENT_BITS", "ParameterLayout", "PoolLayout", "digit_words", "tile_rounds", "weight_unit"]
-
-QUOTIENT_BITS = 16
-"""The widest target: a score."""
+__all__ = ["ParameterLayout", "PoolLayout", "digit_words", "tile_rounds", "weight_unit"]
 
 
 class ParameterLayout(StructLayout):

@@ -9,7 +9,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.layouts import QUOTIENT_BITS, ParameterLayout, PoolLayout, tile_rounds
+from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.rtl.common.layouts import ParameterLayout, PoolLayout, tile_rounds
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.datapath.pool import Pool
 
@@ -63,13 +64,13 @@ class Requantiser(wiring.Component):
         `done` is high with a round's last step.
     search : In(1)
         Whether `step` is one of a searched layer.
-    probe : In(16)
+    probe : In(QUOTIENT_BITS)
         One-hot: the bit of the target that `step` decides.
     pool : In(PoolLayout(machine))
         On a spatial machine; steady from the first `step` to `done`.
-    candidate : Out(16)
+    candidate : Out(QUOTIENT_BITS)
         Index of the threshold to compare with next, 1 to 2**P - 1.
-    q : Out(16)
+    q : Out(QUOTIENT_BITS)
         The target value, 0 to 2**P - 1; with pooling the greatest or least of its window so far.
     """
 

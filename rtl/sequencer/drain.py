@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
+from bcsim.machine.latency import DIVIDE_CYCLES, SEARCH_CYCLES, round_cycles
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.layouts import QUOTIENT_BITS, PoolLayout, tile_rounds
+from bcsim.machine.widths import ADDRESS_BITS, QUOTIENT_BITS
+from bcsim.rtl.common.layouts import PoolLayout, tile_rounds
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
@@ -27,8 +32,18 @@ SPATIAL_LOOPS = ("window", "tiles", "positions")
 STREAMED_LOOPS = (*SPATIAL_LOOPS, "streamed_tiles")
 """Where weights can stream, as in WindowWalk."""
 
-PLACES = {"words": 20, "positions": 20, "streamed_tiles": 20}
-"""Loops with a stride of their own in a streamed layer's output, and its bits."""
+PLACES = ("words", "positions", "streamed_tiles")
+"""Loops with a stride of their own in a streamed layer's output."""
+
+
+def _interval(bits: Value, cycles: tuple[int, int]) -> Value:
+    """V - 2 of a target of `bits` + 1 bits, in shifts and sums: nothing here may multiply."""
+    per_bit, beyond = cycles
+    shifted = [
+        bits << shift if shift else bits for shift in range(per_bit.bit_length()) if per_bit >> shift & 1
+    ]
+    rest = per_bit + beyond - 2
+    return reduce(add, shifted) + rest if rest >= 0 else reduce(add, shifted) - -rest
 
 
 class DrainWalker(wiring.Component):
@@ -144,13 +159,16 @@ class DrainWalker(wiring.Component):
 
     def _time_rounds(self, m: Module, take: Signal, end: Signal, last_round: Signal) -> None:
         """When rounds begin and end: V cycles each, the next one of a tile right behind."""
-        left, whole = Signal(signed(7)), Signal(signed(7))
+        most = round_cycles(QUOTIENT_BITS, search=True)
+        left, whole = (Signal(signed(most.bit_length() + 1), name=name) for name in ("left", "whole"))
         interval = Signal.like(whole)
         again, within, active = Signal(), Signal(), Signal()
         # left is V - 2 in a round's first cycle, so that its sign marks cycle V - 1.
         bits = self.record.bits
         m.d.comb += [
-            interval.eq(Mux(self.record.search, bits + (bits << 1) + 3, bits - 1)),
+            interval.eq(
+                Mux(self.record.search, _interval(bits, SEARCH_CYCLES), _interval(bits, DIVIDE_CYCLES))
+            ),
             self.shift.eq(self.tile | again),
             active.eq(self.shift | within),
             end.eq(active & left[-1]),
@@ -222,7 +240,7 @@ class DrainWalker(wiring.Component):
     ) -> None:
         """As `_place_values`, and on to a tile's words of the next position, or to the next tile's of the first."""
         group, word_end = Signal.like(place.group), Signal()
-        strides = {name: min(bits, len(place.address)) for name, bits in PLACES.items()}
+        strides = dict.fromkeys(PLACES, min(ADDRESS_BITS, len(place.address)))
         m.submodules.places = places = NestedSum(width=len(place.address), strides=strides)
         m.d.comb += [
             word_end.eq(written & (group == self.machine.groups - 1)),

@@ -8,7 +8,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.layouts import QUOTIENT_BITS
+from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.common.memory import WriteSignature
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.sequencer.round_phases import PlaceLayout
@@ -31,7 +31,7 @@ class DrainWriter(wiring.Component):
         The last step of a round whose values are written.
     place : In(PlaceLayout(machine))
         Read in the cycle of `done`.
-    values : In(ArrayLayout(16, machine.requantisers))
+    values : In(ArrayLayout(QUOTIENT_BITS, machine.requantisers))
         From the cycle after `done`; for digit d, read a cycle before its write.
     write : Out(WriteSignature(machine))
     score_write : Out(1)

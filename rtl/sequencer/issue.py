@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.latency import LAYER_GAP, round_cycles
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.layouts import QUOTIENT_BITS, tile_rounds
+from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.rtl.common.layouts import tile_rounds
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import issue_layout, trip_widths

@@ -8,7 +8,8 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.layouts import QUOTIENT_BITS, PoolLayout
+from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.rtl.common.layouts import PoolLayout
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import drain_layout
 from bcsim.rtl.common.require import require_machine

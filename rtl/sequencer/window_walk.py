@@ -11,6 +11,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.require import require_machine
@@ -35,9 +36,6 @@ LOOPS = (
 
 STREAMED_LOOPS = (*LOOPS, "streamed_tiles")
 """Where weights can stream: a layer whose do has its tiles here, and one trip in the loop of tiles inside."""
-
-ADDRESS_BITS = 20
-"""Of strides and origins, which can be negative: addresses wrap around at 2**20, and so do all their lower bits."""
 
 STRIDES = {
     "kernel_columns": "kernel_column_stride",
@@ -74,7 +72,9 @@ def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, 
         column = (
             record["left"] + counts["kernel_columns"] + sum(counts[n] * record[s] for n, s in RIGHT.items())
         )
-        outside = row % 2**12 >= record["height"] or column % 2**12 >= record["width"]
+        outside = (
+            row % 2**COORDINATE_BITS >= record["height"] or column % 2**COORDINATE_BITS >= record["width"]
+        )
         reads.append((address % 2**ADDRESS_BITS, outside, record["digits"] - counts["digits"]))
     return reads
 
@@ -95,7 +95,7 @@ class WindowWalk(wiring.Component):
         The layer's first step comes in the next cycle.
     record : In(issue_layout(machine))
         The layer, in the cycle of `start`.
-    base : In(20)
+    base : In(ADDRESS_BITS)
         The first source's first word, in the cycle of `start`.
     layer : In(issue_layout(machine))
         The layer, behind `start`.

@@ -10,8 +10,8 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.common.axi import StreamSignature
-from bcsim.rtl.common.layouts import QUOTIENT_BITS
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
@@ -40,7 +40,7 @@ class Output(wiring.Component):
         `values` are the next scores in class order.
     last : In(1)
         The last ones are being written, or were in the cycle before.
-    values : In(ArrayLayout(16, machine.requantisers))
+    values : In(ArrayLayout(QUOTIENT_BITS, machine.requantisers))
     reserve : In(1)
         A layer of scores begins: the buffer is its own until the class is sent.
     free : Out(1)

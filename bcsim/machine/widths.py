@@ -1,0 +1,29 @@
+"""Widths in bits that compiler, simulator and hardware share whatever the machine's parameters are."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ADDRESS_BITS",
+    "COORDINATE_BITS",
+    "QUOTIENT_BITS",
+    "SCORE_BITS",
+    "WEIGHT_ADDRESS_BITS",
+]
+
+QUOTIENT_BITS = 16
+"""Of the widest result of a requantiser: an encoding has 1 to 16 bits."""
+
+SCORE_BITS = QUOTIENT_BITS
+"""Of a class score: all that a requantiser gives, so that classes as close as possible still compare."""
+
+ADDRESS_BITS = 20
+"""Of addresses and strides in the activation and parameter memories, at most 2**20 words each.
+
+A stride or an origin may be negative: addresses wrap around at 2**20, and so do all their lower bits.
+"""
+
+WEIGHT_ADDRESS_BITS = 24
+"""Of addresses in the weight memory, at most 2**24 words, and of the words of a streamed tile."""
+
+COORDINATE_BITS = 12
+"""Of rows and columns of a tensor, in two's complement where padding makes them negative."""
