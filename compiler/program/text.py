@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from bcsim.common.escape import printable
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
 
 __all__ = ["program_text"]
@@ -13,10 +14,12 @@ __all__ = ["program_text"]
 def program_text(program: Program) -> str:
     """One line for the program, one for its input, one for each layer and each note; ends with a newline.
 
+    Characters of names that a terminal obeys are written as escapes.
+
     The digest of a layer covers its weights and its requantiser's parameters, so that two programs that print alike are
     alike.
     """
-    return "\n".join(_lines(program)) + "\n"
+    return "".join(f"{printable(line)}\n" for line in _lines(program))
 
 
 def _lines(program: Program) -> Iterator[str]:

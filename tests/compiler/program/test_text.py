@@ -29,3 +29,10 @@ def test_another_parameter_prints_another_digest() -> None:
     other = replace(program, layers=(replace(first, requantiser=moved), *program.layers[1:]))
     before, after = program_text(program).splitlines(), program_text(other).splitlines()
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, True, True, True, True]
+
+
+def test_names_cannot_break_a_line_or_command_a_terminal() -> None:
+    program = replace(make_program(), name="a\nb\x1b[2J")
+    text = program_text(program)
+    assert len(text.splitlines()) == len(TEXT.splitlines())
+    assert "\x1b" not in text
