@@ -1,177 +1,241 @@
-"""The program memories' words: field tuples, and packing to and from plain integers.
+"""The program memories' words: the parts that records have on a machine, and packing to and from plain integers.
 
-A record's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
+A part's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
 A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `words`, `rounds_*`, `bits`, `beats`, `classes`)
 holds that count minus one.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Annotated, TypeAlias, get_type_hints
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, WEIGHT_ADDRESS_BITS
 
 __all__ = [
-    "DRAIN_FIELDS",
-    "ISSUE_FIELDS",
-    "LOAD_FIELDS",
-    "POSITION_FIELDS",
-    "SLOT_FIELDS",
-    "STREAMED_DRAIN_FIELDS",
-    "STREAMED_WALK_FIELDS",
-    "STREAM_FIELDS",
-    "WALK_FIELDS",
-    "WEIGHT_FIELDS",
-    "WEIGHT_STREAM_FIELDS",
+    "DrainFields",
     "Fields",
+    "IssueFields",
+    "LoadFields",
+    "PositionFields",
+    "Record",
+    "SlotFields",
+    "StreamFields",
+    "StreamedDrainFields",
+    "StreamedWalkFields",
+    "WalkFields",
+    "WeightFields",
+    "WeightStreamFields",
     "drain_fields",
+    "fields_of",
     "issue_fields",
     "pack",
+    "pack_parts",
     "record_bits",
     "stream_fields",
     "unpack",
+    "values_of",
 ]
 
 Fields: TypeAlias = tuple[tuple[str, int], ...]
 
-ISSUE_FIELDS: Fields = (
-    ("chunks", 16),
-    ("digits", 3),
-    ("planes", 4),
-    ("tiles", 16),
-    ("read_base", ADDRESS_BITS),
-    ("wait", 16),
-    ("drain_full", 16),
-    ("drain_last", 16),
-    ("doubles", 16),
-    ("first", 1),
-    ("scores", 1),
-    ("last", 1),
-    ("read_base_odd", ADDRESS_BITS),
+Address: TypeAlias = Annotated[int, ADDRESS_BITS]
+WeightAddress: TypeAlias = Annotated[int, WEIGHT_ADDRESS_BITS]
+Coordinate: TypeAlias = Annotated[int, COORDINATE_BITS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueFields:
+    """A layer as the issue walker reads it."""
+
+    chunks: Annotated[int, 16]
+    digits: Annotated[int, 3]
+    planes: Annotated[int, 4]
+    tiles: Annotated[int, 16]
+    read_base: Address
+    wait: Annotated[int, 16]
+    drain_full: Annotated[int, 16]
+    drain_last: Annotated[int, 16]
+    doubles: Annotated[int, 16]
+    first: Annotated[int, 1]
+    scores: Annotated[int, 1]
+    last: Annotated[int, 1]
+    read_base_odd: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkFields:
+    """What a spatial machine's issue records hold behind IssueFields: the loops around a pass, strides in words.
+
+    Strides, the origin, top and left are in two's complement.
+    """
+
+    sources: Annotated[int, 4]
+    kernel_rows: Annotated[int, 5]
+    kernel_columns: Annotated[int, 5]
+    window_rows: Annotated[int, 4]
+    window_columns: Annotated[int, 4]
+    rows: Coordinate
+    columns: Coordinate
+    source_stride: Address
+    kernel_row_stride: Address
+    kernel_column_stride: Address
+    window_row_stride: Address
+    window_column_stride: Address
+    row_stride: Address
+    column_stride: Address
+    tile_stride: Address
+    origin: Address
+    top: Coordinate
+    left: Coordinate
+    height: Coordinate
+    width: Coordinate
+    down: Annotated[int, 4]
+    right: Annotated[int, 4]
+    pool_down: Annotated[int, 8]
+    pool_right: Annotated[int, 8]
+    pad_level: Annotated[int, 8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFields:
+    """What issue records hold behind those where weights can stream."""
+
+    streamed: Annotated[int, 1]
+    weight_base: WeightAddress
+    weight_base_odd: WeightAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedWalkFields:
+    """What a spatial machine's issue records hold behind WeightFields: the loop around the positions."""
+
+    streamed_tiles: Annotated[int, 16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainFields:
+    """A layer as the drain walker reads it."""
+
+    tiles: Annotated[int, 16]
+    rounds_full: Annotated[int, 16]
+    rounds_last: Annotated[int, 16]
+    search: Annotated[int, 1]
+    bits: Annotated[int, 4]
+    digits: Annotated[int, 3]
+    write_base: Address
+    scores: Annotated[int, 1]
+    last: Annotated[int, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionFields:
+    """What a spatial machine's drain records hold behind DrainFields."""
+
+    positions: Annotated[int, 24]
+    window: Annotated[int, 8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedDrainFields:
+    """What a spatial machine's drain records hold behind PositionFields where weights can stream; strides in words."""
+
+    streamed_tiles: Annotated[int, 16]
+    position_stride: Address
+    tile_stride: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFields:
+    """What the loader and the output know of the program; one word."""
+
+    beats: Address
+    digits: Annotated[int, 3]
+    base: Address
+    base_odd: Address
+    classes: Annotated[int, 16]
+    fingerprint: Annotated[int, 32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFields:
+    """What a spatial machine's stream record holds behind StreamFields."""
+
+    position_beats: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFields:
+    """What the stream record holds last where weights can stream."""
+
+    streams: Annotated[int, 1]
+    slot_base: WeightAddress
+    slot_base_odd: WeightAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightStreamFields:
+    """A layer whose weights stream as the weight loader reads it: tiles and the words of each."""
+
+    tiles: Annotated[int, 16]
+    words: WeightAddress
+    last: Annotated[int, 1]
+
+
+Record: TypeAlias = (
+    IssueFields
+    | WalkFields
+    | WeightFields
+    | StreamedWalkFields
+    | DrainFields
+    | PositionFields
+    | StreamedDrainFields
+    | StreamFields
+    | LoadFields
+    | SlotFields
+    | WeightStreamFields
 )
-"""A layer as the issue walker reads it."""
-
-DRAIN_FIELDS: Fields = (
-    ("tiles", 16),
-    ("rounds_full", 16),
-    ("rounds_last", 16),
-    ("search", 1),
-    ("bits", 4),
-    ("digits", 3),
-    ("write_base", ADDRESS_BITS),
-    ("scores", 1),
-    ("last", 1),
-)
-"""A layer as the drain walker reads it."""
-
-WALK_FIELDS: Fields = (
-    ("sources", 4),
-    ("kernel_rows", 5),
-    ("kernel_columns", 5),
-    ("window_rows", 4),
-    ("window_columns", 4),
-    ("rows", COORDINATE_BITS),
-    ("columns", COORDINATE_BITS),
-    ("source_stride", ADDRESS_BITS),
-    ("kernel_row_stride", ADDRESS_BITS),
-    ("kernel_column_stride", ADDRESS_BITS),
-    ("window_row_stride", ADDRESS_BITS),
-    ("window_column_stride", ADDRESS_BITS),
-    ("row_stride", ADDRESS_BITS),
-    ("column_stride", ADDRESS_BITS),
-    ("tile_stride", ADDRESS_BITS),
-    ("origin", ADDRESS_BITS),
-    ("top", COORDINATE_BITS),
-    ("left", COORDINATE_BITS),
-    ("height", COORDINATE_BITS),
-    ("width", COORDINATE_BITS),
-    ("down", 4),
-    ("right", 4),
-    ("pool_down", 8),
-    ("pool_right", 8),
-    ("pad_level", 8),
-)
-"""What a spatial machine's issue records hold behind ISSUE_FIELDS: the loops around a pass, strides in words."""
-
-LOAD_FIELDS: Fields = (("position_beats", ADDRESS_BITS),)
-"""What a spatial machine's stream record holds behind STREAM_FIELDS."""
-
-POSITION_FIELDS: Fields = (
-    ("positions", 24),
-    ("window", 8),
-)
-"""What a spatial machine's drain records hold behind DRAIN_FIELDS."""
-
-STREAM_FIELDS: Fields = (
-    ("beats", ADDRESS_BITS),
-    ("digits", 3),
-    ("base", ADDRESS_BITS),
-    ("base_odd", ADDRESS_BITS),
-    ("classes", 16),
-    ("fingerprint", 32),
-)
-"""What the loader and the output know of the program; one word."""
+"""A part of a record."""
 
 
-WEIGHT_FIELDS: Fields = (
-    ("streamed", 1),
-    ("weight_base", WEIGHT_ADDRESS_BITS),
-    ("weight_base_odd", WEIGHT_ADDRESS_BITS),
-)
-"""What issue records hold behind these where weights can stream."""
-
-STREAMED_WALK_FIELDS: Fields = (("streamed_tiles", 16),)
-"""What a spatial machine's issue records hold behind WEIGHT_FIELDS: the loop around the positions."""
-
-STREAMED_DRAIN_FIELDS: Fields = (
-    ("streamed_tiles", 16),
-    ("position_stride", ADDRESS_BITS),
-    ("tile_stride", ADDRESS_BITS),
-)
-"""What a spatial machine's drain records hold behind POSITION_FIELDS where weights can stream; strides in words."""
-
-SLOT_FIELDS: Fields = (
-    ("streams", 1),
-    ("slot_base", WEIGHT_ADDRESS_BITS),
-    ("slot_base_odd", WEIGHT_ADDRESS_BITS),
-)
-"""What the stream record holds last where weights can stream."""
-
-WEIGHT_STREAM_FIELDS: Fields = (
-    ("tiles", 16),
-    ("words", WEIGHT_ADDRESS_BITS),
-    ("last", 1),
-)
-"""A layer whose weights stream as the weight loader reads it: tiles and the words of each."""
+def fields_of(*parts: type[Record]) -> Fields:
+    """The names and widths of these parts' fields, from the least significant bit up."""
+    return tuple(
+        (name, hint.__metadata__[0])
+        for part in parts
+        for name, hint in get_type_hints(part, include_extras=True).items()
+    )
 
 
-def _present(*parts: tuple[object, Fields]) -> Fields:
-    """The fields of the parts whose condition holds, one after the other."""
-    return tuple(field for condition, fields in parts if condition for field in fields)
+def values_of(*parts: Record) -> dict[str, int]:
+    """The values of these parts' fields by name."""
+    return {name: value for part in parts for name, value in asdict(part).items()}
 
 
 def issue_fields(machine: Machine) -> Fields:
     """The issue record's on this machine."""
-    streams = machine.weight_stream_bytes
-    return ISSUE_FIELDS + _present(
-        (machine.spatial, WALK_FIELDS),
-        (streams, WEIGHT_FIELDS),
-        (streams and machine.spatial, STREAMED_WALK_FIELDS),
-    )
+    parts: list[type[Record]] = [IssueFields]
+    if machine.spatial:
+        parts.append(WalkFields)
+    if machine.weight_stream_bytes:
+        parts += [WeightFields, StreamedWalkFields] if machine.spatial else [WeightFields]
+    return fields_of(*parts)
 
 
 def drain_fields(machine: Machine) -> Fields:
     """The drain record's on this machine."""
-    streams = machine.weight_stream_bytes and machine.spatial
-    return DRAIN_FIELDS + _present((machine.spatial, POSITION_FIELDS), (streams, STREAMED_DRAIN_FIELDS))
+    if not machine.spatial:
+        return fields_of(DrainFields)
+    streamed = (StreamedDrainFields,) if machine.weight_stream_bytes else ()
+    return fields_of(DrainFields, PositionFields, *streamed)
 
 
 def stream_fields(machine: Machine) -> Fields:
     """The stream record's on this machine."""
-    return STREAM_FIELDS + _present(
-        (machine.spatial, LOAD_FIELDS), (machine.weight_stream_bytes, SLOT_FIELDS)
-    )
+    load = (LoadFields,) if machine.spatial else ()
+    slots = (SlotFields,) if machine.weight_stream_bytes else ()
+    return fields_of(StreamFields, *load, *slots)
 
 
 def record_bits(fields: Fields) -> int:
@@ -191,6 +255,11 @@ def pack(fields: Fields, **values: int) -> int:
         word |= int(values[name]) << shift
         shift += width
     return word
+
+
+def pack_parts(fields: Fields, *parts: Record) -> int:
+    """The word of a record in these parts. Raises ValueError as `pack` does."""
+    return pack(fields, **values_of(*parts))
 
 
 def unpack(fields: Fields, word: int) -> dict[str, int]:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.machine.records import (
+    WeightStreamFields,
+    drain_fields,
+    fields_of,
+    issue_fields,
+    record_bits,
+    stream_fields,
+)
 from bcsim.rtl.bus.program_checksum import checksum
 from bcsim.rtl.common.layouts import ParameterLayout, weight_unit
 from bcsim.rtl.common.memory import SLICE_BITS, slices
@@ -34,7 +41,7 @@ def program_memories(machine: Machine, image: Image | None = None) -> tuple[Memo
     """
     require_machine(machine)
     streamed = MemoryWords(
-        record_bits(WEIGHT_STREAM_FIELDS), machine.layers, image.weight_stream if image else ()
+        record_bits(fields_of(WeightStreamFields)), machine.layers, image.weight_stream if image else ()
     )
     return (
         MemoryWords(record_bits(stream_fields(machine)), 1, (image.stream,) if image else ()),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from amaranth.lib.data import StructLayout
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import WEIGHT_STREAM_FIELDS, drain_fields, issue_fields, stream_fields
+from bcsim.machine.records import WeightStreamFields, drain_fields, fields_of, issue_fields, stream_fields
 from bcsim.rtl.common.memory import address_bits
 
 __all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths", "weight_stream_layout"]
@@ -30,7 +30,7 @@ def stream_layout(machine: Machine) -> StructLayout:
 
 def weight_stream_layout() -> StructLayout:
     """The weight stream record's fields, likewise."""
-    return StructLayout(dict(WEIGHT_STREAM_FIELDS))
+    return StructLayout(dict(fields_of(WeightStreamFields)))
 
 
 def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) -> dict[str, int]:

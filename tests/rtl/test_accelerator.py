@@ -10,7 +10,7 @@ from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import STREAM_FIELDS, pack, unpack
+from bcsim.machine.records import StreamFields, fields_of, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
@@ -216,9 +216,9 @@ def test_images_of_a_wrong_length_are_dropped_and_flagged():
 
 def test_a_program_for_another_machine_does_not_start():
     case = Case(12)
-    fields = unpack(STREAM_FIELDS, case.mapping.image.stream)
+    fields = unpack(fields_of(StreamFields), case.mapping.image.stream)
     fields["fingerprint"] ^= 1
-    image = replace(case.mapping.image, stream=pack(STREAM_FIELDS, **fields))
+    image = replace(case.mapping.image, stream=pack(fields_of(StreamFields), **fields))
     bench = Bench(Accelerator(case.machine, image))
 
     async def script(ctx):

@@ -5,10 +5,11 @@ import pytest
 
 from bcsim.machine.parameters import MEDIUM
 from bcsim.machine.records import (
-    DRAIN_FIELDS,
-    ISSUE_FIELDS,
-    STREAM_FIELDS,
+    DrainFields,
+    IssueFields,
+    StreamFields,
     drain_fields,
+    fields_of,
     issue_fields,
     pack,
     record_bits,
@@ -23,7 +24,7 @@ def test_fields_go_from_the_least_significant_bit_up():
     assert pack(SMALL, low=5, flag=1, high=3) == 5 | 1 << 3 | 3 << 4
 
 
-@pytest.mark.parametrize("fields", [ISSUE_FIELDS, DRAIN_FIELDS, STREAM_FIELDS])
+@pytest.mark.parametrize("fields", [fields_of(IssueFields), fields_of(DrainFields), fields_of(StreamFields)])
 def test_every_field_survives_at_its_largest_alone(fields):
     for name, width in fields:
         values = dict.fromkeys(dict(fields), 0) | {name: (1 << width) - 1}
@@ -33,7 +34,9 @@ def test_every_field_survives_at_its_largest_alone(fields):
 
 
 def test_widths_are_those_of_the_specification():
-    assert [record_bits(f) for f in (ISSUE_FIELDS, DRAIN_FIELDS, STREAM_FIELDS)] == [146, 78, 111]
+    assert [
+        record_bits(f) for f in (fields_of(IssueFields), fields_of(DrainFields), fields_of(StreamFields))
+    ] == [146, 78, 111]
 
 
 @pytest.mark.parametrize("value", [-1, 8])
@@ -56,9 +59,9 @@ def test_a_word_wider_than_the_record_is_refused():
 
 def test_a_spatial_machine_has_more_fields_behind_the_others() -> None:
     records = (
-        (issue_fields, ISSUE_FIELDS, 306),
-        (drain_fields, DRAIN_FIELDS, 32),
-        (stream_fields, STREAM_FIELDS, 20),
+        (issue_fields, fields_of(IssueFields), 306),
+        (drain_fields, fields_of(DrainFields), 32),
+        (stream_fields, fields_of(StreamFields), 20),
     )
     for fields, dense, more in records:
         assert fields(MEDIUM) == dense

@@ -139,12 +139,12 @@ def test_neighbouring_tensors_never_overlap(seed: int) -> None:
 
 def test_records_say_what_the_mapping_says() -> None:
     mapping = map_program(_plain([784, 96, 10]), MEDIUM)
-    issue = records.unpack(records.ISSUE_FIELDS, mapping.image.issue[1])
+    issue = records.unpack(records.fields_of(records.IssueFields), mapping.image.issue[1])
     assert issue["chunks"] == 2
     assert issue["tiles"] == 0
     assert issue["scores"] == issue["last"] == 1
     assert issue["first"] == 0
-    stream = records.unpack(records.STREAM_FIELDS, mapping.image.stream)
+    stream = records.unpack(records.fields_of(records.StreamFields), mapping.image.stream)
     assert stream["beats"] == 195
     assert stream["fingerprint"] == MEDIUM.fingerprint
 

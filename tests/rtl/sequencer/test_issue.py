@@ -8,7 +8,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import TINY, Machine
-from bcsim.machine.records import ISSUE_FIELDS, WALK_FIELDS, issue_fields, pack
+from bcsim.machine.records import IssueFields, WalkFields, fields_of, issue_fields, pack
 from bcsim.rtl.sequencer.issue import IssueWalker
 from bcsim.rtl.sequencer.issued_steps import issue_steps
 
@@ -16,7 +16,7 @@ CYCLES = 600
 WARM_UP = 2
 
 
-DENSE_WALK = dict.fromkeys(dict(WALK_FIELDS), 0) | {"height": 1, "width": 1}
+DENSE_WALK = dict.fromkeys(dict(fields_of(WalkFields)), 0) | {"height": 1, "width": 1}
 """One position without a kernel around it."""
 
 
@@ -113,7 +113,7 @@ def test_steps_are_the_models(seed):
 
 
 def one_layer(**changes: int) -> dict[str, int]:
-    record = dict.fromkeys(dict(ISSUE_FIELDS), 0) | {"first": 1, "scores": 1, "last": 1}
+    record = dict.fromkeys(dict(fields_of(IssueFields)), 0) | {"first": 1, "scores": 1, "last": 1}
     return record | {"drain_full": 1, "drain_last": 1, "read_base": 5, "read_base_odd": 9} | changes
 
 

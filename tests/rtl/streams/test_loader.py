@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import LOAD_FIELDS, STREAM_FIELDS, pack
+from bcsim.machine.records import LoadFields, StreamFields, fields_of, pack
 from bcsim.rtl.streams.loader import Loader, image_words
 
 
@@ -16,7 +16,7 @@ def record(
 ) -> int:
     spatial = {} if position_beats is None else {"position_beats": position_beats - 1}
     return pack(
-        STREAM_FIELDS + (LOAD_FIELDS if spatial else ()),
+        fields_of(StreamFields) + (fields_of(LoadFields) if spatial else ()),
         beats=beats - 1,
         digits=digits - 1,
         base=base,

@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import STREAM_FIELDS, pack
+from bcsim.machine.records import StreamFields, fields_of, pack
 from bcsim.rtl.streams.output import Output, packet
 
 
@@ -19,7 +19,13 @@ def simulate(machine, images, *, ready, gap, seed):
     rounds = [[scores[n : n + size] for n in range(0, len(scores), size)] for scores in images]
     accepted, lasts, free = [], [], []
     word = pack(
-        STREAM_FIELDS, beats=0, digits=0, base=0, base_odd=0, classes=len(images[0]) - 1, fingerprint=0
+        fields_of(StreamFields),
+        beats=0,
+        digits=0,
+        base=0,
+        base_odd=0,
+        classes=len(images[0]) - 1,
+        fingerprint=0,
     )
 
     async def bench(ctx):

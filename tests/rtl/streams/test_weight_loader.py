@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import WEIGHT_STREAM_FIELDS, pack, stream_fields
+from bcsim.machine.records import WeightStreamFields, fields_of, pack, stream_fields
 from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.streams.weight_loader import WeightLoader, weight_stream_words
 from tests.rtl.simulation import simulate
@@ -50,10 +50,11 @@ class Run:
         simulate(self.dut, self.script)
 
     def records(self):
+        fields, end = fields_of(WeightStreamFields), len(self.layers) - 1
         return [
-            pack(WEIGHT_STREAM_FIELDS, tiles=tiles - 1, words=words - 1, last=int(index == len(self.layers) - 1))
+            pack(fields, tiles=tiles - 1, words=words - 1, last=int(index == end))
             for index, (tiles, words) in enumerate(self.layers)
-        ]  # fmt: skip
+        ]
 
     async def script(self, ctx):
         dut, records = self.dut, self.records()
