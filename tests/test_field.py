@@ -15,7 +15,7 @@ import bcsim
 from bcsim.data import load_dataset
 
 FIELD = Path(os.environ.get("BCSIM_DATA", os.devnull)).parent / "field"
-EXACT = ("flatten_then_quantiser", "flatten_then_sign")
+EXACT = ("flatten_then_quantiser", "flatten_then_sign", "sum_of_signs")
 ROUNDED = ("flatten_then_relu",)
 """Networks that leave a tensor unquantised: their classes are held, and their scores to a part of their span."""
 PART = 1 / 64

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+import numpy as np
+
 from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
 from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
-from bcsim.compiler.lowering.make_layers import Target, make_layer, reaches_middle
+from bcsim.compiler.lowering.make_layers import Target, make_layer, reached_levels
 from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
+from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import DenseLayer, Encoding, over_windows
 from bcsim.machine.widths import SCORE_BITS
@@ -67,7 +70,7 @@ class Assembler:
         self._made[layer.output, target.encoding] = layer.name
         values = self.known.get(layer.output)
         if target.exact and values:
-            # The middle of three values may have turned out unreachable.
+            # Some values may have turned out to be reached by no accumulator.
             self.known = {**self.known, layer.output: tuple(v for v in values if holds(target.encoding, [v]))}
 
     def _target(self, layer: FusedLayer, linear: Linear) -> Target:
@@ -78,13 +81,13 @@ class Assembler:
         exact = holds(encoding, values) and (_quantises(linear.functions) or self._reads_exactly(layer))
         found = Target(encoding, exact, values is None, thresholds, low, high)
         free = layer.output not in self.encodings.padded and layer.output not in self.encodings.shared
-        return _without_middle(linear, found, values) if free else found
+        return _of_reached_values(linear, found, values) if free else found
 
     def _score_target(self, layer: FusedLayer, linear: Linear) -> Target:
         values = quantiser_values([linear.line, *linear.functions])
         grid = values and grid_encoding(values, SCORE_BITS)
         if values and grid:
-            return _without_middle(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
+            return _of_reached_values(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
         encoding, exact = score_encoding([linear.line, *linear.functions], *linear.bounds(), self.scores)
         return Target(encoding, exact, True, *linear.thresholds(encoding))
 
@@ -144,11 +147,22 @@ def _quantises(functions: Sequence[PiecewiseFunction]) -> bool:
     return any(isinstance(function, Steps) for function in functions)
 
 
-def _without_middle(linear: Linear, target: Target, values: tuple[Fraction, ...] | None) -> Target:
-    """Of three values, the two outer ones alone where no accumulator yields the middle."""
-    if values is None or len(values) != 3 or target.encoding.bits != 2 or not target.exact:
+def _of_reached_values(linear: Linear, target: Target, values: tuple[Fraction, ...] | None) -> Target:
+    """The target without values in between that no accumulator yields, where that leaves a grid of fewer bits."""
+    before = target.encoding
+    if values is None or not target.exact or before.bits > MOST_BITS:
         return target
-    if reaches_middle(linear, target.thresholds):
+    levels = np.flatnonzero(reached_levels(linear, target)).tolist()
+    reached = tuple(before.scale * level + before.offset for level in levels)
+    encoding = grid_encoding(reached, MOST_BITS)
+    if (
+        encoding is None
+        or encoding.bits >= before.bits
+        or {*reached[:1], *reached[-1:]} != {values[0], values[-1]}
+    ):
         return target
-    encoding = Encoding(1, values[2] - values[0], values[0])
-    return replace(target, encoding=encoding, thresholds=target.thresholds[:, :1])
+    step = int(encoding.scale / before.scale)
+    places = [min(step * level, before.levels) - 1 for level in range(1, encoding.levels)]
+    beyond = np.full((len(target.thresholds), 1), target.high + 1, dtype=np.int64)
+    thresholds = np.concatenate([target.thresholds, beyond], axis=1)[:, places]
+    return replace(target, encoding=encoding, thresholds=np.ascontiguousarray(thresholds))

@@ -96,7 +96,7 @@ def _pull_function(function: PiecewiseFunction, breakpoints: Breakpoints, channe
         return _pull_line(at(function.scale, channel), at(function.shift, channel), breakpoints)
     if isinstance(function, Limit):
         return _pull_limit(function, breakpoints)
-    return _pull_steps(function, breakpoints, channel if len(function.bounds) > 1 else 0)
+    return _pull_steps(function, breakpoints, channel)
 
 
 def _pull_line(scale: Fraction, shift: Fraction, breakpoints: Breakpoints) -> Breakpoints:
@@ -121,9 +121,10 @@ def _pull_limit(limit: Limit, breakpoints: Breakpoints) -> Breakpoints:
     return breakpoints.limited(first, last)
 
 
-def _pull_steps(steps: Steps, breakpoints: Breakpoints, row: int) -> Breakpoints:
+def _pull_steps(steps: Steps, breakpoints: Breakpoints, channel: int) -> Breakpoints:
     """A breakpoint of the values becomes the bound of the first value beyond it."""
-    bounds, count = steps.bounds[row], len(steps.bounds[row])
+    bounds, inclusive = steps.row(channel)
+    count = len(bounds)
     levels = [_first_level(steps, breakpoints, k) for k in range(breakpoints.first, breakpoints.last)]
     always, never = (0, count + 1) if breakpoints.rising else (count + 1, 0)
     first, last = breakpoints.first + levels.count(always), breakpoints.last - levels.count(never)
@@ -132,7 +133,7 @@ def _pull_steps(steps: Steps, breakpoints: Breakpoints, row: int) -> Breakpoints
     for k in range(first, last):
         index = levels[k - breakpoints.first] - 1
         numerators[k] = bounds[index].numerator * (denominator // bounds[index].denominator)
-        closed[k] = steps.closed[index] == breakpoints.rising
+        closed[k] = inclusive[index] == breakpoints.rising
     return Breakpoints(numerators, denominator, closed, breakpoints.rising, first, last)
 
 

@@ -14,7 +14,7 @@ from bcsim.compiler.program.layers import DenseLayer, Encoding, Requantiser, Sea
 from bcsim.compiler.program.weight_planes import split_planes
 from bcsim.machine.widths import SCORE_BITS
 
-__all__ = ["Target", "make_layer", "reaches_middle"]
+__all__ = ["Target", "make_layer", "reached_levels"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -62,11 +62,12 @@ def make_layer(
     return layer, notes
 
 
-def reaches_middle(linear: Linear, thresholds: IntArray) -> bool:
-    """Whether a multiple of any output's common divisor lies between its first two thresholds."""
-    stride = np.maximum(np.gcd.reduce(linear.weights, axis=1), 1)
-    first, second = thresholds[:, 0], thresholds[:, 1]
-    return bool((-(-first // stride) * stride < second).any())
+def reached_levels(linear: Linear, target: Target) -> NDArray[np.bool_]:
+    """Whether some output has an accumulator, a multiple of its common divisor, at each level of the target."""
+    stride = np.maximum(np.gcd.reduce(linear.weights, axis=1), 1)[:, None].astype(np.int64)
+    lowest, highest = (bound[:, None] for bound in linear.bounds())
+    ends = np.concatenate([lowest, np.clip(target.thresholds, lowest, highest + 1), highest + 1], axis=1)
+    return np.asarray((-(-ends[:, :-1] // stride) * stride < ends[:, 1:]).any(axis=0))
 
 
 def _requantiser(name: str, target: Target) -> tuple[Requantiser, tuple[str, ...]]:

@@ -54,7 +54,7 @@ def _cells(steps: Steps) -> Encoding | None:
     A float halfway between two levels goes to the even one: where bounds belong to the value above and below by turns
     the levels are the quantiser's own, else twice as many.
     """
-    bounds, closed = steps.bounds[0], steps.closed
+    bounds, closed = steps.row(0)
     distances = {after - before for before, after in pairwise(bounds)}
     if not bounds or len(distances) > 1 or min(distances, default=Fraction(1)) <= 0:
         return None

@@ -39,6 +39,7 @@ __all__ = [
     "forward",
     "is_elementwise",
     "is_shared",
+    "node_functions",
     "to_functions",
 ]
 
@@ -71,12 +72,17 @@ class Steps:
     values : ascending, one more than there are bounds.
     bounds : ascending in each row; one row for all channels or one per channel.
     closed : whether x reaches bound k where it equals it; otherwise x must be above. Of equal bounds the closed
-        ones come first.
+        ones come first. As many rows as bounds, or one.
     """
 
     values: Fractions
     bounds: tuple[Fractions, ...]
-    closed: tuple[bool, ...]
+    closed: tuple[tuple[bool, ...], ...]
+
+    def row(self, channel: int) -> tuple[Fractions, tuple[bool, ...]]:
+        """A channel's bounds, and which of them are closed."""
+        bounds = self.bounds[channel if len(self.bounds) > 1 else 0]
+        return bounds, self.closed[channel if len(self.closed) > 1 else 0]
 
 
 PiecewiseFunction: TypeAlias = Line | Limit | Steps
@@ -117,10 +123,8 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
     if isinstance(function, Limit):
         x = x if function.low is None else max(x, function.low)
         return x if function.high is None else min(x, function.high)
-    bounds = function.bounds[channel if len(function.bounds) > 1 else 0]
-    reached = sum(
-        x > bound or (closed and x == bound) for bound, closed in zip(bounds, function.closed, strict=True)
-    )
+    pairs = zip(*function.row(channel), strict=True)
+    reached = sum(x > bound or (closed and x == bound) for bound, closed in pairs)
     return function.values[reached]
 
 
@@ -136,7 +140,7 @@ def to_functions(nodes: Iterable[Node]) -> list[PiecewiseFunction]:
     """The functions of a chain of elementwise nodes, adjacent lines composed into one."""
     functions: list[PiecewiseFunction] = []
     for node in nodes:
-        for function in _functions(node):
+        for function in node_functions(node):
             last = functions[-1] if functions else None
             if isinstance(function, Line) and isinstance(last, Line):
                 functions[-1] = compose(last, function)
@@ -147,7 +151,7 @@ def to_functions(nodes: Iterable[Node]) -> list[PiecewiseFunction]:
 
 def is_elementwise(node: Node) -> bool:
     """Whether `to_functions` takes the node."""
-    return _functions.dispatch(type(node)) is not _functions.dispatch(Node)
+    return node_functions.dispatch(type(node)) is not node_functions.dispatch(Node)
 
 
 def exact_sqrt(x: Fraction) -> Fraction:
@@ -169,16 +173,17 @@ def _exact(values: FloatArray) -> Fractions:
 
 
 @singledispatch
-def _functions(node: Node) -> list[PiecewiseFunction]:
+def node_functions(node: Node) -> list[PiecewiseFunction]:
+    """The functions of one elementwise node."""
     raise TypeError(f"Node must be elementwise, not {type(node).__name__}")
 
 
-@_functions.register
+@node_functions.register
 def _(node: Affine) -> list[PiecewiseFunction]:
     return [Line(_exact(node.scale), _exact(node.shift))]
 
 
-@_functions.register
+@node_functions.register
 def _(node: BatchNorm) -> list[PiecewiseFunction]:
     epsilon = Fraction(node.epsilon)
     gamma, beta, mean = _exact(node.gamma), _exact(node.beta), _exact(node.mean)
@@ -189,39 +194,39 @@ def _(node: BatchNorm) -> list[PiecewiseFunction]:
     return [Line(_collapse(scale), _collapse(shift))]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Relu) -> list[PiecewiseFunction]:
     return [Limit(Fraction(0), None)]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Clip) -> list[PiecewiseFunction]:
     low, high = (Fraction(bound) if isfinite(bound) else None for bound in (node.low, node.high))
     return [Limit(low, high)]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Sign) -> list[PiecewiseFunction]:
     zero = Fraction(0)
-    return [Steps((Fraction(-1), zero, Fraction(1)), ((zero, zero),), (True, False))]
+    return [Steps((Fraction(-1), zero, Fraction(1)), ((zero, zero),), ((True, False),))]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Bipolar) -> list[PiecewiseFunction]:
     scale = Fraction(node.scale)
-    return [Steps((-scale, scale), ((Fraction(0),),), (True,))]
+    return [Steps((-scale, scale), ((Fraction(0),),), ((True,),))]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Quant) -> list[PiecewiseFunction]:
     scale, zero = Fraction(node.scale), Fraction(node.zero_point)
     ties = [_rounding_bound(node.rounding, level) for level in range(node.low + 1, node.high + 1)]
     values = tuple((level - zero) * scale for level in range(node.low, node.high + 1))
     bounds = tuple((bound - zero) * scale for bound, _ in ties)
-    return [Steps(values, (bounds,), tuple(closed for _, closed in ties))]
+    return [Steps(values, (bounds,), (tuple(closed for _, closed in ties),))]
 
 
-@_functions.register
+@node_functions.register
 def _(node: MultiThreshold) -> list[PiecewiseFunction]:
     count = node.thresholds.shape[1]
     values = tuple(Fraction(level) for level in range(count + 1))
@@ -229,10 +234,10 @@ def _(node: MultiThreshold) -> list[PiecewiseFunction]:
     distinct = node.thresholds[:1] if (node.thresholds == node.thresholds[0]).all() else node.thresholds
     rows = tuple(tuple(Fraction(bound) for bound in row) for row in distinct.tolist())
     line = Line((Fraction(node.out_scale),), (Fraction(node.out_bias),))
-    return [Steps(values, rows, (True,) * count), line]
+    return [Steps(values, rows, ((True,) * count,)), line]
 
 
-@_functions.register
+@node_functions.register
 def _(node: Flatten) -> list[PiecewiseFunction]:
     return []
 

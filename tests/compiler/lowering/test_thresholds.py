@@ -41,7 +41,7 @@ def _functions(draw: st.DrawFn) -> list[PiecewiseFunction]:
     ends = sorted((draw(UNITS), draw(st.booleans())) for _ in range(draw(st.integers(1, 4))))
     bounds = tuple(bound for bound, _ in ends)
     values = tuple(sorted(draw(st.sets(UNITS, min_size=len(bounds) + 1, max_size=len(bounds) + 1))))
-    return [Steps(values, (bounds,), tuple(not is_open for _, is_open in ends))]
+    return [Steps(values, (bounds,), (tuple(not is_open for _, is_open in ends),))]
 
 
 def _rises(functions: list[PiecewiseFunction]) -> bool:
@@ -60,8 +60,8 @@ def test_thresholds_are_where_the_level_changes(
     assert found.tolist() == [_expected([line, *functions], -15, 20)]
 
 
-STEPS = Steps((Fraction(-1), Fraction(0), Fraction(1)), ((Fraction(0), Fraction(2)),), (True, False))
-TIES = Steps((Fraction(0), Fraction(1), Fraction(2)), ((Fraction(0), Fraction(1)),), (False, True))
+STEPS = Steps((Fraction(-1), Fraction(0), Fraction(1)), ((Fraction(0), Fraction(2)),), ((True, False),))
+TIES = Steps((Fraction(0), Fraction(1), Fraction(2)), ((Fraction(0), Fraction(1)),), ((False, True),))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
