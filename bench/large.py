@@ -21,11 +21,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bcsim.api import calibration_count, compile, load
+from bcsim.api import compile, load
 from bcsim.common.errors import BcsimError
 from bcsim.data import Dataset
 from bcsim.execution.execute import prepare
 from bcsim.execution.raw_levels import program_input
+from bcsim.results.calibration import calibration_count
 from bench.common import interleaved_medians, run_main
 from bench.large_networks import NETWORKS, SHAPE, write_network
 

@@ -1,4 +1,4 @@
-"""What a design takes of an FPGA, and the proof that it multiplies nowhere, by Yosys."""
+"""FPGA resources of a design, and the proof that it multiplies nowhere, by Yosys."""
 
 from __future__ import annotations
 

@@ -1,0 +1,211 @@
+"""The documentation: sentences that a newcomer reads once, links and names that exist, the field's words."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(page for folder in (".", "docs", "models") for page in (ROOT / folder).glob("*.md"))
+
+WIDTH = 100
+"""Characters of a line. Rows of tables cannot be wrapped; a line of one word, such as an address, neither."""
+LINES = 6
+"""Lines of a paragraph, or of an item of a list."""
+WORDS = 40
+"""Words of a sentence, in a cell of a table too."""
+
+RETIRED = {
+    "at useful work": "array utilisation",
+    "narrow place": "bottleneck",
+    "by the least": "takes the minimum",
+    "takes of an FPGA": "FPGA resources",
+    "use of the array": "array utilisation",
+    "joint sources": "shared sources",
+    "loses in digit width it gains": "narrower digits leave room for more lanes",
+}
+"""Words of our own that a hardware engineer would have to guess, and the field's."""
+
+FENCE = re.compile(r"^\s*```")
+ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.)\s")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PATH = re.compile(r"(?<![\w./-])((?:bcsim|compiler|rtl|models|tests|bench|docs)/(?:[\w.*-]+/?)*)(?!/)")
+MODULE = re.compile(r"python -m ([\w.]+)")
+PAGE = re.compile(r'\b(docs/[\w-]+\.md)(?:, "([^"]+)")?')
+NAME = re.compile(r"`(bcsim(?:\.\w+){2,})`")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that belong together: `prose` (a paragraph or an item), `code`, `table` or `heading`."""
+
+    kind: str
+    line: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(line.strip() for line in self.lines)
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a page, from the top."""
+    kind, start, held, fenced = "", 0, [], False
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        now = line_kind(line, fenced, kind)
+        fenced ^= FENCE.match(line) is not None
+        if held and (now != kind or now == "heading" or (now == "prose" and ITEM.match(line))):
+            yield Block(kind, start, tuple(held))
+            held = []
+        if now and not held:
+            start = number
+        kind = now
+        if now:
+            held.append(line)
+
+
+def line_kind(line: str, fenced: bool, before: str) -> str:
+    """The kind of block that a line belongs to, "" between blocks."""
+    if fenced or FENCE.match(line):
+        return "code"
+    if not line.strip():
+        return ""
+    if line.startswith("    ") and before in ("", "code"):
+        return "code"
+    if line.startswith("|"):
+        return "table"
+    return "heading" if line.startswith("#") else "prose"
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; what stands in backquotes is one word, whatever it holds."""
+    words = re.sub(r"`[^`]*`", "CODE", text)
+    return re.split(r"(?<=[.!?])[)\"*]*\s+(?=[A-Z*(\"\[])", words)
+
+
+def cells(block: Block) -> list[str]:
+    """What is read in one go: a paragraph, or the cells of a table."""
+    if block.kind == "table":
+        return [cell for line in block.lines for cell in line.strip("| ").split("|")]
+    return [block.text] if block.kind == "prose" else []
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings."""
+    return {slug(block.text) for block in blocks(text) if block.kind == "heading"}
+
+
+def slug(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lstrip("# ").lower()).replace(" ", "-")
+
+
+def faults(page: Path, text: str) -> list[str]:
+    """What is wrong with a page, each as one sentence that begins with its place."""
+    return [*style_faults(page, text), *link_faults(page, text), *name_faults(page, text)]
+
+
+def style_faults(page: Path, text: str) -> Iterator[str]:
+    """Lines, paragraphs and sentences that are too long, and words of our own."""
+    name = page.relative_to(ROOT)
+    for block in blocks(text):
+        for number, line in enumerate(block.lines, block.line):
+            if block.kind != "table" and len(line) > WIDTH and len(line.split()) > 1:
+                yield f"{name}:{number}: {len(line)} characters, where {WIDTH} are the limit"
+        if block.kind == "prose" and len(block.lines) > LINES:
+            yield f"{name}:{block.line}: a paragraph of {len(block.lines)} lines, where {LINES} are the limit"
+        for sentence in (s for cell in cells(block) for s in sentences(cell)):
+            if len(sentence.split()) > WORDS:
+                count, begin = len(sentence.split()), " ".join(sentence.split()[:6])
+                yield f"{name}:{block.line}: a sentence of {count} words, where {WORDS} are the limit: {begin}"
+    flat = " ".join(text.split())
+    yield from (f'{name}: "{old}" is called: {new}' for old, new in RETIRED.items() if old in flat)
+
+
+def link_faults(page: Path, text: str) -> Iterator[str]:
+    """Links to pages and headings that do not exist."""
+    for target in LINK.findall(text):
+        file, _, anchor = target.partition("#")
+        other = (page.parent / file).resolve() if file else page
+        if "://" in target:
+            continue
+        if not other.exists():
+            yield f"{page.relative_to(ROOT)}: the link to {target} leads nowhere"
+        elif anchor and anchor not in anchors(other.read_text(encoding="utf-8") if file else text):
+            yield f"{page.relative_to(ROOT)}: the link to {target} names no heading"
+
+
+def name_faults(page: Path, text: str) -> Iterator[str]:
+    """Files, modules and Python names that a page names and that do not exist."""
+    name = page.relative_to(ROOT)
+    for path in {match.rstrip(".") for match in PATH.findall(text)}:
+        if not any(ROOT.glob(path)):
+            yield f"{name}: there is no {path}"
+    for module in {*MODULE.findall(text), *NAME.findall(text)}:
+        try:
+            resolve_name(module)
+        except (ImportError, AttributeError):
+            yield f"{name}: there is no {module}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_keeps_the_limits_and_names_what_exists(page: Path) -> None:
+    assert faults(page, page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("word " * 21, "docs/README.md:1: 105 characters, where 100 are the limit"),
+        ("```\n" + "word " * 21 + "\n```", "docs/README.md:2: 105 characters, where 100 are the limit"),
+        ("a b.\n" * 7, "docs/README.md:1: a paragraph of 7 lines, where 6 are the limit"),
+        ("- a b.\n" + "  a b.\n" * 6, "docs/README.md:1: a paragraph of 7 lines, where 6 are the limit"),
+        (
+            "One. Word " + "word word word\n" * 14,
+            "docs/README.md:1: a sentence of 43 words, where 40 are the limit: Word word word word word word",
+        ),
+        (
+            f"| cell | {'word ' * 41} |",
+            "docs/README.md:1: a sentence of 41 words, where 40 are the limit: word word word word word word",
+        ),
+        ("the narrow\nplace", 'docs/README.md: "narrow place" is called: bottleneck'),
+        ("[a](none.md)", "docs/README.md: the link to none.md leads nowhere"),
+        ("# One\n[a](#two)", "docs/README.md: the link to #two names no heading"),
+        ("[a](machine.md#wor)", "docs/README.md: the link to machine.md#wor names no heading"),
+        ("in `bcsim/machine.py`", "docs/README.md: there is no bcsim/machine.py"),
+        ("`python -m bench.none`", "docs/README.md: there is no bench.none"),
+        ("`bcsim.machine.latency.none`", "docs/README.md: there is no bcsim.machine.latency.none"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(text: str, fault: str) -> None:
+    assert fault in faults(ROOT / "docs" / "README.md", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 20,
+        f"| cell | {'word ' * 40} |",
+        "https://" + "a" * 120,
+        "a b.\n" * 6 + "\n" + "a b.\n" * 6,
+        "- a b.\n" * 7,
+        "# One & two\n[a](#one--two) [b](machine.md#words) [c](https://example.org/none.md)",
+        "see `bcsim/machine/` and `tests/*.py`, `bcsim.machine.latency` and `python -m bench.machine`",
+    ],
+)
+def test_what_keeps_the_limits_is_no_fault(text: str) -> None:
+    assert faults(ROOT / "docs" / "README.md", text) == []
+
+
+@pytest.mark.parametrize("folder", ["bcsim", "compiler", "rtl", "models", "bench", "tests"])
+def test_a_docstring_names_pages_and_headings_that_exist(folder: str) -> None:
+    wrong = []
+    for source in sorted((ROOT / folder).rglob("*.py")):
+        for page, title in PAGE.findall(source.read_text(encoding="utf-8")):
+            text = (ROOT / page).read_text(encoding="utf-8") if (ROOT / page).exists() else None
+            if text is None or (title and slug(title) not in anchors(text)):
+                wrong.append(f"{source.relative_to(ROOT)}: there is no {page}, {title}".rstrip(", "))
+    assert wrong == []
