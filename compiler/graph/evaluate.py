@@ -8,6 +8,7 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.curves import evaluate_curve
 from bcsim.compiler.graph.image_windows import correlate, taps
 from bcsim.compiler.graph.nodes import (
     Add,
@@ -18,10 +19,12 @@ from bcsim.compiler.graph.nodes import (
     Clip,
     Concat,
     Conv,
+    Curve,
     Dense,
     Flatten,
     FloatArray,
     Graph,
+    LeakyRelu,
     MaxPool,
     MultiThreshold,
     Node,
@@ -142,6 +145,16 @@ def _(node: Relu, x: FloatArray) -> FloatArray:
 @evaluate_node.register
 def _(node: Clip, x: FloatArray) -> FloatArray:
     return np.minimum(np.maximum(x, node.low), node.high)
+
+
+@evaluate_node.register
+def _(node: LeakyRelu, x: FloatArray) -> FloatArray:
+    return np.where(x >= 0, x, x * _by_channel(node.slope, x))
+
+
+@evaluate_node.register
+def _(node: Curve, x: FloatArray) -> FloatArray:
+    return evaluate_curve(node.function, x)
 
 
 @evaluate_node.register

@@ -26,10 +26,12 @@ __all__ = [
     "Clip",
     "Concat",
     "Conv",
+    "Curve",
     "Dense",
     "Flatten",
     "FloatArray",
     "Graph",
+    "LeakyRelu",
     "MaxPool",
     "MultiThreshold",
     "Node",
@@ -166,6 +168,20 @@ class Clip(Node):
 
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyRelu(Node):
+    """y = x where x >= 0, else slope * x; slope float64 of shape () or (C,), 0 or above. PRelu has one per channel."""
+
+    slope: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Curve(Node):
+    """y = function(x); function is a name of bcsim.compiler.graph.curves.CURVES."""
+
+    function: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
     convolution,
+    curves,
     dense,
     elementwise,
     endings,

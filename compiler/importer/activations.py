@@ -29,17 +29,6 @@ def sign(context: NodeContext) -> Lowered:
     return _lowered(context, Sign(context.name, context.op, (context.activation().name,), context.output))
 
 
-@operator("LeakyRelu")
-def leaky_relu(context: NodeContext) -> Lowered:
-    alpha = context.attribute("alpha", 0.01)
-    if alpha:
-        raise BcsimError(
-            f"values below 0 keep the slope {alpha:g}, so its steps are uneven and no requantiser has them; "
-            "accepted are Relu, Clip and Sign"
-        )
-    return relu(context)
-
-
 @operator("Clip")
 def clip(context: NodeContext) -> Lowered:
     return _clipped(context, _bound(context, 1, "min", -np.inf), _bound(context, 2, "max", np.inf))

@@ -6,6 +6,7 @@ import numpy as np
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Affine, BatchNorm, FloatArray
+from bcsim.compiler.importer.curves import gated
 from bcsim.compiler.importer.joining import add_tensors
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
@@ -55,6 +56,8 @@ def subtract(context: NodeContext) -> Lowered:
 
 @operator("Mul")
 def multiply(context: NodeContext) -> Lowered:
+    if all(isinstance(value, Activation) for value in context.operands) and (product := gated(context)):
+        return product
     x, constant, _ = _with_constant(context)
     return _affine(context, x, constant, ZERO)
 

@@ -18,21 +18,12 @@ refuse(
     *("InstanceNormalization", "LayerNormalization", "GroupNormalization", "LRN", "LpNormalization"),
 )
 refuse(
-    "its curve has no even steps, so it takes a multiplier or a table; accepted are Relu, Clip and Sign",
-    *(
-        "Sigmoid",
-        "Tanh",
-        "Elu",
-        "Selu",
-        "Gelu",
-        "Softplus",
-        "Softsign",
-        "HardSwish",
-        "HardSigmoid",
-        "Mish",
-        "Erf",
-    ),
+    "it is not monotone, so that no single threshold parts its levels; accepted are functions that rise everywhere, "
+    "such as Relu, LeakyRelu, Sigmoid and Tanh, and before quantisers HardSwish, Swish, Gelu and Mish",
+    *("Abs", "Cos", "Sin", "Tan", "Pow", "Reciprocal"),
 )
-refuse("its slope below 0 makes uneven steps; accepted are Relu, Clip and Sign", "PRelu", "ThresholdedRelu")
+refuse(
+    "its value jumps at its alpha; accepted are Relu, LeakyRelu, PRelu and Clip", "ThresholdedRelu", "Shrink"
+)
 refuse("it has a graph of its own; accepted are networks without control flow", "If", "Loop", "Scan")
 refuse("recurrent layers are not supported", "RNN", "LSTM", "GRU")

@@ -98,6 +98,7 @@ class Activation:
     raw : only views and elementwise operators lie between it and the network's input.
     pads : (top, left, bottom, right) rows and columns of zeros that `shape` counts and the graph's tensor lacks,
         made by the Pad node `padded_by`.
+    gate : a curve and the tensor of which it is the product with this one, where it is such a tensor's function.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Activation:
     raw: bool = False
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     padded_by: str = ""
+    gate: tuple[str, str] | None = None
 
     @property
     def layout(self) -> Layout:
@@ -114,7 +116,7 @@ class Activation:
 
     def at(self, name: str) -> Activation:
         """What an elementwise node makes of it, in the graph's tensor `name`."""
-        return replace(self, name=name)
+        return replace(self, name=name, gate=None)
 
 
 @dataclass(frozen=True, slots=True)

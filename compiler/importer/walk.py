@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.integer_weights import IntegerWeights
-from bcsim.compiler.graph.nodes import AveragePool, Conv, Dense, MaxPool, Node, Quant
+from bcsim.compiler.graph.nodes import AveragePool, Conv, Curve, Dense, MaxPool, Node, Quant
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer import registry
 from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
@@ -20,6 +20,10 @@ from bcsim.compiler.importer.structure import Structure
 from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
 
 __all__ = ["NodeReport", "Status", "Walk"]
+
+# Curves that rise everywhere and are positive, or above a half, where their input is positive.
+_ODD = ("Erf", "Sigmoid", "Softsign", "Tanh")
+_KEPT = "it changes no value that the classes depend on"
 
 Status: TypeAlias = Literal["lowered", "folded", "dropped", "unsupported"]
 
@@ -70,7 +74,25 @@ class Walk:
         for i, node in enumerate(self.structure.nodes):
             self.reports.append(self._visit(node))
             self._forget(name for name in node.input if last_use[name] == i)
+        self._drop_last_curves()
         return self
+
+    def _drop_last_curves(self) -> None:
+        """Leave out a Sigmoid of the scores and its like: it keeps their order, and which of them are positive."""
+        name = self.structure.output
+        while isinstance(value := self.values.get(name), Activation) and self.nodes:
+            last = self.nodes[-1]
+            if not isinstance(last, Curve) or last.function not in _ODD or last.output != value.name:
+                return
+            self.nodes.pop()
+            self.values[name] = value.at(last.inputs[0])
+            self.dropped.insert(0, f"{last.name} ({last.op})")
+            self.reports = [
+                replace(report, status="dropped", into="", reason=_KEPT)
+                if (report.name, report.op) == (last.name, last.op)
+                else report
+                for report in self.reports
+            ]
 
     def _forget(self, names: Iterable[str]) -> None:
         """Free the constants `names`: those of a large network take more memory than all that is made of them."""
@@ -141,7 +163,7 @@ class Walk:
             return _report(context.proto, "folded", into=f"constant {lowered.value.arrays[0].shape}")
         if not lowered.nodes:
             self.dropped.append(f"{context.name} ({context.op})")
-            return _report(context.proto, "dropped", reason="it changes no value that the classes depend on")
+            return _report(context.proto, "dropped", reason=_KEPT)
         self.dropped.clear()
         into = ", ".join(_describe(node) for node in lowered.nodes)
         return _report(context.proto, "lowered", into=into, reason="; ".join(lowered.notes))

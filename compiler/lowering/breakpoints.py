@@ -15,7 +15,18 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.lowering.piecewise import Limit, Line, PiecewiseFunction, Steps, at, is_shared
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.lowering.curves import Curved
+from bcsim.compiler.lowering.piecewise import (
+    Bend,
+    Limit,
+    Line,
+    PiecewiseFunction,
+    Smooth,
+    Steps,
+    at,
+    is_shared,
+)
 from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["Breakpoints", "pull_back", "uniform_breakpoints"]
@@ -96,6 +107,10 @@ def _pull_function(function: PiecewiseFunction, breakpoints: Breakpoints, channe
         return _pull_line(at(function.scale, channel), at(function.shift, channel), breakpoints)
     if isinstance(function, Limit):
         return _pull_limit(function, breakpoints)
+    if isinstance(function, Bend):
+        return _pull_bend(at(function.slope, channel), breakpoints)
+    if isinstance(function, Smooth):
+        return _pull_smooth(function, breakpoints)
     return _pull_steps(function, breakpoints, channel)
 
 
@@ -119,6 +134,63 @@ def _pull_limit(limit: Limit, breakpoints: Breakpoints) -> Breakpoints:
     first = 0 if near is None else breakpoints.reached(near)
     last = len(breakpoints.numerators) if far is None else breakpoints.reached(far)
     return breakpoints.limited(first, last)
+
+
+def _pull_bend(slope: Fraction, breakpoints: Breakpoints) -> Breakpoints:
+    """x = b from 0 on, x = b / slope below; without a slope the bend is a limit."""
+    if slope == 0:
+        return _pull_limit(Limit(Fraction(0), None), breakpoints)
+    bounds = [breakpoints.bound(k) for k in range(breakpoints.first, breakpoints.last)]
+    return _moved(breakpoints, [b if b >= 0 else b / slope for b in bounds], breakpoints.first)
+
+
+def _pull_smooth(smooth: Smooth, breakpoints: Breakpoints) -> Breakpoints:
+    """Where the curve takes the value of each breakpoint, but for those that it always or never goes beyond.
+
+    Raises BcsimError for breakpoints that it crosses twice.
+    """
+    curve = smooth.curve
+    places = range(breakpoints.first, breakpoints.last)
+    bounds = [breakpoints.bound(k) for k in places]
+    below = [
+        _is_below(curve, b, bool(breakpoints.closed[k]) == breakpoints.rising)
+        for k, b in zip(places, bounds, strict=True)
+    ]
+    above = [curve.high is not None and b >= curve.high for b in bounds]
+    always, never = (below, above) if breakpoints.rising else (above, below)
+    first, last = breakpoints.first + sum(always), breakpoints.last - sum(never)
+    inside = bounds[sum(always) : len(bounds) - sum(never)]
+    if curve.valley and not smooth.rises:
+        _check_single(smooth, inside, breakpoints, first)
+    return _moved(breakpoints.limited(first, last), [curve.inverse(b) for b in inside], first)
+
+
+def _is_below(curve: Curved, bound: Fraction, reached: bool) -> bool:
+    """Whether every value of the curve lies beyond the bound; `reached` says that one at the bound does."""
+    if curve.valley:
+        return bound < curve.valley[1] or (bound == curve.valley[1] and reached)
+    return curve.low is not None and bound <= curve.low
+
+
+def _check_single(smooth: Smooth, bounds: Sequence[Fraction], breakpoints: Breakpoints, first: int) -> None:
+    """Raise BcsimError for breakpoints between the least value of a curve and 0, from which it falls to that."""
+    place, least = smooth.curve.valley or (Fraction(0), Fraction(0))
+    for k, bound in enumerate(bounds, first):
+        if bound < 0 or (bound == 0 and bool(breakpoints.closed[k]) == breakpoints.rising):
+            raise BcsimError(
+                f"{smooth.node} falls up to {float(place):.4g} and rises from there, so that no single threshold parts "
+                f"the levels that lie between its least value, {float(least):.4g}, and 0; accepted are an input from "
+                f"{float(place):.4g} up, and a quantiser behind it without levels there, such as an unsigned one"
+            )
+
+
+def _moved(breakpoints: Breakpoints, bounds: Sequence[Fraction], first: int) -> Breakpoints:
+    """The breakpoints with those from `first` on at `bounds`."""
+    numerators = breakpoints.numerators.copy()
+    denominator = lcm(*(bound.denominator for bound in bounds))
+    for k, bound in enumerate(bounds, first):
+        numerators[k] = bound.numerator * (denominator // bound.denominator)
+    return replace(breakpoints, numerators=numerators, denominator=denominator)
 
 
 def _pull_steps(steps: Steps, breakpoints: Breakpoints, channel: int) -> Breakpoints:

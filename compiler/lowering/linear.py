@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.lowering.breakpoints import pull_back, uniform_breakpoints
-from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, at, compose
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, at, compose, forward, narrowed
 from bcsim.compiler.lowering.thresholds import integer_thresholds
 from bcsim.compiler.program.layers import Encoding
 from bcsim.compiler.program.weight_planes import plane_weights
@@ -53,8 +53,17 @@ class Linear:
         outputs = len(self.weights)
         lowest, highest = self.bounds()
         low, high = int(lowest.min()), int(highest.max())
-        breakpoints = pull_back(self.functions, uniform_breakpoints(target), outputs)
+        functions = narrowed(self.functions, self._ends())
+        breakpoints = pull_back(functions, uniform_breakpoints(target), outputs)
         return integer_thresholds(self.line, breakpoints, outputs, low, high), low, high
+
+    def _ends(self) -> list[tuple[Fraction, Fraction]]:
+        """The least and the greatest value of each output's line, in either order."""
+        ends = zip(*(bound.tolist() for bound in self.bounds()), strict=True)
+        return [
+            (forward(self.line, Fraction(low), o), forward(self.line, Fraction(high), o))
+            for o, (low, high) in enumerate(ends)
+        ]
 
 
 def to_linear(

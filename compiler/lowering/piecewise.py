@@ -1,4 +1,4 @@
-"""Elementwise nodes as exact piecewise functions: lines, limits and steps are all that lies between two linear layers.
+"""Elementwise nodes as exact piecewise functions: all that lies between two linear layers.
 
 Every number is a Fraction, equal to the float it came from; only square roots that are not rational are
 rounded, to at least 200 significant bits.
@@ -7,10 +7,10 @@ rounded, to at least 200 significant bits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import singledispatch
-from math import isfinite, isqrt
+from math import isfinite
 from typing import TypeAlias
 
 from bcsim.compiler.graph.nodes import (
@@ -18,34 +18,39 @@ from bcsim.compiler.graph.nodes import (
     BatchNorm,
     Bipolar,
     Clip,
+    Curve,
     Flatten,
     FloatArray,
+    LeakyRelu,
     MultiThreshold,
     Node,
     Quant,
     Relu,
     Sign,
 )
+from bcsim.compiler.lowering.curves import Curved, curve_of
+from bcsim.compiler.lowering.roots import exact_sqrt
 
 __all__ = [
+    "Bend",
     "Limit",
     "Line",
     "PiecewiseFunction",
+    "Smooth",
     "Steps",
     "at",
     "compose",
     "distinct_channels",
-    "exact_sqrt",
     "forward",
     "is_elementwise",
     "is_shared",
+    "narrowed",
     "node_functions",
     "to_functions",
 ]
 
 Fractions: TypeAlias = tuple[Fraction, ...]
 
-ROOT_BITS = 208
 HALF = Fraction(1, 2)
 
 
@@ -85,7 +90,27 @@ class Steps:
         return bounds, self.closed[channel if len(self.closed) > 1 else 0]
 
 
-PiecewiseFunction: TypeAlias = Line | Limit | Steps
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """y = x where x >= 0, else slope * x; slopes 0 or above, one for all channels or one per channel."""
+
+    slope: Fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """y = curve(x), computed to 200 bits.
+
+    node : the graph's node, for messages.
+    rises : whether x is known to lie where the curve rises.
+    """
+
+    curve: Curved
+    node: str
+    rises: bool = False
+
+
+PiecewiseFunction: TypeAlias = Line | Limit | Steps | Bend | Smooth
 
 
 def at(values: Sequence[Fraction], channel: int) -> Fraction:
@@ -97,7 +122,9 @@ def is_shared(function: PiecewiseFunction) -> bool:
     """Whether the function is the same for every channel."""
     if isinstance(function, Line):
         return len(function.scale) == len(function.shift) == 1
-    return isinstance(function, Limit) or len(function.bounds) == 1
+    if isinstance(function, Steps):
+        return len(function.bounds) == 1
+    return not isinstance(function, Bend) or len(function.slope) == 1
 
 
 def distinct_channels(functions: Sequence[PiecewiseFunction], most: int = 2) -> list[int]:
@@ -123,9 +150,35 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
     if isinstance(function, Limit):
         x = x if function.low is None else max(x, function.low)
         return x if function.high is None else min(x, function.high)
+    if isinstance(function, Bend):
+        return x if x >= 0 else at(function.slope, channel) * x
+    if isinstance(function, Smooth):
+        return function.curve.forward(x)
     pairs = zip(*function.row(channel), strict=True)
     reached = sum(x > bound or (closed and x == bound) for bound, closed in pairs)
     return function.values[reached]
+
+
+def narrowed(
+    functions: Sequence[PiecewiseFunction], ends: Sequence[tuple[Fraction, Fraction]]
+) -> list[PiecewiseFunction]:
+    """The functions, with curves that have a valley told where their input lies right of it.
+
+    ends : the ends of each channel's values before the first function, in either order.
+    """
+    result = list(functions)
+    for index, function in enumerate(functions):
+        if not any(isinstance(later, Smooth) and later.curve.valley for later in functions[index:]):
+            break
+        if isinstance(function, Smooth) and function.curve.valley:
+            place, least = function.curve.valley
+            if min(min(pair) for pair in ends) >= place:
+                result[index] = replace(function, rises=True)
+            else:
+                ends = [(least, max(map(function.curve.forward, pair))) for pair in ends]
+                continue
+        ends = [(forward(function, a, o), forward(function, b, o)) for o, (a, b) in enumerate(ends)]
+    return result
 
 
 def compose(inner: Line, outer: Line) -> Line:
@@ -152,15 +205,6 @@ def to_functions(nodes: Iterable[Node]) -> list[PiecewiseFunction]:
 def is_elementwise(node: Node) -> bool:
     """Whether `to_functions` takes the node."""
     return node_functions.dispatch(type(node)) is not node_functions.dispatch(Node)
-
-
-def exact_sqrt(x: Fraction) -> Fraction:
-    """The square root of x >= 0: exact where it is rational, else rounded down at 200 bits or more."""
-    numerator, denominator = isqrt(x.numerator), isqrt(x.denominator)
-    if numerator**2 == x.numerator and denominator**2 == x.denominator:
-        return Fraction(numerator, denominator)
-    shift = max(0, ROOT_BITS - (x.numerator.bit_length() - x.denominator.bit_length()) // 2)
-    return Fraction(isqrt((x.numerator << 2 * shift) // x.denominator), 1 << shift)
 
 
 def _collapse(values: Iterable[Fraction]) -> Fractions:
@@ -203,6 +247,16 @@ def _(node: Relu) -> list[PiecewiseFunction]:
 def _(node: Clip) -> list[PiecewiseFunction]:
     low, high = (Fraction(bound) if isfinite(bound) else None for bound in (node.low, node.high))
     return [Limit(low, high)]
+
+
+@node_functions.register
+def _(node: LeakyRelu) -> list[PiecewiseFunction]:
+    return [Bend(_exact(node.slope))]
+
+
+@node_functions.register
+def _(node: Curve) -> list[PiecewiseFunction]:
+    return [Smooth(curve_of(node.function), f"Node {node.name!r} ({node.op})")]
 
 
 @node_functions.register

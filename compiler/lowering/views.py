@@ -22,6 +22,7 @@ from bcsim.compiler.graph.nodes import (
     Flatten,
     FloatArray,
     Graph,
+    LeakyRelu,
     MultiThreshold,
     Node,
     Positions,
@@ -36,6 +37,7 @@ __all__ = ["PARAMETERS", "views_last"]
 PARAMETERS = {
     Affine: ("scale", "shift"),
     BatchNorm: ("gamma", "beta", "mean", "variance"),
+    LeakyRelu: ("slope",),
     MultiThreshold: ("thresholds",),
 }
 """The arrays of elementwise nodes that may have an entry for each channel along their first axis."""

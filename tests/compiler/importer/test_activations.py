@@ -76,16 +76,21 @@ def test_on_images_behind_pooling(made, tmp_path):
     assert len(check_equal(model(nodes, arrays, shape=(3, 4, 4)), tmp_path, IMAGES).nodes) == 3
 
 
-CURVE = "its curve has no even steps, so it takes a multiplier or a table; accepted are Relu, Clip and Sign"
 REFUSED = [
     (
-        node("LeakyRelu", "x", "y"),
-        "values below 0 keep the slope 0.01, so its steps are uneven and no requantiser has them; "
-        "accepted are Relu, Clip and Sign",
+        node("LeakyRelu", "x", "y", alpha=-0.5),
+        "its alpha is -0.5, so that it falls and rises; accepted are slopes from 0 up",
     ),
-    (node("PRelu", "x low", "y"), "its slope below 0 makes uneven steps; accepted are Relu, Clip and Sign"),
-    (node("Sigmoid", "x", "y"), CURVE),
-    (node("Tanh", "x", "y"), CURVE),
+    (
+        node("PRelu", "x low", "y"),
+        "its least slope is -1, so that it falls and rises; accepted are slopes from 0 up",
+    ),
+    (
+        node("Abs", "x", "y"),
+        "it is not monotone, so that no single threshold parts its levels; accepted are functions that rise "
+        "everywhere, such as Relu, LeakyRelu, Sigmoid and Tanh, and before quantisers HardSwish, Swish, Gelu and Mish",
+    ),
+    (node("Elu", "x", "y", alpha=-1.0), "its alpha is -1; accepted are values above 0"),
     (node("Clip", "x high low", "y"), "its bounds are 1 and -1; the lower must be below the upper"),
     (node("Clip", "x nan", "y"), "its bounds are nan and inf; the lower must be below the upper"),
     (node("Clip", "x two", "y"), "its min has shape (2,); accepted is one value"),
