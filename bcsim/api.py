@@ -76,7 +76,8 @@ def compile(
                 percentile=percentile,
             )
     except BcsimError as error:
-        raise (BcsimError(f"{error}; {missing}") if missing else error) from error
+        wanted = missing and "calibration images" in str(error)
+        raise (BcsimError(f"{error}; {missing}") if wanted else error) from error
     metadata = {**program.metadata, **({DATASET_KEY: images.name} if images and images.name in NAMES else {})}
     notes = (*program.notes, *([note] if note and not program.exact else []))
     return reading.attach(replace(program, name=model.name, notes=notes, metadata=origin.attach(metadata)))

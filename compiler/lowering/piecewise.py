@@ -46,6 +46,7 @@ __all__ = [
     "is_shared",
     "narrowed",
     "node_functions",
+    "parameter_rows",
     "to_functions",
 ]
 
@@ -118,13 +119,18 @@ def at(values: Sequence[Fraction], channel: int) -> Fraction:
     return values[channel] if len(values) > 1 else values[0]
 
 
+def parameter_rows(function: PiecewiseFunction) -> int:
+    """For how many channels the function has parameters of their own; 1 where it is the same for all."""
+    if isinstance(function, Line):
+        return max(len(function.scale), len(function.shift))
+    if isinstance(function, Steps):
+        return len(function.bounds)
+    return len(function.slope) if isinstance(function, Bend) else 1
+
+
 def is_shared(function: PiecewiseFunction) -> bool:
     """Whether the function is the same for every channel."""
-    if isinstance(function, Line):
-        return len(function.scale) == len(function.shift) == 1
-    if isinstance(function, Steps):
-        return len(function.bounds) == 1
-    return not isinstance(function, Bend) or len(function.slope) == 1
+    return parameter_rows(function) == 1
 
 
 def distinct_channels(functions: Sequence[PiecewiseFunction], most: int = 2) -> list[int]:

@@ -24,6 +24,7 @@ from bcsim.compiler.lowering.piecewise import (
     is_elementwise,
     is_shared,
     node_functions,
+    parameter_rows,
     to_functions,
 )
 from bcsim.compiler.lowering.quantiser_grids import common_step, quantiser_values
@@ -104,7 +105,7 @@ def _sum(branches: Sequence[Sequence[PiecewiseFunction]]) -> tuple[PiecewiseFunc
     if not step or sum(counts) > MOST_STEPS:
         return None
     parted = [
-        pull_back(functions, _between(part[0], step, count), _channels(functions))
+        pull_back(functions, _between(part[0], step, count), max(map(parameter_rows, functions), default=1))
         for functions, part, count in zip(branches, values, counts, strict=True)
     ]
     if any(_constant(row) for rows in parted for row in rows):
@@ -132,12 +133,6 @@ def _between(least: Fraction, step: Fraction, count: int) -> Breakpoints:
     k = np.arange(1, count + 1).astype(object)
     numerators = k * (step.numerator * start.denominator) + start.numerator * step.denominator
     return Breakpoints(numerators, denominator, np.ones(count, dtype=np.bool_), True, 0, count)
-
-
-def _channels(functions: Sequence[PiecewiseFunction]) -> int:
-    """How many channels the functions tell apart."""
-    lines = [len(part) for f in functions if isinstance(f, Line) for part in (f.scale, f.shift)]
-    return max([1, *lines, *(len(f.bounds) for f in functions if isinstance(f, Steps))])
 
 
 def _constant(row: Breakpoints) -> bool:
