@@ -32,10 +32,11 @@ from bcsim.compiler.graph.nodes import (
     Quant,
     Relu,
     Reshape,
+    Round,
     Sign,
     Transpose,
 )
-from bcsim.compiler.graph.rounding import bipolar, quantise
+from bcsim.compiler.graph.rounding import ROUNDINGS, bipolar, quantise
 
 __all__ = ["evaluate_graph", "evaluate_node"]
 
@@ -170,6 +171,11 @@ def _(node: Bipolar, x: FloatArray) -> FloatArray:
 @evaluate_node.register
 def _(node: Quant, x: FloatArray) -> FloatArray:
     return quantise(x, node.scale, node.zero_point, node.low, node.high, node.rounding)
+
+
+@evaluate_node.register
+def _(node: Round, x: FloatArray) -> FloatArray:
+    return ROUNDINGS[node.rounding](x)
 
 
 @evaluate_node.register

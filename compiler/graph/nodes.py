@@ -39,6 +39,7 @@ __all__ = [
     "Quant",
     "Relu",
     "Reshape",
+    "Round",
     "Sign",
     "Transpose",
 ]
@@ -208,6 +209,13 @@ class Quant(Node):
     zero_point: float
     low: int
     high: int
+    rounding: Literal["ROUND", "CEIL", "FLOOR", "ROUND_TO_ZERO", "HALF_UP"]
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Node):
+    """The whole number next to x: nearest for "ROUND", ties to even ones, below for "FLOOR", and so on."""
+
     rounding: Literal["ROUND", "CEIL", "FLOOR", "ROUND_TO_ZERO", "HALF_UP"]
 
 

@@ -10,6 +10,7 @@ from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
+    comparisons,
     convolution,
     curves,
     dense,

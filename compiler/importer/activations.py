@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Clip, Node, Relu, Sign
+from bcsim.compiler.graph.nodes import Clip, Node, Relu, Round, Sign
+from bcsim.compiler.graph.rounding import Rounding
 from bcsim.compiler.importer.linear_quant import clip_codes
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Codes, Constant
 
+_ROUNDINGS: Mapping[str, Rounding] = {"Round": "ROUND", "Floor": "FLOOR", "Ceil": "CEIL"}
 # ONNX's own defaults for "no bound" in the first versions of Clip.
 _UNBOUNDED = float(np.finfo(np.float32).max)
 
@@ -22,6 +26,14 @@ def _lowered(context: NodeContext, node: Node) -> Lowered:
 @operator("Relu")
 def relu(context: NodeContext) -> Lowered:
     return _lowered(context, Relu(context.name, context.op, (context.activation().name,), context.output))
+
+
+@operator("Round", "Floor", "Ceil")
+def rounded(context: NodeContext) -> Lowered:
+    rounding = _ROUNDINGS[context.op]
+    return _lowered(
+        context, Round(context.name, context.op, (context.activation().name,), context.output, rounding)
+    )
 
 
 @operator("Sign")

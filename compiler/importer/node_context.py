@@ -13,7 +13,7 @@ from onnx import NodeProto, helper
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import FloatArray, Node
 from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
-from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Value
+from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Truth, Value
 
 __all__ = ["Lowered", "NodeContext", "label"]
 
@@ -92,6 +92,8 @@ class NodeContext:
             raise BcsimError(
                 "it takes integers from QuantizeLinear; a DequantizeLinear must stand between them"
             )
+        if isinstance(value, Truth):
+            raise BcsimError("it takes what a comparison gives; accepted behind that are Where, Not and Cast")
         if not isinstance(value, Activation):
             raise BcsimError(f"input {index} must be a tensor that depends on the network's input")
         return value

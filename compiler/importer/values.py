@@ -19,6 +19,7 @@ __all__ = [
     "Layout",
     "Scores",
     "Shape",
+    "Truth",
     "Value",
     "squeezed",
 ]
@@ -144,8 +145,15 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """What a comparison gives, 1 where it holds and else 0 in the graph's tensor."""
+
+    source: Activation
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A constant that could not be computed."""
 
 
-Value: TypeAlias = Constant | Activation | Codes | Scores | Broken
+Value: TypeAlias = Constant | Activation | Codes | Scores | Truth | Broken

@@ -7,12 +7,15 @@ import math
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Flatten
+from bcsim.compiler.graph.nodes import Flatten, Round
 from bcsim.compiler.importer.layouts import flattened, reshaped, transposed
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.values import PROBES, Activation, Array, Constant, Scores, Shape
+from bcsim.compiler.importer.values import PROBES, Activation, Array, Constant, Scores, Shape, Truth
 
+# FLOAT, FLOAT16, DOUBLE and BFLOAT16 of TensorProto.DataType, and INT32 and INT64.
+_FLOATS = (1, 10, 11, 16)
+_INTEGERS = (6, 7)
 _ACCEPTED = "accepted is what keeps the batch axis first and the values in order, such as flattening"
 
 
@@ -40,11 +43,16 @@ def identity(context: NodeContext) -> Lowered:
 def cast(context: NodeContext) -> Lowered:
     if isinstance(value := context.operand(0), Scores):
         return Lowered(value)
-    x = context.activation()
-    # FLOAT, FLOAT16, DOUBLE and BFLOAT16 of TensorProto.DataType
-    if context.attribute("to", 0) not in (1, 10, 11, 16):
-        raise BcsimError("it casts to a type that is not a float, which rounds; accepted are casts to floats")
-    return Lowered(x)
+    target = context.attribute("to", 0)
+    x = value.source if isinstance(value, Truth) else context.activation()
+    if target in _FLOATS or (isinstance(value, Truth) and target in _INTEGERS):
+        return Lowered(x)
+    if target in _INTEGERS:
+        node = Round(context.name, context.op, (x.name,), context.output, "ROUND_TO_ZERO")
+        return Lowered(x.at(context.output), (node,))
+    raise BcsimError(
+        "it casts to a type that cuts off what does not fit; accepted are floats, int32 and int64"
+    )
 
 
 @operator("Shape")

@@ -13,7 +13,8 @@ from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
 from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reached_levels
-from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, to_functions
+from bcsim.compiler.lowering.node_functions import to_functions
+from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds

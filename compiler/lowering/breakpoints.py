@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import lcm
+from math import ceil, floor, lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from bcsim.compiler.lowering.piecewise import (
     PiecewiseFunction,
     Smooth,
     Steps,
+    Whole,
     at,
     is_shared,
 )
@@ -111,6 +112,8 @@ def _pull_function(function: PiecewiseFunction, breakpoints: Breakpoints, channe
         return _pull_bend(at(function.slope, channel), breakpoints)
     if isinstance(function, Smooth):
         return _pull_smooth(function, breakpoints)
+    if isinstance(function, Whole):
+        return _pull_whole(function, breakpoints)
     return _pull_steps(function, breakpoints, channel)
 
 
@@ -142,6 +145,18 @@ def _pull_bend(slope: Fraction, breakpoints: Breakpoints) -> Breakpoints:
         return _pull_limit(Limit(Fraction(0), None), breakpoints)
     bounds = [breakpoints.bound(k) for k in range(breakpoints.first, breakpoints.last)]
     return _moved(breakpoints, [b if b >= 0 else b / slope for b in bounds], breakpoints.first)
+
+
+def _pull_whole(whole: Whole, breakpoints: Breakpoints) -> Breakpoints:
+    """A breakpoint of whole numbers becomes the place from which rounding gives the first of them beyond it."""
+    closed, bounds = breakpoints.closed.copy(), []
+    for k in range(breakpoints.first, breakpoints.last):
+        bound = breakpoints.bound(k)
+        reached = bool(closed[k]) == breakpoints.rising
+        place, inclusive = whole.first(ceil(bound) if reached else floor(bound) + 1)
+        bounds.append(place)
+        closed[k] = inclusive == breakpoints.rising
+    return replace(_moved(breakpoints, bounds, breakpoints.first), closed=closed)
 
 
 def _pull_smooth(smooth: Smooth, breakpoints: Breakpoints) -> Breakpoints:

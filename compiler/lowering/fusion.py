@@ -23,7 +23,7 @@ from bcsim.compiler.graph.nodes import (
 from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
 from bcsim.compiler.lowering.input_path import InputPath, follow_input
 from bcsim.compiler.lowering.linear_operators import is_linear
-from bcsim.compiler.lowering.piecewise import is_elementwise
+from bcsim.compiler.lowering.node_functions import is_elementwise
 from bcsim.compiler.program.geometry import Pool
 
 __all__ = ["FusedGraph", "FusedLayer", "fuse_layers", "needed_nodes"]

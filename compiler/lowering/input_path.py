@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import Flatten, Graph, Node, Reshape, Transpose
 from bcsim.compiler.graph.shapes import image_shape
-from bcsim.compiler.lowering.piecewise import is_elementwise, is_shared, to_functions
+from bcsim.compiler.lowering.node_functions import is_elementwise, to_functions
+from bcsim.compiler.lowering.piecewise import is_shared
 
 __all__ = ["InputPath", "follow_input"]
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from bcsim.compiler.graph.nodes import Graph, MultiThreshold
 from bcsim.compiler.lowering.input_path import follow_input
-from bcsim.compiler.lowering.piecewise import Steps, is_shared, to_functions
+from bcsim.compiler.lowering.node_functions import to_functions
+from bcsim.compiler.lowering.piecewise import Steps, is_shared
 from bcsim.compiler.program.layers import Encoding
 
 __all__ = ["OwnGrid", "own_grid"]

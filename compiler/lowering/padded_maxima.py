@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from bcsim.compiler.graph.nodes import Affine, Flatten, Graph, MaxPool, Node
 from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.lowering.linear import falling
-from bcsim.compiler.lowering.piecewise import Steps, is_elementwise, to_functions
+from bcsim.compiler.lowering.node_functions import is_elementwise, to_functions
+from bcsim.compiler.lowering.piecewise import Steps
 from bcsim.compiler.lowering.quantiser_grids import quantiser_values
 
 __all__ = ["quantise_before_maxima"]

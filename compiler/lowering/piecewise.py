@@ -1,4 +1,4 @@
-"""Elementwise nodes as exact piecewise functions: all that lies between two linear layers.
+"""Piecewise functions: all that lies between two linear layers.
 
 Every number is a Fraction, equal to the float it came from; only square roots that are not rational are
 rounded, to at least 200 significant bits.
@@ -9,27 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import singledispatch
-from math import isfinite
+from math import floor
 from typing import TypeAlias
 
-from bcsim.compiler.graph.nodes import (
-    Affine,
-    BatchNorm,
-    Bipolar,
-    Clip,
-    Curve,
-    Flatten,
-    FloatArray,
-    LeakyRelu,
-    MultiThreshold,
-    Node,
-    Quant,
-    Relu,
-    Sign,
-)
-from bcsim.compiler.lowering.curves import Curved, curve_of
-from bcsim.compiler.lowering.roots import exact_sqrt
+from bcsim.compiler.lowering.curves import Curved
 
 __all__ = [
     "Bend",
@@ -38,16 +21,15 @@ __all__ = [
     "PiecewiseFunction",
     "Smooth",
     "Steps",
+    "Whole",
     "at",
+    "collapsed",
     "compose",
     "distinct_channels",
     "forward",
-    "is_elementwise",
     "is_shared",
     "narrowed",
-    "node_functions",
     "parameter_rows",
-    "to_functions",
 ]
 
 Fractions: TypeAlias = tuple[Fraction, ...]
@@ -92,6 +74,28 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """y = the whole number next to x, by a rounding of bcsim.compiler.graph.rounding."""
+
+    rounding: str
+
+    def first(self, level: int) -> tuple[Fraction, bool]:
+        """Where rounding first yields `level`, and whether it does at that very point."""
+        if self.rounding == "ROUND":
+            return level - HALF, level % 2 == 0
+        if self.rounding == "HALF_UP":
+            return level - HALF, level > 0
+        if self.rounding == "FLOOR" or (self.rounding == "ROUND_TO_ZERO" and level > 0):
+            return Fraction(level), True
+        return Fraction(level - 1), False
+
+    def forward(self, x: Fraction) -> Fraction:
+        below = floor(x)
+        bound, closed = self.first(below + 1)
+        return Fraction(below + (x > bound or (closed and x == bound)))
+
+
+@dataclass(frozen=True, slots=True)
 class Bend:
     """y = x where x >= 0, else slope * x; slopes 0 or above, one for all channels or one per channel."""
 
@@ -111,7 +115,7 @@ class Smooth:
     rises: bool = False
 
 
-PiecewiseFunction: TypeAlias = Line | Limit | Steps | Bend | Smooth
+PiecewiseFunction: TypeAlias = Line | Limit | Steps | Whole | Bend | Smooth
 
 
 def at(values: Sequence[Fraction], channel: int) -> Fraction:
@@ -160,6 +164,8 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
         return x if x >= 0 else at(function.slope, channel) * x
     if isinstance(function, Smooth):
         return function.curve.forward(x)
+    if isinstance(function, Whole):
+        return function.forward(x)
     pairs = zip(*function.row(channel), strict=True)
     reached = sum(x > bound or (closed and x == bound) for bound, closed in pairs)
     return function.values[reached]
@@ -192,122 +198,10 @@ def compose(inner: Line, outer: Line) -> Line:
     channels = max(len(part) for line in (inner, outer) for part in (line.scale, line.shift))
     scale = [at(outer.scale, c) * at(inner.scale, c) for c in range(channels)]
     shift = [at(outer.scale, c) * at(inner.shift, c) + at(outer.shift, c) for c in range(channels)]
-    return Line(_collapse(scale), _collapse(shift))
+    return Line(collapsed(scale), collapsed(shift))
 
 
-def to_functions(nodes: Iterable[Node]) -> list[PiecewiseFunction]:
-    """The functions of a chain of elementwise nodes, adjacent lines composed into one."""
-    functions: list[PiecewiseFunction] = []
-    for node in nodes:
-        for function in node_functions(node):
-            last = functions[-1] if functions else None
-            if isinstance(function, Line) and isinstance(last, Line):
-                functions[-1] = compose(last, function)
-            else:
-                functions.append(function)
-    return functions
-
-
-def is_elementwise(node: Node) -> bool:
-    """Whether `to_functions` takes the node."""
-    return node_functions.dispatch(type(node)) is not node_functions.dispatch(Node)
-
-
-def _collapse(values: Iterable[Fraction]) -> Fractions:
+def collapsed(values: Iterable[Fraction]) -> Fractions:
+    """The values, kept once where they are all the same."""
     values = tuple(values)
     return values[:1] if all(value == values[0] for value in values) else values
-
-
-def _exact(values: FloatArray) -> Fractions:
-    return _collapse(Fraction(value) for value in values.reshape(-1).tolist())
-
-
-@singledispatch
-def node_functions(node: Node) -> list[PiecewiseFunction]:
-    """The functions of one elementwise node."""
-    raise TypeError(f"Node must be elementwise, not {type(node).__name__}")
-
-
-@node_functions.register
-def _(node: Affine) -> list[PiecewiseFunction]:
-    return [Line(_exact(node.scale), _exact(node.shift))]
-
-
-@node_functions.register
-def _(node: BatchNorm) -> list[PiecewiseFunction]:
-    epsilon = Fraction(node.epsilon)
-    gamma, beta, mean = _exact(node.gamma), _exact(node.beta), _exact(node.mean)
-    deviation = tuple(exact_sqrt(variance + epsilon) for variance in _exact(node.variance))
-    channels = max(len(gamma), len(beta), len(mean), len(deviation))
-    scale = [at(gamma, c) / at(deviation, c) for c in range(channels)]
-    shift = [at(beta, c) - at(mean, c) * scale[c] for c in range(channels)]
-    return [Line(_collapse(scale), _collapse(shift))]
-
-
-@node_functions.register
-def _(node: Relu) -> list[PiecewiseFunction]:
-    return [Limit(Fraction(0), None)]
-
-
-@node_functions.register
-def _(node: Clip) -> list[PiecewiseFunction]:
-    low, high = (Fraction(bound) if isfinite(bound) else None for bound in (node.low, node.high))
-    return [Limit(low, high)]
-
-
-@node_functions.register
-def _(node: LeakyRelu) -> list[PiecewiseFunction]:
-    return [Bend(_exact(node.slope))]
-
-
-@node_functions.register
-def _(node: Curve) -> list[PiecewiseFunction]:
-    return [Smooth(curve_of(node.function), f"Node {node.name!r} ({node.op})")]
-
-
-@node_functions.register
-def _(node: Sign) -> list[PiecewiseFunction]:
-    zero = Fraction(0)
-    return [Steps((Fraction(-1), zero, Fraction(1)), ((zero, zero),), ((True, False),))]
-
-
-@node_functions.register
-def _(node: Bipolar) -> list[PiecewiseFunction]:
-    scale = Fraction(node.scale)
-    return [Steps((-scale, scale), ((Fraction(0),),), ((True,),))]
-
-
-@node_functions.register
-def _(node: Quant) -> list[PiecewiseFunction]:
-    scale, zero = Fraction(node.scale), Fraction(node.zero_point)
-    ties = [_rounding_bound(node.rounding, level) for level in range(node.low + 1, node.high + 1)]
-    values = tuple((level - zero) * scale for level in range(node.low, node.high + 1))
-    bounds = tuple((bound - zero) * scale for bound, _ in ties)
-    return [Steps(values, (bounds,), (tuple(closed for _, closed in ties),))]
-
-
-@node_functions.register
-def _(node: MultiThreshold) -> list[PiecewiseFunction]:
-    count = node.thresholds.shape[1]
-    values = tuple(Fraction(level) for level in range(count + 1))
-    # FINN repeats the thresholds of an input for each of its pixels.
-    distinct = node.thresholds[:1] if (node.thresholds == node.thresholds[0]).all() else node.thresholds
-    rows = tuple(tuple(Fraction(bound) for bound in row) for row in distinct.tolist())
-    line = Line((Fraction(node.out_scale),), (Fraction(node.out_bias),))
-    return [Steps(values, rows, ((True,) * count,)), line]
-
-
-@node_functions.register
-def _(node: Flatten) -> list[PiecewiseFunction]:
-    return []
-
-
-def _rounding_bound(rounding: str, level: int) -> tuple[Fraction, bool]:
-    """Where rounding first yields `level`, and whether it does at that very point."""
-    if rounding == "ROUND":
-        return level - HALF, level % 2 == 0
-    if rounding == "HALF_UP":
-        return level - HALF, level > 0
-    if rounding == "FLOOR" or (rounding == "ROUND_TO_ZERO" and level > 0):
-        return Fraction(level), True
-    return Fraction(level - 1), False

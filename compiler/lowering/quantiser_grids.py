@@ -11,14 +11,8 @@ import numpy as np
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
-from bcsim.compiler.lowering.piecewise import (
-    PiecewiseFunction,
-    Steps,
-    distinct_channels,
-    forward,
-    is_shared,
-    to_functions,
-)
+from bcsim.compiler.lowering.node_functions import to_functions
+from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, distinct_channels, forward, is_shared
 from bcsim.compiler.program.layers import Encoding, InputCoding
 
 __all__ = ["common_step", "grid_encoding", "input_coding", "input_values", "quantiser_values"]

@@ -17,16 +17,8 @@ import numpy as np
 from bcsim.compiler.graph.evaluate import evaluate_node
 from bcsim.compiler.graph.nodes import Add, FloatArray, Graph, Node
 from bcsim.compiler.lowering.breakpoints import Breakpoints, pull_back
-from bcsim.compiler.lowering.piecewise import (
-    Line,
-    PiecewiseFunction,
-    Steps,
-    is_elementwise,
-    is_shared,
-    node_functions,
-    parameter_rows,
-    to_functions,
-)
+from bcsim.compiler.lowering.node_functions import is_elementwise, node_functions, to_functions
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, Steps, is_shared, parameter_rows
 from bcsim.compiler.lowering.quantiser_grids import common_step, quantiser_values
 
 __all__ = ["StepSum", "join_step_sums"]

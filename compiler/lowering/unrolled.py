@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.nodes import Conv, Dense, Flatten, Graph, Node, Positions
 from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
-from bcsim.compiler.lowering.piecewise import Steps, is_elementwise, to_functions
+from bcsim.compiler.lowering.node_functions import is_elementwise, to_functions
+from bcsim.compiler.lowering.piecewise import Steps
 from bcsim.compiler.lowering.views import PARAMETERS
 
 __all__ = ["MOST_WEIGHTS", "unroll_convolutions"]

@@ -10,13 +10,8 @@ from typing import TypeAlias
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import AveragePool, Concat, Positions
 from bcsim.compiler.lowering.fusion import FusedLayer
-from bcsim.compiler.lowering.piecewise import (
-    PiecewiseFunction,
-    Steps,
-    distinct_channels,
-    forward,
-    to_functions,
-)
+from bcsim.compiler.lowering.node_functions import to_functions
+from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, distinct_channels, forward
 from bcsim.compiler.lowering.quantiser_grids import common_step, grid_encoding, quantiser_values
 
 __all__ = ["MOST_BITS", "known_values", "layer_values"]

@@ -30,7 +30,7 @@ from bcsim.compiler.graph.nodes import (
 )
 from bcsim.compiler.graph.shapes import Shape, image_shape, tensor_shapes
 from bcsim.compiler.lowering.input_path import follow_input
-from bcsim.compiler.lowering.piecewise import is_elementwise
+from bcsim.compiler.lowering.node_functions import is_elementwise
 
 __all__ = ["PARAMETERS", "views_last"]
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcsim.compiler.graph.nodes import Flatten, Node
-from bcsim.compiler.lowering.piecewise import Line, distinct_channels, forward, to_functions
+from bcsim.compiler.lowering.node_functions import to_functions
+from bcsim.compiler.lowering.piecewise import Line, distinct_channels, forward
 from bcsim.compiler.lowering.roots import exact_sqrt
 from tests.compiler.exact import (
     affine,

@@ -8,7 +8,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Node
-from bcsim.compiler.lowering.piecewise import to_functions
+from bcsim.compiler.lowering.node_functions import to_functions
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, input_coding, quantiser_values
 from bcsim.compiler.program.layers import Encoding
 from tests.compiler.exact import (
