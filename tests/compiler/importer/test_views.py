@@ -139,8 +139,8 @@ REFUSED = [
     ),
     (node("Transpose", "x", "y"), f"it moves axes of (1, 3, 4) to the order [3, 2, 1, 0]; {ACCEPTED}"),
     (
-        node("Cast", "x", "y", to=TensorProto.INT32),
-        "it casts to a type that is not a float, which rounds; accepted are casts to floats",
+        node("Cast", "x", "y", to=TensorProto.INT8),
+        "it casts to a type that cuts off what does not fit; accepted are floats, int32 and int64",
     ),
     (node("Dropout", "x half on", "y"), "it is in training mode; export the network for inference"),
 ]
