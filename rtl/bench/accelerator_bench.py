@@ -13,6 +13,7 @@ input word is accepted. Arrays of vectors.npz, W input words, A writes to the ac
     write_data  uint8 (A, bytes of a memory word), 0 in the other groups
     output_cycle, output_data, output_last      int64, int64, bool (Z,)
     group_bits  int64 ()       bits of an activation word that one bit of the mask stands for
+    identity    int64 (2,)     what the registers FINGERPRINT and CHECKSUM read
 
 Where weights stream, for the V words that an image needs and W of them in all:
 
@@ -52,6 +53,7 @@ Output = tuple[int, int, bool]  # cycle, data, last
 
 
 CYCLES, CYCLES_HIGH, STEPS = 0x20, 0x24, 0x28  # registers
+FINGERPRINT, CHECKSUM = 0x08, 0x4C
 ANSWER = 100  # cycles that the bus has for an answer
 
 
@@ -163,6 +165,11 @@ class Bus:
 async def read_counters(bus: Bus) -> tuple[int, int]:
     """What the accelerator counted: cycles, from the first input word to the last class, and steps of its array."""
     return await bus.read(CYCLES) | await bus.read(CYCLES_HIGH) << 32, await bus.read(STEPS)
+
+
+async def read_identity(bus: Bus) -> list[int]:
+    """The machine and the program that the accelerator was made from."""
+    return [await bus.read(FINGERPRINT), await bus.read(CHECKSUM)]
 
 
 async def start(dut: Any) -> None:
@@ -285,11 +292,14 @@ async def equals_the_simulator(dut: Any) -> None:
         vectors = dict(file)
     expected = expected_recording(vectors)
     await start(dut)
+    bus = Bus(dut)
+    found = await read_identity(bus)
+    assert found == vectors["identity"].tolist(), "the vectors are of another machine or program"
     words, gaps, holds = input_words(vectors), vectors["gaps"].tolist(), vectors["holds"].tolist()
     cycles = expected.outputs[-1][0] + 1
     weights = weight_source(dut, vectors)
     got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles, weights)
-    counted, steps = await read_counters(Bus(dut))
+    counted, steps = await read_counters(bus)
     result = {
         "writes": len(got.writes),
         "outputs": len(got.outputs),

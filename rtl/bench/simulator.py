@@ -17,7 +17,7 @@ import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, get_runner
 
-__all__ = ["SIMULATORS", "SimulatorError", "build", "build_executable", "lint", "run"]
+__all__ = ["SIMULATORS", "SimulatorError", "build", "build_executable", "check_design", "lint", "run"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -40,6 +40,18 @@ PACKAGE_TOOLS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable} CFG_CXXFLAGS_P
 
 class SimulatorError(Exception):
     """A simulator that is missing, or a build that failed, in one sentence."""
+
+
+def check_design(folder: Path, design: str) -> None:
+    """Refuse a folder whose Verilog or memory images come from another run of bcsim than its bench.
+
+    design : the digest that their first lines must have. Raises SimulatorError naming the file.
+    """
+    for path in sorted([*folder.glob("*.v"), *folder.glob("*.mem")]):
+        with path.open(encoding="utf-8") as file:
+            line = file.readline().rstrip()
+        if line != f"// design {design}":
+            raise SimulatorError(f"{path.name} begins with {line!r}, and the bench is of design {design}")
 
 
 def build(

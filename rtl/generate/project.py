@@ -16,6 +16,8 @@ from bcsim.common.escape import comment
 from bcsim.common.version import __version__
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.bus.program_image import program_checksum
+from bcsim.rtl.generate.design import design_digest, design_line
 from bcsim.rtl.generate.ports import describe, ports_table
 from bcsim.rtl.generate.vectors import Pauses, bench_vectors
 from bcsim.rtl.generate.verilog import Verilog, to_verilog
@@ -67,9 +69,10 @@ def write_verilog(folder: Path, mapping: Mapping) -> Verilog:
         f"// {machine.pes} processing elements and digits of {machine.digit} bits.\n"
         "// ports.md says what the ports mean.\n\n"
     )
-    (folder / f"{TOP}.v").write_text(heading + verilog.text)
+    line = design_line(mapping)
+    (folder / f"{TOP}.v").write_text(line + heading + verilog.text)
     for name, text in verilog.images.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(line + text)
     return verilog
 
 
@@ -79,6 +82,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
     (folder / "ports.md").write_text(f"# Ports of `{TOP}`\n\n{ports_table(verilog.ports)}")
     description = {
         "bcsim": __version__,
+        "design": design_digest(mapping),
         "program": mapping.program.name,
         "fingerprint": f"{mapping.machine.fingerprint:08x}",
         "machine": asdict(mapping.machine),
@@ -93,13 +97,18 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
 
 def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     """The bench, its vectors and the test that runs it."""
+    mapping = run.mapping
     vectors = bench_vectors(run, stimulus.q, **stimulus.pauses())
+    machine = mapping.machine
+    vectors["identity"] = np.array([machine.fingerprint, program_checksum(machine, mapping.image)])
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
     for name in ("accelerator_bench.py", "simulator.py", "lint.vlt"):
         shutil.copyfile(BENCH / name, folder / name)
     shutil.copytree(BENCH / "fst", folder / "fst")
     template = jinja2.Template((BENCH / "test_accelerator.py.j2").read_text(), keep_trailing_newline=True)
     images = f"{len(stimulus.q)} images of {comment(stimulus.name)}"
-    text = template.render(model=comment(run.mapping.program.name), images=images, top=TOP)
+    text = template.render(
+        model=comment(mapping.program.name), images=images, top=TOP, design=design_digest(mapping)
+    )
     (folder / "test_accelerator.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")

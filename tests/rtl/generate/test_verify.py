@@ -13,6 +13,8 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.bench.simulator import SimulatorError, check_design
+from bcsim.rtl.generate.design import design_digest
 from bcsim.rtl.generate.project import Stimulus, write_project
 from bcsim.rtl.generate.vectors import random_pauses
 from bcsim.rtl.generate.verify import compare, verify
@@ -55,6 +57,41 @@ def test_hardware_equals_the_simulator(project: tuple[Path, MachineRun]) -> None
     assert result.outputs == 3 * (expected.mapping.program.classes + 1)
 
 
+def test_files_of_two_designs_are_never_mixed(project: tuple[Path, MachineRun], tmp_path: Path) -> None:
+    """Memory images or Verilog of another program are named before anything is built; vectors, by the bench."""
+    folder, expected = project
+    design = json.loads((folder / "machine.json").read_text())["design"]
+    check_design(folder, design)
+    other = map_program(random_program(np.random.default_rng(9), largest=12), MACHINE)
+    assert design_digest(other) != design == design_digest(expected.mapping)
+    for name in ("accelerator.v", "weight_memory_words.mem"):
+        mixed = tmp_path / name
+        shutil.copytree(folder, mixed, ignore=shutil.ignore_patterns("build"))
+        rest = (mixed / name).read_text().partition("\n")[2]
+        (mixed / name).write_text(f"// design {design_digest(other)}\n{rest}")
+        with pytest.raises(
+            SimulatorError, match=f"^{name} begins with .*, and the bench is of design {design}$"
+        ):
+            check_design(mixed, design)
+
+
+@pytest.mark.parametrize("field", [0, 1], ids=["machine", "program"])
+def test_vectors_of_another_design_are_refused(
+    project: tuple[Path, MachineRun], tmp_path: Path, field: int
+) -> None:
+    folder, expected = project
+    mixed = tmp_path / "mixed"
+    shutil.copytree(folder, mixed)
+    with np.load(mixed / "vectors.npz") as file:
+        vectors = dict(file)
+    vectors["identity"][field] ^= 1
+    np.savez(mixed / "vectors.npz", **vectors)
+    (mixed / "result.json").unlink(missing_ok=True)
+    with pytest.raises(BcsimError, match=r"^The simulation ended without a result"):
+        compare(mixed, expected, simulator="verilator")
+    assert "the vectors are of another machine or program" in (mixed / "simulation.log").read_text()
+
+
 @pytest.mark.parametrize("throttled", [False, True])
 def test_streamed_weights_come_in_the_simulators_cycles(tmp_path: Path, throttled: bool) -> None:
     """By default as the machine's parameters describe the memory; or with pauses of the stimulus."""
@@ -78,9 +115,9 @@ def test_wrong_weights_are_noticed(project: tuple[Path, MachineRun]) -> None:
     image = folder / "weight_memory_words.mem"
     right = image.read_text()
     try:
-        address, *words = right.splitlines()
+        design, address, *words = right.splitlines()
         flipped = [f"{int(word, 16) ^ 0xFFFF:04x}" for word in words]
-        image.write_text("\n".join([address, *flipped]))
+        image.write_text("\n".join([design, address, *flipped]))
         result = compare(folder, expected, simulator="verilator")
     finally:
         image.write_text(right)
