@@ -213,5 +213,5 @@ def test_graph_refuses_other_shapes(shape):
 
 
 def test_unknown_node():
-    with pytest.raises(TypeError, match=r"^Node must be one of bcsim\.compiler\.graph, not Node$"):
+    with pytest.raises(TypeError, match=r"^Node must be one of bcsim\.compiler\.graph\.nodes, not Node$"):
         evaluate_node(Node(*HEAD), np.zeros((1, 1)))
