@@ -18,7 +18,6 @@ from bcsim.commands.options import (
     parse_bits,
 )
 from bcsim.common.console import standard_output
-from bcsim.results.summary import print_program
 
 __all__ = ["compile"]
 
@@ -43,6 +42,7 @@ def compile(
     from bcsim import api
     from bcsim.compiler.program.onnx_format import save_program
     from bcsim.results.input_meaning import compiled_meaning
+    from bcsim.results.summary import print_program
 
     program = api.compile(
         api.load(model),

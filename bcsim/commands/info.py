@@ -12,7 +12,6 @@ from rich.text import Text
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, parse_bits, refuse_compiled
 from bcsim.common.console import PlainConsole, standard_output
 from bcsim.common.errors import BcsimError
-from bcsim.results.summary import print_program
 
 __all__ = ["info"]
 
@@ -39,6 +38,7 @@ def info(
     """
     from bcsim.compiler.program.onnx_format import is_program, load_program
     from bcsim.results.model import locate
+    from bcsim.results.summary import print_program
 
     if text:
         typer.echo(_text(model, bits, calibrate, input), nl=False)

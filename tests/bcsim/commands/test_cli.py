@@ -327,3 +327,12 @@ def test_reader_that_leaves_early_is_no_error(folder: Path) -> None:
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_help_loads_no_numbers(folder: Path) -> None:
+    """`bcsim --help` and a mistyped option answer at once: numpy alone takes as long as all the rest."""
+    source = "import sys, bcsim.cli; print([name for name in ('numpy', 'onnx') if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(bcsim.__file__).parents[1])}
+    command = [sys.executable, "-c", source]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True)
+    assert found.stdout == "[]\n"
