@@ -175,6 +175,7 @@ class Accelerator(wiring.Component):
             candidate = Mux(self._drain.select, requantiser.candidate, 0)
             m.d.comb += [
                 memory.address.eq(self._drain.parameter_address + candidate),
+                memory.enable.eq(self._drain.parameter_enable),
                 requantiser.parameter.eq(memory.data),
             ]
 

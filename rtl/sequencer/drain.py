@@ -71,6 +71,8 @@ class DrainWalker(wiring.Component):
         The parameter address is that of the candidate, counted from `parameter_address`.
     parameter_address : Out(address_bits(machine.parameter_words))
         The round's first word in the cycle of `shift`; the word `select` counts from.
+    parameter_enable : Out(1)
+        A requantiser takes the word of this address.
     place : Out(PlaceLayout(machine))
         In the cycle of `write`.
     write : Out(1)
@@ -95,6 +97,7 @@ class DrainWalker(wiring.Component):
                 "probe": Out(QUOTIENT_BITS),
                 "select": Out(1),
                 "parameter_address": Out(address_bits(machine.parameter_words)),
+                "parameter_enable": Out(1),
                 "place": Out(PlaceLayout(machine)),
                 "write": Out(1),
                 **({"pool": Out(PoolLayout(machine))} if machine.spatial else {}),
@@ -120,6 +123,7 @@ class DrainWalker(wiring.Component):
             *(nest.counts[name].eq(self.record[name]) for name in loops),
             nest.advance.eq(pass_end),
             take.eq(Mux(awake, pass_end & last_pass, reader.ready)),
+            self.parameter_enable.eq(self.shift | self.select),
             round_.bits.eq(layer.bits),
             round_.search.eq(layer.search),
             round_.place.scores.eq(layer.scores),
