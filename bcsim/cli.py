@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bcsim.commands import compile as compile_command
-from bcsim.commands import info, machines, run, train, verify, verilog
+from bcsim.commands import energy, info, machines, run, train, verify, verilog
 from bcsim.common.console import errors
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import sentence, shortened
@@ -51,6 +51,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     verify.verify,
     train.train,
     machines.machines,
+    energy.energy,
 )
 
 

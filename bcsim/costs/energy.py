@@ -16,7 +16,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts
 from bcsim.costs.traffic import MEMORIES, MemoryTraffic
 
-__all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table"]
+__all__ = ["PARTS", "TABLES", "Curve", "Energy", "EnergyTable", "energy_of", "load_table", "table_text"]
 
 TABLES = ("horowitz-45nm", "aladdin-40nm-1ns", "aladdin-40nm-5ns")
 """The tables in the package; the first is the default."""
@@ -67,7 +67,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class EnergyTable:
-    """Energy per action of one technology, each figure with its source."""
+    """Energy per action of one technology, each figure with its source; leakage and clock trees are in none."""
 
     name: str
     technology: str
@@ -92,23 +92,43 @@ class EnergyTable:
         return self.curves["dram"].at(ACCESS_BITS) * bits / ACCESS_BITS
 
 
+def table_text(name: str) -> str:
+    """The TOML text of a table of the package; raises BcsimError for another name."""
+    if name not in TABLES:
+        raise BcsimError(f"There is no energy table {name!r}; accepted are {', '.join(TABLES)}")
+    return files("bcsim.costs").joinpath("tables", f"{name}.toml").read_text("utf-8")
+
+
 def load_table(name_or_path: str) -> EnergyTable:
-    """A table of the package by name, or the user's own TOML file; raises BcsimError saying what is wrong."""
+    """A table of the package by name, or the user's own TOML file; raises BcsimError saying what is wrong.
+
+    A file with `base = NAME` takes the sections that it does not have from that table of the package.
+    """
+    content = _read_table(name_or_path)
+    if "base" in content:
+        content = _read_base(name_or_path, content["base"]) | content
+    name = str(content.get("name", Path(name_or_path).stem))
+    curves = {kind: _curve(name_or_path, kind, content.get(kind)) for kind in KINDS}
+    return EnergyTable(name, str(content.get("technology", "not stated")), curves)
+
+
+def _read_table(name_or_path: str) -> dict[str, Any]:
     try:
-        if name_or_path in TABLES:
-            text = files("bcsim.costs").joinpath("tables", f"{name_or_path}.toml").read_text("utf-8")
-        else:
-            text = Path(name_or_path).read_text("utf-8")
-        content = tomllib.loads(text)
+        packaged = name_or_path in TABLES
+        return tomllib.loads(table_text(name_or_path) if packaged else Path(name_or_path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BcsimError(
             f"Energy table {name_or_path!r} is neither one of {', '.join(TABLES)} nor a readable TOML file"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise BcsimError(f"Energy table {name_or_path!r} is not valid TOML: {error}") from error
-    name = str(content.get("name", Path(name_or_path).stem))
-    curves = {kind: _curve(name_or_path, kind, content.get(kind)) for kind in KINDS}
-    return EnergyTable(name, str(content.get("technology", "not stated")), curves)
+
+
+def _read_base(table: str, base: object) -> dict[str, Any]:
+    """The sections of a table of the package, for one that is built on it; its name and technology stay behind."""
+    if base not in TABLES:
+        raise BcsimError(f"Energy table {table!r} has base = {base!r}; accepted are {', '.join(TABLES)}")
+    return {kind: entry for kind, entry in _read_table(str(base)).items() if kind in KINDS}
 
 
 def _curve(table: str, kind: str, entry: Any) -> Curve:

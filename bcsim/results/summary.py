@@ -22,7 +22,8 @@ def print_summary(result: Result, console: PlainConsole) -> None:
     console.print(_energy(result))
     low, high = min(result.energy.range_pj.values()), max(result.energy.range_pj.values())
     console.print(
-        f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)})"
+        f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)}); "
+        "of counted actions, without leakage, clock tree and control"
     )
     for note in result.notes:
         console.print(f"Note: {note}")

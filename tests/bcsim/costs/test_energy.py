@@ -10,7 +10,7 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.costs.counts import Action, count_mapping
-from bcsim.costs.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table
+from bcsim.costs.energy import KINDS, PARTS, TABLES, Curve, energy_of, load_table, table_text
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
 from bcsim.costs.traffic import MemoryTraffic
 from tests.programs import random_machine, random_program
@@ -129,6 +129,37 @@ def test_user_tables_that_are_wrong(tmp_path: Path, section: str, message: str) 
     path = bad_table(tmp_path, section)
     with pytest.raises(BcsimError, match=whole(f"Energy table {path!r} {message}")):
         load_table(path)
+
+
+def test_table_on_a_base(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "aladdin-40nm-5ns"\n[sram]\npoints = [[1, 1.0], [2, 2.0]]\nsource = "measured"\n')
+    table, base = load_table(str(path)), load_table("aladdin-40nm-5ns")
+    assert (table.name, table.technology) == ("mine", "not stated")
+    assert table.curves == {**base.curves, "sram": Curve(((1, 1), (2, 2)), "measured")}
+
+
+@pytest.mark.parametrize("base", ["x", 3])
+def test_base_that_is_no_table(tmp_path: Path, base: object) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"base = {base!r}\n")
+    message = f"Energy table {str(path)!r} has base = {base!r}; accepted are {', '.join(TABLES)}"
+    with pytest.raises(BcsimError, match=whole(message)):
+        load_table(str(path))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_printed_table_is_accepted(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(table_text(name))
+    assert load_table(str(path)) == load_table(name)
+
+
+def test_no_such_table_to_print() -> None:
+    with pytest.raises(
+        BcsimError, match=whole(f"There is no energy table 'x'; accepted are {', '.join(TABLES)}")
+    ):
+        table_text("x")
 
 
 def test_no_table() -> None:
