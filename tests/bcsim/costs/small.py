@@ -25,7 +25,7 @@ from bcsim.compiler.program.layers import (
 )
 from bcsim.machine.parameters import Machine
 
-__all__ = ["MACHINE", "small_mapping", "streamed_mapping"]
+__all__ = ["MACHINE", "padded_mapping", "small_mapping", "streamed_mapping"]
 
 MACHINE = Machine(
     lanes=4,
@@ -82,6 +82,18 @@ def small_program() -> Program:
         conv_layer(scores, Geometry(3, 1, (3,), kernel=(3, 1)), "search", scores.requantiser),
     )
     return Program("small", InputCoding(conv.source, conv.source), (6, 3, 3), layers)
+
+
+def padded_mapping() -> Mapping:
+    """4 x 3 x 8 of 8 bits, 3 x 3 kernels, padded by 1 all round, pooled by 2 x 2 in steps of 2 and 1; 2 scores."""
+    conv, scores = dense_layer("conv", 72, 4, (8, 4), 1), dense_layer("scores", 16, 2, (4, 16), 1)
+    pooled = Geometry(4, 3, (8,), kernel=(3, 3), pads=(1, 1, 1, 1), pool=Pool((2, 2), (2, 1)))
+    layers = (
+        conv_layer(conv, pooled, "", conv.requantiser),
+        conv_layer(scores, Geometry(2, 2, (4,), kernel=(2, 2)), "conv", scores.requantiser),
+    )
+    program = Program("padded", InputCoding(conv.source, conv.source), (8, 4, 3), layers)
+    return map_program(program, MACHINE)
 
 
 def small_mapping() -> Mapping:

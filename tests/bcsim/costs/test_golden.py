@@ -7,7 +7,7 @@ from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
 from bcsim.costs.structure import When
 from bcsim.costs.traffic import MemoryTraffic, memory_traffic
-from tests.bcsim.costs.small import small_mapping, streamed_mapping
+from tests.bcsim.costs.small import padded_mapping, small_mapping, streamed_mapping
 
 # 4 lanes are 2 pairs, the second of them late (4-bit digits); M = 4 elements, R = 2 requantisers, A = 16, F = 8.
 # A remainder has 16 + 8 + 10 = 34 bits, a divisor 33, a start 16 + 10 = 26.
@@ -108,6 +108,17 @@ def actions_of(counts: NetworkCounts) -> Counter[tuple[str, str, int]]:
 
 def test_times_at_work() -> None:
     assert {nest.layer.name: times_at_work(nest) for nest in small_mapping().nests} == TIMES
+
+
+def test_steps_inside_of_a_padded_image() -> None:
+    """Windows of rows 0 to 3 see 2, 3, 3, 2 rows of the image; of columns 0 to 2, 2, 3, 2.
+
+    Pooling takes rows 0, 1, then 2, 3, and columns 0, 1, then 1, 2. 8 channels are 2 chunks of 2 digits.
+    """
+    conv, scores = map(times_at_work, padded_mapping().nests)
+    assert conv[When.READ] == (2 + 3 + 3 + 2) * (2 + 3 + 3 + 2) * 2 * 2
+    assert conv[When.STEP] == 2 * 2 * 2 * 2 * 9 * 2 * 2
+    assert scores[When.READ] == scores[When.STEP] == 4
 
 
 def test_actions() -> None:
