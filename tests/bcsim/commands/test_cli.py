@@ -17,6 +17,7 @@ from bcsim import __version__, api
 from bcsim.cli import app
 from bcsim.compiler.program.onnx_format import load_program
 from bcsim.compiler.program.text import program_text
+from bcsim.costs.energy import TABLES, table_text
 from bcsim.execution.input_text import ACCEPTED
 from bcsim.machine.parameters import PRESETS
 from tests.compiler.build import model, node, save, tensors
@@ -173,9 +174,23 @@ def test_help_says_what_text_prints() -> None:
     assert "a line for each layer" in " ".join(found.stdout.split())
 
 
+def test_energy_tables() -> None:
+    found = invoke("energy")
+    assert found.exit_code == 0
+    assert all(text in found.stdout for text in (*TABLES, "45 nm, 0.9 V", "1300", "no table has leakage"))
+
+
+def test_energy_table_printed_to_start_from() -> None:
+    found = invoke("energy", "--print", "aladdin-40nm-5ns")
+    assert (found.exit_code, found.stdout) == (0, table_text("aladdin-40nm-5ns"))
+    wrong = invoke("energy", "--print", "x")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert wrong.stderr == f"bcsim: There is no energy table 'x'; accepted are {', '.join(TABLES)}\n"
+
+
 def test_version_and_help() -> None:
     assert invoke("--version").stdout == f"bcsim {__version__}\n"
-    for command in ("run", "info", "compile", "machines"):
+    for command in ("run", "info", "compile", "machines", "energy"):
         assert invoke(command, "--help").exit_code == 0
 
 
