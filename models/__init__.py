@@ -2,6 +2,7 @@
 
 Importing this package needs numpy only, and so do its modules on shapes, recipes, data and files. Those on layers and
 training import PyTorch (extra `train`).
+Stands on bcsim.common and bcsim.data.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Which folder may import which: the order in which a network passes through the project, held by its imports."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_the_table_has_no_circle_and_no_row_for_what_is_gone() -> None:
     order = list(TopologicalSorter({name: row.split() for name, row in MAY_IMPORT.items()}).static_order())
     assert set(order) == set(MAY_IMPORT)
     assert set(MAY_IMPORT) == {place(file) for file in FILES}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(row for row in MAY_IMPORT if (ROOT / row).is_dir() and row not in PARTED)
+)
+def test_a_folder_says_what_it_stands_on(folder: str) -> None:
+    text = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+    assert "Stands on " in text
+    for package, name in re.findall(r"\b(bcsim|compiler|rtl)\.(\w+)", text.partition("Stands on ")[2]):
+        assert {f"{package}/{name}", f"{package}/{name}.py"} & set(MAY_IMPORT[folder].split()), (
+            f"{package}.{name}"
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,4 @@
-"""The commands of `bcsim`, one module each; bcsim.cli registers them."""
+"""The commands of `bcsim`, one module each; bcsim.cli registers them.
+
+Stands on bcsim.api, bcsim.results and bcsim.report, on rtl.generate for the hardware and on models for training.
+"""

@@ -1,4 +1,7 @@
-"""A result as one HTML file: inline style, inline plots, no links, for light and dark screens and for paper."""
+"""A result as one HTML file: inline style, inline plots, no links, for light and dark screens and for paper.
+
+Stands on bcsim.results.
+"""
 
 from __future__ import annotations
 

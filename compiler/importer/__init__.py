@@ -1,4 +1,7 @@
-"""ONNX files to float graphs: one small function for each operator, and one clear sentence for anything else."""
+"""ONNX files to float graphs: one small function for each operator, and one clear sentence for anything else.
+
+Stands on compiler.graph, whose nodes it makes.
+"""
 
 from __future__ import annotations
 

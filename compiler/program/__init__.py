@@ -1,1 +1,4 @@
-"""The integer program: its layers, their checks, and its ONNX and text forms."""
+"""The integer program: its layers, their checks, and its ONNX and text forms.
+
+Stands on bcsim.common and compiler.graph.
+"""

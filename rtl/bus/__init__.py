@@ -1,1 +1,4 @@
-"""AXI4-Lite: the register file, the counters and the port that loads a program."""
+"""AXI4-Lite: the register file, the counters and the port that loads a program.
+
+Stands on rtl.common, bcsim.machine and the words of compiler.mapping.
+"""

@@ -1,1 +1,4 @@
-"""What several blocks share: memories, record layouts, stream signatures, parameter checks."""
+"""What several blocks share: memories, record layouts, stream signatures, parameter checks.
+
+Stands on bcsim.machine.
+"""

@@ -1,1 +1,4 @@
-"""What issues every step and drains every sum, cycle by cycle."""
+"""What issues every step and drains every sum, cycle by cycle.
+
+Stands on rtl.common and bcsim.machine.
+"""

@@ -1,1 +1,4 @@
-"""Backends of the program level: exact integer layers on whole batches."""
+"""Backends of the program level: exact integer layers on whole batches.
+
+Stands on compiler.program.
+"""
