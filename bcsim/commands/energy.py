@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from bcsim.common.console import standard_output
-from bcsim.costs.energy import ACCESS_BITS, TABLES, EnergyTable, load_table, table_text
+
+if TYPE_CHECKING:
+    from bcsim.costs.energy import EnergyTable
 
 __all__ = ["energy"]
 
@@ -20,7 +22,7 @@ SHOWN = (
     ("int8 multiplication", "multiplier", 8),
     ("float32 multiplication", "float_multiplier", 32),
     ("64 bits from 8 KB of SRAM", "sram", 8192),
-    ("64 bits from DRAM", "dram", ACCESS_BITS),
+    ("64 bits from DRAM", "dram", 64),
 )
 """What a row shows: its heading, and a size on a table's curve."""
 
@@ -32,6 +34,8 @@ def energy(
     ] = None,
 ) -> None:
     """List the tables of energy per action; --energy-table of `bcsim run` takes their names, or your own file."""
+    from bcsim.costs.energy import TABLES, load_table, table_text
+
     if print is not None:
         typer.echo(table_text(print), nl=False)
         return
@@ -50,9 +54,5 @@ def _overview(tables: list[EnergyTable]) -> Table:
         found.add_column(table.name, justify="right")
     found.add_row("technology", *(table.technology for table in tables))
     for heading, kind, size in SHOWN:
-        found.add_row(heading, *(f"{_figure(table, kind, size):.4g}" for table in tables))
+        found.add_row(heading, *(f"{table.curves[kind].at(size):.4g}" for table in tables))
     return found
-
-
-def _figure(table: EnergyTable, kind: str, size: int) -> float:
-    return table.curves[kind].at(size)
