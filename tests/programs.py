@@ -71,12 +71,18 @@ def random_layer(
 
 
 def random_program(
-    rng: np.random.Generator, *, largest: int = 40, layers: int = 4, widest: int = 8
+    rng: np.random.Generator,
+    *,
+    largest: int = 40,
+    layers: int = 4,
+    widest: int = 8,
+    classes: int | None = None,
 ) -> Program:
-    """Up to `layers` layers of up to `largest` values of up to `widest` bits, ending in scores of 16 bits."""
+    """Up to `layers` layers of up to `largest` values of up to `widest` bits, ending in `classes` or 1 to 12 scores."""
     count = int(rng.integers(1, layers + 1))
     sizes = rng.integers(1, largest + 1, count + 1)
-    sizes[-1] = rng.integers(1, 13)
+    drawn = rng.integers(1, 13)
+    sizes[-1] = classes or drawn
     bits = [*rng.integers(1, widest + 1, count), 16]
     built: list[DenseLayer] = []
     source = Encoding(int(bits[0]), Fraction(1), Fraction(0))

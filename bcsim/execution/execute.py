@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.compiler.program.layers import ConvLayer, Layer, Program
 from bcsim.execution.kernels.portable import Portable
 
@@ -50,7 +51,7 @@ class Execution:
     """What a batch of n images came to.
 
     scores : uint16 (n, classes), the last layer's q.
-    classes : int64 (n,), the first greatest score of each image.
+    classes : int64 (n,), the first greatest score of each image; of one score 1 where it is positive.
     hidden : the q of every layer, uint16, (n, outputs) of a DenseLayer and (n, rows, columns, outputs) of a
         ConvLayer, behind its pooling; the last one holds `scores`. Empty unless kept.
     """
@@ -117,7 +118,7 @@ class Prepared:
             for output, layer in zip(outputs, layers, strict=True)
             if output is not None
         )
-        return Execution(scores, scores.argmax(axis=1), hidden if keep else ())
+        return Execution(scores, classes_of_levels(self.program, scores), hidden if keep else ())
 
     def _fastest(self, images: int) -> Backend:
         """The compiled kernels where they are at hand or worth loading, and take the program."""

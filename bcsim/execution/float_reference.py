@@ -19,6 +19,7 @@ from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.onnx_file import read_model
+from bcsim.compiler.program.classes import classes_of_scores
 from bcsim.execution.qonnx_operators import OPERATORS, QONNX_NAMES
 
 __all__ = ["FloatRun", "run_float"]
@@ -34,7 +35,7 @@ class FloatRun:
     """What the float network says.
 
     scores : float64 (n, classes), the tensor that holds the class scores, before a final Softmax or ArgMax.
-    classes : int64 (n,), the first greatest score of each image.
+    classes : int64 (n,), the first greatest score of each image; of one score 1 where it is positive.
     engine : what computed them, for reports.
     """
 
@@ -58,7 +59,7 @@ def run_float(path: Path, graph: Graph, x: NDArray[np.generic]) -> FloatRun:
     except Exception as error:  # both engines raise their own types, which say nothing to a user
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BcsimError(f"Float network {graph.name!r} cannot be run for comparison: {reason}") from error
-    return FloatRun(scores, scores.argmax(axis=1), engine)
+    return FloatRun(scores, classes_of_scores(scores), engine)
 
 
 def _engine(model: ModelProto, graph: Graph, path: Path) -> tuple[Runner, str]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, TypeAlias, get_type_hints
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, WEIGHT_ADDRESS_BITS
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, SCORE_BITS, WEIGHT_ADDRESS_BITS
 
 __all__ = [
     "DrainFields",
@@ -155,6 +155,7 @@ class StreamFields:
     base: Address
     base_odd: Address
     classes: Annotated[int, 16]
+    positive: Annotated[int, SCORE_BITS + 1]
     fingerprint: Annotated[int, 32]
 
 

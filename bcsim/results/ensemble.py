@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.program.classes import classes_of_scores
 from bcsim.results.fidelity import fraction_equal
 from bcsim.results.result import Cycles, EnergyReport, LayerResult, Result
 
@@ -48,10 +49,10 @@ def combine(name: str, results: Sequence[Result], labels: NDArray[np.int64] | No
     _check_alike(results)
     labels = None if labels is None else labels[: first.images]
     scores = _mean([result.scores_program for result in results])
-    classes = scores.argmax(axis=1)
+    classes = classes_of_scores(scores)
     floats = [result.scores_float for result in results if result.scores_float is not None]
     scores_float = _mean(floats) if floats else None
-    classes_float = None if scores_float is None else scores_float.argmax(axis=1)
+    classes_float = None if scores_float is None else classes_of_scores(scores_float)
     return replace(
         first,
         model=name,

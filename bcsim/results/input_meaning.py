@@ -15,7 +15,7 @@ from bcsim.execution.input_origin import InputOrigin, program_origin, program_re
 from bcsim.execution.input_reading import InputReading, channel_indices
 from bcsim.execution.input_text import reading_from_text
 
-__all__ = ["InputMeaning", "compiled_meaning", "input_meaning"]
+__all__ = ["InputMeaning", "compiled_meaning", "input_meaning", "label_note"]
 
 UNLIKE = 0.05
 """Part of a range by which the network's own quantiser must differ before a note tells so."""
@@ -66,6 +66,18 @@ def compiled_meaning(program: Program) -> str:
     if origin.source == "network":
         return f"the network's own {origin.quantiser}: {span(origin.low, origin.high)}"
     return f"{span(*reading.span(reading.pixel.levels - 1))}{_whose(origin.source, origin)}"
+
+
+def label_note(program: Program, data: Dataset) -> str:
+    """How many labels are no classes of the network, "" for none: they count as wrong."""
+    classes = max(program.classes, 2)
+    wrong = 0 if data.y is None else int(((data.y < 0) | (data.y >= classes)).sum())
+    if not wrong:
+        return ""
+    said = "0 and 1, by the sign of its one score" if program.classes == 1 else f"0 to {classes - 1}"
+    return (
+        f"{wrong} of {len(data)} labels are no classes of the network, which are {said}: they count as wrong"
+    )
 
 
 def _own(program: Program, origin: InputOrigin, data: Dataset) -> InputMeaning:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.energy import TABLES, Energy, load_table
@@ -23,7 +24,7 @@ from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
 from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
-from bcsim.results.input_meaning import input_meaning
+from bcsim.results.input_meaning import input_meaning, label_note
 from bcsim.results.model import Model
 from bcsim.results.result import LayerResult, Result
 from bcsim.simulator.simulator import MachineRun, run_machine
@@ -74,8 +75,14 @@ def simulate(
         run = run_machine(mapping, _machine_images(q, level), record=record)
     _hold_equal(run, scores)
     floats = _float_run(program, dataset, reference)
-    classes = scores.argmax(axis=1)
-    notes = (*program.notes, *meaning.notes, dataset.note, _machine_note(mapping.machine))
+    classes = classes_of_levels(program, scores)
+    notes = (
+        *program.notes,
+        *meaning.notes,
+        label_note(program, dataset),
+        dataset.note,
+        _machine_note(mapping.machine),
+    )
     return Result(
         model=program.name,
         path=str(reference.path) if reference else "",

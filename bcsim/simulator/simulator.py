@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
+from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import LoadedLayer, load_layer
 from bcsim.simulator.image_times import ImageSchedule
@@ -113,7 +114,7 @@ class MachineSimulator:
             )
         schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
         scores, writes = self._compute(q, schedules, record)
-        classes = scores.argmax(axis=1)
+        classes = classes_of_levels(mapping.program, scores)
         lane_cycles, layers = count_lane_cycles(mapping, schedules)
         return MachineRun(
             mapping=mapping,

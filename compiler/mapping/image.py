@@ -62,7 +62,6 @@ def make_image(
     slots: Sequence[int],
     position_beats: int,
     beats: int,
-    classes: int,
     machine: Machine,
 ) -> Image:
     """The words of every memory for these layers.
@@ -86,7 +85,7 @@ def make_image(
         minimum=np.concatenate([fields.minimum for fields in parameters], axis=1),
         issue=tuple(issue_record(layer, machine, slots) for layer in layers),
         drain=tuple(drain_record(layer, machine) for layer in layers),
-        stream=stream_record(layers[0], machine, slots, beats, position_beats, classes),
+        stream=stream_record(layers, machine, slots, beats, position_beats),
         weight_stream=weight_stream_records([layer.nest for layer in layers]),
     )
 

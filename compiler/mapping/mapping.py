@@ -79,7 +79,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         beats=beats,
         activation_words=used,
         slots=slots,
-        image=make_image(layers, slots, position_beats, beats, program.classes, machine),
+        image=make_image(layers, slots, position_beats, beats, machine),
     )
 
 

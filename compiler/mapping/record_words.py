@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
+from bcsim.compiler.program.classes import NEVER, least_positive
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
@@ -172,20 +173,21 @@ def _streamed_places(nest: LoopNest, machine: Machine) -> StreamedDrainFields:
 
 
 def stream_record(
-    first: PlacedLayer,
+    layers: Sequence[PlacedLayer],
     machine: Machine,
     slots: Sequence[int],
     beats: int,
     position_beats: int,
-    classes: int,
 ) -> int:
-    """What the loaders and the output know of the program; `first` is the layer that reads the input."""
+    """What the loaders and the output know of the program."""
+    first, scores = layers[0], layers[-1].nest.layer
     stream = StreamFields(
         beats=beats - 1,
         digits=first.nest.digits - 1,
         base=first.read_bases[0],
         base_odd=first.read_bases[-1],
-        classes=classes - 1,
+        classes=scores.outputs - 1,
+        positive=least_positive(scores.target) if scores.outputs == 1 else NEVER,
         fingerprint=machine.fingerprint,
     )
     parts: list[Record] = [stream]

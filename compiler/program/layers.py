@@ -244,7 +244,8 @@ Layer: TypeAlias = DenseLayer
 class Program:
     """A whole network in integers, for any machine.
 
-    The last layer's target values are the class scores on one common scale; the class is their first greatest.
+    The last layer's target values are the class scores on one common scale; the class is their first greatest. One
+    score alone is of a binary classifier: class 1 where it is positive.
 
     input : how floats become the first layer's source.
     input_shape : of one image in the float network, without the batch axis.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.formal.stream import remain_until_accepted
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.streams.output import Output
@@ -31,6 +32,8 @@ class OutputProof(wiring.Component):
     -------
     classes : In(unsigned)
         Of the program, minus one.
+    positive : In(17)
+        The least score that is class 1 where there is one alone; with several no score reaches it.
     reserve, write, last : In(1)
         As in Output, where they are allowed.
     values : In(unsigned)
@@ -42,10 +45,13 @@ class OutputProof(wiring.Component):
         self.bits = bits
         self.output = Output(machine)
         self.machine = machine
-        self.program = Symbolic(StructLayout({"classes": (machine.outputs - 1).bit_length()}))
+        self.program = Symbolic(
+            StructLayout({"classes": (machine.outputs - 1).bit_length(), "positive": QUOTIENT_BITS + 1})
+        )
         super().__init__(
             {
                 "classes": In((machine.outputs - 1).bit_length()),
+                "positive": In(QUOTIENT_BITS + 1),
                 "reserve": In(1),
                 "write": In(1),
                 "last": In(1),
@@ -60,8 +66,11 @@ class OutputProof(wiring.Component):
         classes = self.program.value.classes
         m.d.comb += [
             self.program.choice.classes.eq(self.classes),
+            self.program.choice.positive.eq(self.positive),
             Assume(classes < self.machine.outputs),
+            Assume((classes == 0) | (self.program.value.positive == 1 << QUOTIENT_BITS)),
             self.output.record.classes.eq(classes),
+            self.output.record.positive.eq(self.program.value.positive),
             self.output.reserve.eq(self.reserve),
             self.output.write.eq(self.write),
             self.output.last.eq(self.last),
@@ -115,7 +124,7 @@ class OutputProof(wiring.Component):
             m.d.sync += sent.eq(Mux(class_next, 0, sent + 1))
 
     def _first_greatest(self, scores: list[Signal], classes: Value) -> Value:
-        winner: Value = Const(0)
+        winner: Value = (classes == 0) & (scores[0] >= self.program.value.positive)
         best: Value = scores[0]
         for index, score in enumerate(scores[1:], start=1):
             greater = (classes >= index) & (score > best)

@@ -19,8 +19,13 @@ from bcsim.rtl.common.require import require_machine
 __all__ = ["Output", "packet"]
 
 
-def packet(scores: Sequence[int]) -> list[int]:
-    """The words sent for an image: its scores, then the index of the first greatest."""
+def packet(scores: Sequence[int], positive: int) -> list[int]:
+    """The words sent for an image: its scores, then the index of the first greatest.
+
+    positive : the least that is class 1 where there is one score alone.
+    """
+    if len(scores) == 1:
+        return [*scores, int(scores[0] >= positive)]
     return [*scores, max(range(len(scores)), key=scores.__getitem__)]
 
 
@@ -122,13 +127,13 @@ class Output(wiring.Component):
             m.d.sync += [write.addr.eq(0), word.eq(0), lane.eq(0)]
 
     def _compare(self, m: Module, score: Signal, advance: Value) -> Signal:
-        """The index of the first greatest of the scores sent so far."""
+        """The index of the first greatest of the scores sent so far; of a first one whether it is positive."""
         index, winner = Signal.like(self.record.classes), Signal.like(self.record.classes)
         best, begun = Signal(QUOTIENT_BITS), Signal()
         with m.If(advance):
             m.d.sync += [index.eq(index + 1), begun.eq(1)]
             with m.If((score > best) | ~begun):
-                m.d.sync += [best.eq(score), winner.eq(index)]
+                m.d.sync += [best.eq(score), winner.eq(Mux(begun, index, score >= self.record.positive))]
         with m.If(self.sent):
             m.d.sync += [index.eq(0), begun.eq(0)]
         return winner

@@ -96,6 +96,19 @@ def test_convolutions_write_as_the_simulator_does(seed):
     assert_equal_to_simulator(case, gaps and [0, *gaps[1:]], case.pauses(case.packets) if seed % 2 else None)
 
 
+def test_one_score_leaves_with_the_class_of_its_sign():
+    case = Case(404, layers=1, classes=1)
+    target = case.program.layers[-1].target
+    middle = int(np.median(execute(case.program, random_images(case.rng, case.program, 40)).scores))
+    last = replace(case.program.layers[-1], target=replace(target, offset=-target.scale * middle))
+    case.program = replace(case.program, layers=(last,))
+    case.mapping = map_program(case.program, case.machine)
+    case.q = random_images(case.rng, case.program, 12)
+    case.packets = 24
+    assert {row[-1] for row in case.scores()} == {0, 1}
+    assert_equal_to_simulator(case)
+
+
 def assert_equal_to_simulator(case: Case, gaps=None, holds=None) -> None:
     bench = Bench(Accelerator(case.machine, case.mapping.image))
 

@@ -231,3 +231,25 @@ def test_what_fits_other_floats(x: list[float], fits: str, tmp_path: Path) -> No
 def test_means_for_channels_that_the_network_has_not(normalised: bcsim.Model, digits: Dataset) -> None:
     with pytest.raises(bcsim.BcsimError, match=r"give one value for all$"):
         run(normalised, digits, input=COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "y", "said"),
+    [
+        (
+            1,
+            [-1, 1, 1],
+            "1 of 3 labels are no classes of the network, which are 0 and 1, by the sign of its one score",
+        ),
+        (5, [1, 5, 10], "2 of 3 labels are no classes of the network, which are 0 to 4"),
+        (5, [0, 4, 3], None),
+        (1, [0, 1, 1], None),
+    ],
+)
+def test_labels_that_are_no_classes_are_told(
+    outputs: int, y: list[int], said: str | None, tmp_path: Path
+) -> None:
+    weights = np.where(np.random.default_rng(3).random((4, outputs)) < 0.5, -1.0, 1.0)
+    network = bcsim.load(save(model([node("MatMul", "x w", "y")], tensors(w=weights)), tmp_path))
+    notes = run(network, levels(np.arange(12).reshape(3, 4), np.array(y))).notes
+    assert [note for note in notes if "labels" in note] == ([f"{said}: they count as wrong"] if said else [])

@@ -11,22 +11,16 @@ from bcsim.machine.records import StreamFields, fields_of, pack
 from bcsim.rtl.streams.output import Output, packet
 
 
-def simulate(machine, images, *, ready, gap, seed):
+def simulate(machine, images, *, ready, gap, seed, positive=1 << 16):
     """(accepted words as (cycle, data, last), cycles of the last write, cycles in which the buffer was free)."""
     rng = random.Random(seed)
     dut = Output(machine)
     size = machine.requantisers
     rounds = [[scores[n : n + size] for n in range(0, len(scores), size)] for scores in images]
     accepted, lasts, free = [], [], []
-    word = pack(
-        fields_of(StreamFields),
-        beats=0,
-        digits=0,
-        base=0,
-        base_odd=0,
-        classes=len(images[0]) - 1,
-        fingerprint=0,
-    )
+    layout = fields_of(StreamFields)
+    fields = dict.fromkeys(dict(layout), 0) | {"classes": len(images[0]) - 1, "positive": positive}
+    word = pack(layout, **fields)
 
     async def bench(ctx):
         ctx.set(dut.record, dut.record.shape().from_bits(word))
@@ -83,10 +77,11 @@ def test_packets_leave_in_order_with_their_class(seed):
     machine = Machine(lanes=12, pes=12, requantisers=requantisers, outputs=classes, input_bytes=1)
     top = rng.choice([2, 1 << 16])
     images = [[rng.randrange(top) for _ in range(classes)] for _ in range(5)]
+    positive = rng.randrange(top) if classes == 1 else 1 << 16
     accepted, lasts, free = simulate(
-        machine, images, ready=rng.choice([0.3, 1]), gap=rng.randrange(4), seed=seed
+        machine, images, ready=rng.choice([0.3, 1]), gap=rng.randrange(4), seed=seed, positive=positive
     )
-    assert [word[1] for word in accepted] == [word for scores in images for word in packet(scores)]
+    assert [word[1] for word in accepted] == [word for scores in images for word in packet(scores, positive)]
     assert [word[2] for word in accepted] == ([0] * classes + [1]) * 5
     ends = [word[0] for word in accepted if word[2]]
     assert all(end + 1 in free and end not in free for end in ends[:-1])
@@ -103,8 +98,19 @@ def test_a_ready_sink_takes_a_word_a_cycle_from_two_cycles_after_the_last_write(
 
 
 def test_the_first_of_equal_scores_wins():
-    assert packet([3, 7, 7, 0]) == [3, 7, 7, 0, 1]
-    assert packet([0, 0]) == [0, 0, 0]
+    assert packet([3, 7, 7, 0], 1 << 16) == [3, 7, 7, 0, 1]
+    assert packet([0, 0], 1 << 16) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("positive", "classes"), [(0, [1, 1, 1]), (8, [0, 1, 1]), (9, [0, 0, 1]), (1 << 16, [0, 0, 0])]
+)
+def test_one_score_is_class_1_from_the_least_positive_one_on(positive, classes):
+    machine = Machine(lanes=8, pes=8, requantisers=2, outputs=10, input_bytes=1)
+    images = [[7], [8], [65535]]
+    accepted, _, _ = simulate(machine, images, ready=1, gap=0, seed=0, positive=positive)
+    assert [word[1] for word in accepted if word[2]] == classes
+    assert [packet(scores, positive)[-1] for scores in images] == classes
 
 
 def test_the_machine_is_checked():
