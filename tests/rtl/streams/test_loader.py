@@ -22,6 +22,7 @@ def record(
         base=base,
         base_odd=base_odd,
         classes=0,
+        positive=0,
         fingerprint=0,
         **spatial,
     )
