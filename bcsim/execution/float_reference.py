@@ -103,6 +103,10 @@ def _onnxruntime(model: ModelProto, graph: Graph, path: Path) -> Runner:
         # Beyond the basic ones, its optimisations round values of quantised files that the file leaves as they are.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4  # a fixed batch in the file makes it warn about every node
+    # Between quantisers its optimiser rounds float weights to integers, and is off by whole steps then.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -170,7 +170,7 @@ def _matrix(mapping: Mapping, layer: PlacedLayer) -> tuple[NDArray[np.floating],
         )
         constants[tile] = (constant.sum(axis=1) << shifts[:, None]).sum(axis=0)
         by_plane = weights.reshape(nest.planes, nest.taps, nest.chunks, machine.pes, machine.lanes)
-        total = (by_plane.astype(np.int16) << shifts[:, None, None, None, None].astype(np.int16)).sum(axis=0)
+        total = (by_plane.astype(np.int32) << shifts[:, None, None, None, None].astype(np.int32)).sum(axis=0)
         block = total.transpose(2, 0, 1, 3).reshape(machine.pes, nest.taps, -1)
         first = tile * nest.tile_chunks * machine.lanes
         rows = slice(tile * machine.pes, (tile + 1) * machine.pes)

@@ -36,13 +36,20 @@ def _range(context: NodeContext, most: int = MAX_BITS) -> _Range:
     bits = context.scalar(3, "bit width")
     if bits != int(bits) or not 1 <= bits <= most:
         raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {most}")
-    signed, narrow = context.attribute("signed", 1), context.attribute("narrow", 0)
+    signed, narrow = _switch(context, "signed", 1), _switch(context, "narrow", 0)
     top = 1 << (int(bits) - bool(signed))
     low = -top + bool(narrow) if signed else 0
     high = top - 1 - (narrow and not signed)
     if high <= low and not signed:
         raise BcsimError("it is unsigned, narrow and of 1 bit, which leaves the single value 0")
     return _Range(low, high, _rounding(context), bool(signed) and bits == 1)
+
+
+def _switch(context: NodeContext, name: str, default: int) -> int:
+    value: int = context.attribute(name, default)
+    if value not in (0, 1):
+        raise BcsimError(f"its attribute {name!r} is {value}; accepted are 0 and 1")
+    return value
 
 
 def _rounding(context: NodeContext) -> Rounding:

@@ -13,7 +13,12 @@ from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_
 from bcsim.compiler.lowering.fusion import FusedGraph, fuse_layers
 from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.lowering.quantiser_grids import input_coding, input_values
-from bcsim.compiler.lowering.tensor_encodings import DEFAULT_BITS, padded_tensors, plan_encodings
+from bcsim.compiler.lowering.tensor_encodings import (
+    DEFAULT_BITS,
+    padded_tensors,
+    plan_encodings,
+    rounded_together,
+)
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layers import Encoding, Program
@@ -51,13 +56,19 @@ def lower(
     padded = tensor in padded_tensors(fused.layers)
     coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
     known = known_values(fused.layers[:-1], input_values(coding), tensor, given)
-    samples = _calibrate(graph, fused, known, calibration)
+    together = rounded_together(fused.layers, known)
+    samples = _calibrate(graph, fused, known, together, calibration)
     stream = tensor, coding.stream
     encodings = plan_encodings(fused.layers, stream, known, given, samples, ranging)
     built = Assembler(fused, encodings, known, samples.get(fused.layers[-1].output))
     for layer in fused.layers:
         built.add(layer)
-    notes = (*graph.notes, *_rounded_notes(fused, known, given), *built.notes)
+    notes = (
+        *graph.notes,
+        *_rounded_notes(fused, known, given),
+        *_together_notes(together, known, samples),
+        *built.notes,
+    )
     metadata = {**graph.metadata, CHECKED_KEY: str(built.checked)}
     coding = replace(coding, order=fused.path.order)
     program = Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
@@ -101,12 +112,14 @@ def _calibrate(
     graph: Graph,
     fused: FusedGraph,
     known: Mapping[str, tuple[Fraction, ...] | None],
+    together: Sequence[Sequence[str]],
     images: FloatArray | None,
 ) -> Mapping[str, FloatArray]:
-    """Calibration values of every tensor whose values are not known, and of the scores."""
+    """Calibration values of every tensor that is rounded, and of the scores."""
     wanted = [name for name, values in known.items() if values is None]
     if images is not None and len(images):
-        return calibration_values(graph, images, [*wanted, fused.layers[-1].output])
+        rounded = dict.fromkeys([*wanted, *(name for group in together for name in group)])
+        return calibration_values(graph, images, [*rounded, fused.layers[-1].output])
     for name in wanted:
         raise BcsimError(
             f"Tensor {name!r} is not quantised by the network: its range needs calibration images (--calibrate)"
@@ -124,4 +137,19 @@ def _rounded_notes(
         if layer.linear is not None and not layer.is_weighted
         for name in dict.fromkeys(layer.sources)
         if known[name] is None
+    ]
+
+
+def _together_notes(
+    together: Sequence[Sequence[str]],
+    known: Mapping[str, tuple[Fraction, ...] | None],
+    samples: Mapping[str, FloatArray],
+) -> list[str]:
+    """A note for every group whose tensors the network quantises, but not alike."""
+    source = "the calibration images" if samples else "all the values that their quantisers allow"
+    return [
+        f"Tensors {', '.join(map(repr, group))} are read together and have no common steps of 8 bits: they are rounded "
+        f"to the range of {source}"
+        for group in together
+        if any(known[name] is not None for name in group)
     ]

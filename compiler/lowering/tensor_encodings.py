@@ -17,7 +17,7 @@ from bcsim.compiler.lowering.quantiser_grids import grid_encoding
 from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.program.layers import Encoding
 
-__all__ = ["DEFAULT_BITS", "Encodings", "holds", "padded_tensors", "plan_encodings"]
+__all__ = ["DEFAULT_BITS", "Encodings", "holds", "padded_tensors", "plan_encodings", "rounded_together"]
 
 Fractions: TypeAlias = tuple[Fraction, ...]
 Known: TypeAlias = Mapping[str, Fractions | None]
@@ -50,10 +50,11 @@ def plan_encodings(
     """The encodings of all tensors of the layers.
 
     stream : the tensor that the host streams, and its encoding.
-    known : from `known_values`; tensors that are not known have samples.
+    known : from `known_values`; tensors that are not known have samples, others where images were given and they are
+        `rounded_together`.
     Tensors that one layer reads together get one encoding: the coarsest grid that holds all their values, if 8 bits do,
-    else a range. A tensor that some layer reads alone keeps an encoding of its own where that has fewer bits or steps
-    of half the size, and a copy of it is encoded for the others.
+    else a range. A tensor that some layer reads alone keeps an encoding of its own where that has fewer bits, steps
+    of half the size or the network's own values, and a copy of it is encoded for the others.
     """
     padded = padded_tensors(layers)
     planner = _Planner(known, bits, samples, ranging, padded)
@@ -94,6 +95,25 @@ def holds(encoding: Encoding, values: Sequence[Fraction] | None) -> bool:
     return all(place.denominator == 1 and 0 <= place < encoding.levels for place in places)
 
 
+def rounded_together(layers: Sequence[FusedLayer], known: Known) -> list[list[str]]:
+    """The tensors that layers read together on no grid of 8 bits that holds all their values, group by group."""
+    padded = padded_tensors(layers)
+    groups = [sorted(group) for group in _groups(layers)]
+    return [group for group in groups if _common_grid(group, known, padded) is None]
+
+
+def _common_grid(names: Sequence[str], known: Known, padded: frozenset[str]) -> Encoding | None:
+    values: set[Fraction] = set()
+    for name in names:
+        found = known[name]
+        if found is None:
+            return None
+        values.update(found)
+    zeroed = tuple(sorted(values | {Fraction(0)}))
+    with_zero = padded.intersection(names) and grid_encoding(zeroed, MOST_BITS)
+    return with_zero or grid_encoding(tuple(sorted(values)), MOST_BITS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Planner:
     known: Known
@@ -112,22 +132,12 @@ class _Planner:
         own = self.together([name])
         if shared is None or own.bits < shared.bits:
             return own
-        finer = self.known[name] is None and 2 * own.scale <= shared.scale
-        return own if finer else shared
+        values = self.known[name]
+        better = 2 * own.scale <= shared.scale if values is None else not holds(shared, values)
+        return own if better else shared
 
     def together(self, names: Sequence[str]) -> Encoding:
-        return self._grid(names) or self._range(names)
-
-    def _grid(self, names: Sequence[str]) -> Encoding | None:
-        values: set[Fraction] = set()
-        for name in names:
-            found = self.known[name]
-            if found is None:
-                return None
-            values.update(found)
-        zeroed = tuple(sorted(values | {Fraction(0)}))
-        padded = self.padded.intersection(names) and grid_encoding(zeroed, MOST_BITS)
-        return padded or grid_encoding(tuple(sorted(values)), MOST_BITS)
+        return _common_grid(names, self.known, self.padded) or self._range(names)
 
     def _range(self, names: Sequence[str]) -> Encoding:
         given = [self.bits[name] for name in names if name in self.bits]
@@ -135,6 +145,7 @@ class _Planner:
         return range_encoding(values, max(given, default=DEFAULT_BITS), self.ranging)
 
     def _sample(self, name: str) -> FloatArray:
+        """What the tensor's calibration values are, or all that it could take."""
         if name in self.samples:
             return self.samples[name].reshape(-1)
         return np.array([float(value) for value in self.known[name] or ()])

@@ -101,23 +101,29 @@ def _search_fields(
 def _divide_fields(
     nest: LoopNest, divide: Divide, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(2**F * accumulator - T) / D for the machine's F and the array's accumulators."""
+    """(2**F * accumulator - T) / D for the machine's F and the array's accumulators.
+
+    Both fields are computed without bounds and held to the machine's widths, of 59 bits at most, before they become
+    int64: a program may state any divisor up to 2**61.
+    """
     layer = nest.layer
     more = machine.fraction_bits - divide.fraction_bits
+    divisor = divide.divisor.astype(object)
     # An offset further out than every accumulator changes nothing and might not fit.
-    least = (layer.low << divide.fraction_bits) - (divide.divisor << divide.bits)
-    offset = np.clip(divide.offset, least, (layer.high + 1) << divide.fraction_bits)
-    offsets = nest.factor * (offset << more) + (constants << machine.fraction_bits)
-    divisors = nest.factor * divide.divisor << (more + divide.bits - 1)
+    least = (layer.low << divide.fraction_bits) - (divisor << divide.bits)
+    offset = np.clip(divide.offset.astype(object), least, (layer.high + 1) << divide.fraction_bits)
+    offsets = nest.factor * (offset << more) + (constants.astype(object) << machine.fraction_bits)
+    divisors = nest.factor * divisor << (more + divide.bits - 1)
     top = machine.accumulator_bits + machine.fraction_bits + 8
     _check_width(layer, "offset", np.abs(offsets), top, machine)
     _check_width(layer, "divisor", divisors + 1, machine.divisor_bits, machine)
-    return offsets[:, None], divisors[:, None]
+    return offsets.astype(np.int64)[:, None], divisors.astype(np.int64)[:, None]
 
 
 def _check_width(
-    layer: DenseLayer, field: str, values: NDArray[np.int64], bits: int, machine: Machine
+    layer: DenseLayer, field: str, values: NDArray[np.object_], bits: int, machine: Machine
 ) -> None:
+    """`values` are Python's integers, of any size."""
     if int(values.max()) > 1 << bits:
         output = int(values.argmax())
         raise BcsimError(

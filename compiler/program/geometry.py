@@ -78,8 +78,15 @@ class Geometry:
 
     @property
     def point(self) -> bool:
-        """Whether this is a dense layer: one window that covers one position of one source."""
-        return (self.height, self.width, self.kernel, self.groups, len(self.channels)) == (1, 1, (1, 1), 1, 1)
+        """Whether this is a dense layer: one window that covers one position of one source, and nothing around it."""
+        alone = (self.height, self.width, self.kernel, self.groups, len(self.channels)) == (
+            1,
+            1,
+            (1, 1),
+            1,
+            1,
+        )
+        return alone and not any(self.pads)
 
 
 def dense_geometry(inputs: int) -> Geometry:
