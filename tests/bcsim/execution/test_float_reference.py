@@ -174,3 +174,25 @@ def test_other_precisions(tmp_path: Path, kind: int, engine: str, cast: bool) ->
         found.scores, rounded, atol=4 * float(np.finfo(np.float32).eps if kind == 11 else 0.01)
     )
     assert (found.scores == found.scores.astype(precision).astype(np.float64)).all()
+
+
+def test_float_weights_between_quantisers_are_not_rounded(tmp_path: Path) -> None:
+    """onnxruntime's optimiser makes 8-bit integers of a float matrix between two pairs of quantisers."""
+    weights = np.random.default_rng(1).choice([-0.5, 0.0, 0.5], (12, 2))
+    path = save(
+        model(
+            [
+                *(node("QuantizeLinear", "x one zero", "q"), node("DequantizeLinear", "q one zero", "d")),
+                *(node("MatMul", "d w", "m"), node("Add", "m b", "s")),
+                *(node("QuantizeLinear", "s four zero", "r"), node("DequantizeLinear", "r four zero", "y")),
+            ],
+            tensors(w=weights, b=np.array([-6.0, 3.0]), one=1.0, four=4.0, zero=np.uint8(0)),
+            shape=(12,),
+            opset=17,
+        ),
+        tmp_path,
+    )
+    x = np.random.default_rng(2).integers(0, 7, (200, 12)).astype(float)
+    found = run_float(path, Graph("g", "x", (12,), (), "y"), x)
+    expected = 4 * np.maximum(np.rint((x @ weights + [-6, 3]) / 4), 0)
+    np.testing.assert_array_equal(found.scores, expected)

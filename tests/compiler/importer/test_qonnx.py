@@ -265,3 +265,11 @@ def test_weights_are_rounded_in_the_type_that_the_file_stores(tmp_path):
     np.testing.assert_array_equal(
         dense(graph).weights * dense(graph).scale[:, None], levels * np.float64(scale)
     )
+
+
+@pytest.mark.parametrize(("name", "value"), [("narrow", 15), ("narrow", -1), ("signed", 2)])
+def test_switches_are_0_or_1(name, value, tmp_path):
+    made = node("Quant", "x s z b", "y", BREVITAS, **{name: value})
+    assert refusal(model([made], tensors(s=0.5, z=0.0, b=4.0)), tmp_path) == (
+        f"Node 'n_y' (Quant): its attribute {name!r} is {value}; accepted are 0 and 1"
+    )

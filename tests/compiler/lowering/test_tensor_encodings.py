@@ -9,6 +9,7 @@ import pytest
 
 from bcsim.compiler.lowering.calibrate import Ranging
 from bcsim.compiler.lowering.fusion import fuse_layers
+from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds, padded_tensors, plan_encodings
 from bcsim.compiler.lowering.value_sets import known_values
 from bcsim.compiler.program.layers import Encoding
@@ -91,3 +92,37 @@ def test_padding_adds_a_level_for_zero() -> None:
 def test_an_encoding_holds_the_values_of_its_levels(values: tuple[int, ...] | None, held: bool) -> None:
     encoding = Encoding(1, Fraction(2), Fraction(-1))
     assert holds(encoding, None if values is None else tuple(map(Fraction, values))) == held
+
+
+def _unlike() -> tuple[Net, str, str, str]:
+    """Two quantisers of 8 bits without a common grid, the finer of them read alone too."""
+    net = _net()
+    fine = net.quant(net.conv("x", 2), 0.125, -130, 125)
+    coarse = net.quant(net.relu(fine), 2.0, -130, 125)
+    return net, fine, coarse, net.concat(fine, coarse)
+
+
+def test_tensors_without_a_common_grid_are_rounded_to_what_images_reach() -> None:
+    net, fine, coarse, output = _unlike()
+    declared = planned(net, output)
+    assert float(declared.shared[fine].scale) > 1.9
+    reached = planned(net, output, **{fine: [0.0, 3.0], coarse: [0.0, 4.0]})
+    assert reached.shared[fine] == reached.shared[coarse]
+    assert float(reached.shared[fine].scale) == pytest.approx(4 / 255)
+
+
+def test_a_quantiser_that_is_read_alone_too_keeps_its_own_values() -> None:
+    net, fine, coarse, output = _unlike()
+    found = planned(net, output, **{fine: [0.0, 3.0], coarse: [0.0, 4.0]})
+    assert found.own[fine] == Encoding(8, Fraction(1, 8), Fraction(-65, 4))
+    assert found.own[coarse] == found.shared[coarse]
+
+
+def test_what_is_rounded_together_is_calibrated_and_told() -> None:
+    net, fine, coarse, output = _unlike()
+    graph = net.end(output)
+    images = np.random.default_rng(3).integers(0, 8, (20, *net.shape)) / 4 - 0.5
+    told = f"Tensors {fine!r}, {coarse!r} are read together and have no common steps of 8 bits: they are rounded to "
+    notes = lower(graph, pixel=PIXEL, calibration=images).notes
+    assert f"{told}the range of the calibration images" in notes
+    assert f"{told}the range of all the values that their quantisers allow" in lower(graph, pixel=PIXEL).notes
