@@ -7,6 +7,7 @@ memory, K or, for a search, K * 2**bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def _divide_fields(
 
 
 def _check_width(
-    layer: DenseLayer, field: str, values: NDArray[np.object_], bits: int, machine: Machine
+    layer: DenseLayer, field: str, values: NDArray[Any], bits: int, machine: Machine
 ) -> None:
     """`values` are Python's integers, of any size."""
     if int(values.max()) > 1 << bits:
