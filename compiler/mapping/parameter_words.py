@@ -121,9 +121,7 @@ def _divide_fields(
     return offsets.astype(np.int64)[:, None], divisors.astype(np.int64)[:, None]
 
 
-def _check_width(
-    layer: DenseLayer, field: str, values: NDArray[Any], bits: int, machine: Machine
-) -> None:
+def _check_width(layer: DenseLayer, field: str, values: NDArray[Any], bits: int, machine: Machine) -> None:
     """`values` are Python's integers, of any size."""
     if int(values.max()) > 1 << bits:
         output = int(values.argmax())
