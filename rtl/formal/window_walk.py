@@ -14,7 +14,8 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.sequencer.loop import NestedLoops
-from bcsim.rtl.sequencer.window_walk import LOOPS, WindowWalk
+from bcsim.rtl.sequencer.loop_order import SPATIAL_ISSUE
+from bcsim.rtl.sequencer.window_walk import WindowWalk
 
 __all__ = ["WindowProof"]
 
@@ -46,7 +47,7 @@ class WindowProof(wiring.Component):
     machine : Machine
         A spatial one.
     loops : mapping of str to int
-        Bits of the trip counts of some of LOOPS; the others have one trip.
+        Bits of the trip counts of some of SPATIAL_ISSUE.names; the others have one trip.
     side : int
         Bits of the tensor's height and width.
 
@@ -70,7 +71,9 @@ class WindowProof(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.layer, m.submodules.walk = self.layer, WindowWalk(self.machine)
-        m.submodules.loops = loops = NestedLoops(widths={name: self.loops.get(name, 1) for name in LOOPS})
+        m.submodules.loops = loops = NestedLoops(
+            widths={name: self.loops.get(name, 1) for name in SPATIAL_ISSUE.names}
+        )
         walk, layer = m.submodules.walk, self.layer.value
         walking, counts = self._count(m, loops)
         m.d.comb += [
@@ -129,9 +132,9 @@ class WindowProof(wiring.Component):
     def _count(self, m: Module, loops: NestedLoops) -> tuple[Signal, dict[str, Value]]:
         """Whether there is a step to come, and each loop's trip, from 0."""
         layer, walking = self.layer.value, Signal()
-        counts: dict[str, Value] = dict.fromkeys(LOOPS, Const(0))
+        counts: dict[str, Value] = dict.fromkeys(SPATIAL_ISSUE.names, Const(0))
         advance: Value = self.advance & walking
-        for name in LOOPS:
+        for name in SPATIAL_ISSUE.names:
             if name not in self.loops:
                 continue
             counts[name] = count = Signal(self.loops[name], name=f"trips_of_{name}")

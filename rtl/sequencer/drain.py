@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
@@ -19,18 +20,12 @@ from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.sequencer.loop import NestedLoops
+from bcsim.rtl.sequencer.loop_order import LoopOrder, drain_order
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.round_phases import PlaceLayout, RoundLayout, RoundPhases
 
-__all__ = ["DrainWalker"]
-
-DENSE_LOOPS = ("tiles",)
-SPATIAL_LOOPS = ("window", "tiles", "positions")
-"""Around the rounds of a pass, from the innermost out, named as in the record."""
-
-STREAMED_LOOPS = (*SPATIAL_LOOPS, "streamed_tiles")
-"""Where weights can stream, as in WindowWalk."""
+__all__ = ["DrainSignature", "DrainWalker"]
 
 PLACES = ("words", "positions", "streamed_tiles")
 """Loops with a stride of their own in a streamed layer's output."""
@@ -46,15 +41,8 @@ def _interval(bits: Value, cycles: tuple[int, int]) -> Value:
     return reduce(add, shifted) + rest if rest >= 0 else reduce(add, shifted) - -rest
 
 
-class DrainWalker(wiring.Component):
-    """The writing half of the sequencer: drives the requantisers through the rounds of every tile.
-
-    Latency: 2 cycles from `tile` to the first round's `load`, the parameter memories' own; a round takes
-    `round_cycles(bits, search)` cycles.
-
-    Parameters
-    ----------
-    machine : Machine
+class DrainSignature(wiring.Signature):
+    """What the drain walker says and hears.
 
     Members
     -------
@@ -82,46 +70,95 @@ class DrainWalker(wiring.Component):
     """
 
     def __init__(self, machine: Machine) -> None:
+        members = {
+            "record_address": Out(address_bits(machine.layers)),
+            "record": In(drain_layout(machine)),
+            "tile": In(1),
+            "shift": Out(1),
+            "load": Out(1),
+            "step": Out(1),
+            "done": Out(1),
+            "search": Out(1),
+            "probe": Out(QUOTIENT_BITS),
+            "select": Out(1),
+            "parameter_address": Out(address_bits(machine.parameter_words)),
+            "parameter_enable": Out(1),
+            "place": Out(PlaceLayout(machine)),
+            "write": Out(1),
+        }
+        if machine.spatial:
+            members["pool"] = Out(PoolLayout(machine))
+        super().__init__(members)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainWalk:
+    """What the parts of the drain walker share.
+
+    layer, round : the record that is walked, behind `take`, and the round in work.
+    take : a layer's first round can begin in the next cycle.
+    end, pass_end : a round ends, and it is its pass's last.
+    last_round : the round is its pass's last.
+    """
+
+    order: LoopOrder
+    loops: NestedLoops
+    layer: View
+    round: View
+    take: Signal
+    end: Signal
+    pass_end: Signal
+    last_round: Signal
+
+    @property
+    def written(self) -> Value:
+        """A round ends whose values are written: one of its window's last pass."""
+        return self.end & self.loops.lasts.window if self.order.spatial else self.end
+
+    @property
+    def tile_turn(self) -> Value:
+        """The round is the last of a streamed tile, and another tile follows."""
+        return self.last_round & self.order.tile_turn(self.loops)
+
+    @property
+    def position_turn(self) -> Value:
+        """The round is its position's last, and another position follows."""
+        return self.last_round & self.order.position_turn(self.loops)
+
+
+class DrainWalker(wiring.Component):
+    """The writing half of the sequencer: drives the requantisers through the rounds of every tile.
+
+    Latency: 2 cycles from `tile` to the first round's `load`, the parameter memories' own; a round takes
+    `round_cycles(bits, search)` cycles.
+
+    Parameters
+    ----------
+    machine : Machine
+    """
+
+    def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        super().__init__(
-            {
-                "record_address": Out(address_bits(machine.layers)),
-                "record": In(drain_layout(machine)),
-                "tile": In(1),
-                "shift": Out(1),
-                "load": Out(1),
-                "step": Out(1),
-                "done": Out(1),
-                "search": Out(1),
-                "probe": Out(QUOTIENT_BITS),
-                "select": Out(1),
-                "parameter_address": Out(address_bits(machine.parameter_words)),
-                "parameter_enable": Out(1),
-                "place": Out(PlaceLayout(machine)),
-                "write": Out(1),
-                **({"pool": Out(PoolLayout(machine))} if machine.spatial else {}),
-            }
-        )
+        super().__init__(DrainSignature(machine))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        layout = drain_layout(self.machine)
+        layout, order = drain_layout(self.machine), drain_order(self.machine)
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
-        streams = bool(self.machine.spatial and self.machine.weight_stream_bytes)
-        spatial_loops = STREAMED_LOOPS if streams else SPATIAL_LOOPS
-        loops = spatial_loops if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = nest = NestedLoops(widths=trip_widths(self.machine, layout, loops))
+        m.submodules.loops = loops = NestedLoops(widths=trip_widths(self.machine, layout, order.names))
         layer, round_ = Signal(layout), Signal(RoundLayout(self.machine))
         take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
-        last_pass = nest.ends[loops[-1]]
+        last_round = Signal()
+        last_pass = order.last_pass(loops)
+        walk = DrainWalk(order, loops, layer, round_, take, end, pass_end, last_round)
         m.d.comb += [
             self.record_address.eq(reader.address),
             reader.take.eq(take),
             reader.last.eq(self.record.last),
-            nest.start.eq(take),
-            *(nest.counts[name].eq(self.record[name]) for name in loops),
-            nest.advance.eq(pass_end),
+            loops.start.eq(take),
+            *(loops.counts[name].eq(self.record[name]) for name in order.names),
+            loops.advance.eq(pass_end),
             take.eq(Mux(awake, pass_end & last_pass, reader.ready)),
             self.parameter_enable.eq(self.shift | self.select),
             round_.bits.eq(layer.bits),
@@ -131,37 +168,30 @@ class DrainWalker(wiring.Component):
         ]
         with m.If(take):
             m.d.sync += [layer.eq(self.record), awake.eq(1)]
-        last_tile = nest.lasts.tiles & nest.lasts.streamed_tiles if streams else nest.lasts.tiles
-        count, last_round = self._count_rounds(m, end, Mux(last_tile, layer.rounds_last, layer.rounds_full))
+        count = self._count_rounds(m, walk)
         m.d.comb += [pass_end.eq(end & last_round), round_.place.last.eq(last_round & last_pass)]
-        self._time_rounds(m, take, end, last_round)
-        restart = layer.last & round_.place.last if streams else layer.last
-        words = self._address_parameters(m, take, end, restart)
-        tile_turn = last_round & nest.turns.streamed_tiles if streams else Const(0)
-        m.d.comb += words.turn.layer.eq(round_.place.last | tile_turn if streams else round_.place.last)
-        written = end & nest.lasts.window if self.machine.spatial else end
-        if streams:
-            self._place_streamed(
-                m, take, written, round_.place, layer, last_round & nest.turns.positions, tile_turn
-            )
+        self._time_rounds(m, walk)
+        words = self._address_parameters(m, walk)
+        if order.tiles_stream:
+            self._place_streamed(m, walk)
         else:
-            self._place_values(m, take, written, round_.place)
-        if self.machine.spatial:
-            self._pool(m, take, pass_end, nest, round_, count)
-            self._replay(m, last_round, nest, words)
-        self._connect_phases(m, round_)
+            self._place_values(m, walk)
+        if order.spatial:
+            self._pool(m, walk, count)
+            self._replay(m, walk, words)
+        self._connect_phases(m, walk)
         return m
 
-    def _count_rounds(self, m: Module, end: Signal, last: Value) -> tuple[Signal, Value]:
-        """The round of the tile, and whether it is its last."""
-        count = Signal(range(tile_rounds(self.machine)))
-        last_round = Signal()
-        m.d.comb += last_round.eq(count == last[: max(1, len(count))])
-        with m.If(end):
-            m.d.sync += count.eq(Mux(last_round, 0, count + 1))
-        return count, last_round
+    def _count_rounds(self, m: Module, walk: DrainWalk) -> Signal:
+        """The round of the tile."""
+        layer, count = walk.layer, Signal(range(tile_rounds(self.machine)))
+        last = Mux(walk.order.last_tile(walk.loops), layer.rounds_last, layer.rounds_full)
+        m.d.comb += walk.last_round.eq(count == last[: max(1, len(count))])
+        with m.If(walk.end):
+            m.d.sync += count.eq(Mux(walk.last_round, 0, count + 1))
+        return count
 
-    def _time_rounds(self, m: Module, take: Signal, end: Signal, last_round: Signal) -> None:
+    def _time_rounds(self, m: Module, walk: DrainWalk) -> None:
         """When rounds begin and end: V cycles each, the next one of a tile right behind."""
         most = round_cycles(QUOTIENT_BITS, search=True)
         left, whole = (Signal(signed(most.bit_length() + 1), name=name) for name in ("left", "whole"))
@@ -175,99 +205,93 @@ class DrainWalker(wiring.Component):
             ),
             self.shift.eq(self.tile | again),
             active.eq(self.shift | within),
-            end.eq(active & left[-1]),
+            walk.end.eq(active & left[-1]),
         ]
-        m.d.sync += [again.eq(end & ~last_round), within.eq(active & ~end)]
-        with m.If(take):
+        m.d.sync += [again.eq(walk.end & ~walk.last_round), within.eq(active & ~walk.end)]
+        with m.If(walk.take):
             m.d.sync += [left.eq(interval), whole.eq(interval)]
         with m.Elif(active):
-            m.d.sync += left.eq(Mux(end, whole, left - 1))
+            m.d.sync += left.eq(Mux(walk.end, whole, left - 1))
 
-    def _address_parameters(self, m: Module, take: Signal, end: Signal, restart: Value) -> ProgramAddress:
+    def _address_parameters(self, m: Module, walk: DrainWalk) -> ProgramAddress:
         """The next round's first word, from the cycle on in which it can begin."""
         m.submodules.parameters = words = ProgramAddress(
-            width=len(self.parameter_address), replays=self.machine.spatial
+            width=len(self.parameter_address), replays=walk.order.spatial
         )
+        last, streams = walk.round.place.last, walk.order.tiles_stream
         m.d.comb += [
-            words.advance.eq(end),
-            words.restart.eq(restart),
+            words.advance.eq(walk.end),
+            words.restart.eq(walk.layer.last & last if streams else walk.layer.last),
+            words.turn.layer.eq(last | walk.tile_turn if streams else last),
             self.parameter_address.eq(words.address),
         ]
         stride = Signal.like(words.stride)
         m.d.comb += words.stride.eq(stride)
-        with m.If(take):
+        with m.If(walk.take):
             m.d.sync += stride.eq(Mux(self.record.search, 2 << self.record.bits, 1))
         return words
 
-    def _replay(self, m: Module, last_round: Value, nest: NestedLoops, words: ProgramAddress) -> None:
+    def _replay(self, m: Module, walk: DrainWalk, words: ProgramAddress) -> None:
         """A pass of the same window takes its tile's parameters again, a position its layer's."""
         m.d.comb += [
-            words.turn.window.eq(last_round & nest.turns.window),
-            words.turn.tile.eq(last_round & nest.turns.tiles),
-            words.turn.position.eq(last_round & nest.turns.positions),
+            words.turn.window.eq(walk.last_round & walk.loops.turns.window),
+            words.turn.tile.eq(walk.last_round & walk.loops.turns.tiles),
+            words.turn.position.eq(walk.position_turn),
         ]
 
-    def _pool(
-        self, m: Module, take: Signal, pass_end: Signal, nest: NestedLoops, round_: View, count: Signal
-    ) -> None:
+    def _pool(self, m: Module, walk: DrainWalk, count: Signal) -> None:
         """A window's passes: which one is first, and that only the last one's values are written."""
         first = Signal()
-        with m.If(take):
+        with m.If(walk.take):
             m.d.sync += first.eq(1)
-        with m.Elif(pass_end):
-            m.d.sync += first.eq(~nest.turns.window)
+        with m.Elif(walk.pass_end):
+            m.d.sync += first.eq(~walk.loops.turns.window)
         m.d.comb += [
-            round_.pool.first.eq(first),
-            round_.pool.round.eq(count),
-            round_.silent.eq(~nest.lasts.window),
+            walk.round.pool.first.eq(first),
+            walk.round.pool.round.eq(count),
+            walk.round.silent.eq(~walk.loops.lasts.window),
         ]
 
-    def _place_values(self, m: Module, take: Signal, written: Value, place: View) -> None:
+    def _place_values(self, m: Module, walk: DrainWalk) -> None:
+        place = walk.round.place
         group, address = Signal.like(place.group), Signal.like(place.address)
         m.d.comb += [place.group.eq(group), place.address.eq(address)]
-        with m.If(take):
+        with m.If(walk.take):
             m.d.sync += [group.eq(0), address.eq(self.record.write_base)]
-        with m.Elif(written):
+        with m.Elif(walk.written):
             m.d.sync += group.eq(group + 1)
             with m.If(group == self.machine.groups - 1):
                 m.d.sync += [group.eq(0), address.eq(address + place.digits + 1)]
 
-    def _place_streamed(
-        self,
-        m: Module,
-        take: Signal,
-        written: Value,
-        place: View,
-        layer: View,
-        position_turn: Value,
-        tile_turn: Value,
-    ) -> None:
+    def _place_streamed(self, m: Module, walk: DrainWalk) -> None:
         """As `_place_values`, and on to a tile's words of the next position, or to the next tile's of the first."""
+        place, written = walk.round.place, walk.written
+        position_turn, tile_turn = walk.position_turn, walk.tile_turn
         group, word_end = Signal.like(place.group), Signal()
         strides = dict.fromkeys(PLACES, min(ADDRESS_BITS, len(place.address)))
         m.submodules.places = places = NestedSum(width=len(place.address), strides=strides)
         m.d.comb += [
             word_end.eq(written & (group == self.machine.groups - 1)),
-            places.start.eq(take),
+            places.start.eq(walk.take),
             places.initial.eq(self.record.write_base),
             places.advance.eq(word_end),
             places.turns.words.eq(~position_turn & ~tile_turn),
             places.turns.positions.eq(position_turn),
             places.turns.streamed_tiles.eq(tile_turn),
-            places.strides.words.eq(layer.digits + 1),
-            places.strides.positions.eq(layer.position_stride),
-            places.strides.streamed_tiles.eq(layer.tile_stride),
+            places.strides.words.eq(walk.layer.digits + 1),
+            places.strides.positions.eq(walk.layer.position_stride),
+            places.strides.streamed_tiles.eq(walk.layer.tile_stride),
             place.group.eq(group),
             place.address.eq(places.value),
         ]
-        with m.If(take):
+        with m.If(walk.take):
             m.d.sync += group.eq(0)
         with m.Elif(written):
             m.d.sync += group.eq(Mux(word_end, 0, group + 1))
 
-    def _connect_phases(self, m: Module, round_: View) -> None:
+    def _connect_phases(self, m: Module, walk: DrainWalk) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)
-        m.d.comb += [phases.begin.eq(self.shift), phases.round.eq(round_)]
-        pooling = ("pool",) if self.machine.spatial else ()
-        for name in ("load", "step", "done", "search", "probe", "select", "place", "write", *pooling):
-            m.d.comb += getattr(self, name).eq(getattr(phases, name))
+        m.d.comb += [phases.begin.eq(self.shift), phases.round.eq(walk.round)]
+        for name, member in phases.signature.members.items():
+            if member.flow == Out:
+                m.d.comb += getattr(self, name).eq(getattr(phases, name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
@@ -17,27 +19,32 @@ from bcsim.rtl.common.records import issue_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.sequencer.loop import NestedLoops
+from bcsim.rtl.sequencer.loop_order import LoopOrder, issue_order
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.tile_gate import TileGate
-from bcsim.rtl.sequencer.window_walk import WindowWalk, spatial_loops
+from bcsim.rtl.sequencer.window_walk import WindowWalk
 
-__all__ = ["IssueWalker"]
-
-DENSE_LOOPS = ("digits", "chunks", "planes", "tiles")
-"""From the innermost out, named as in the record."""
-
-STREAMING_MEMBERS = {"tiles_arrived": In(2), "release_tile": Out(1), "waits_weights": Out(1)}
+__all__ = ["IssueSignature", "IssueWalker"]
 
 
-class IssueWalker(wiring.Component):
-    """The reading half of the sequencer: addresses and flags of one step a cycle, layer after layer.
+@dataclass(frozen=True, slots=True)
+class IssueWalk:
+    """What the parts of the issue walker share.
 
-    Throughput: one step a cycle, but for `LAYER_GAP - 1` cycles between layers and the waits of docs/machine.md.
-    The first layer can start 2 cycles after reset, when its record has arrived.
+    layer : the record that is walked, behind `go`.
+    go : a layer starts in the next cycle.
+    layer_end : the step to come is the layer's last.
+    """
 
-    Parameters
-    ----------
-    machine : Machine
+    order: LoopOrder
+    loops: NestedLoops
+    layer: View
+    go: Signal
+    layer_end: Signal
+
+
+class IssueSignature(wiring.Signature):
+    """What the issue walker says and hears.
 
     Members
     -------
@@ -69,33 +76,48 @@ class IssueWalker(wiring.Component):
     """
 
     def __init__(self, machine: Machine) -> None:
+        members = {
+            "record_address": Out(address_bits(machine.layers)),
+            "record": In(issue_layout(machine)),
+            "loaded": In(1),
+            "release": Out(1),
+            "output_free": In(1),
+            "reserve": Out(1),
+            "step": Out(StepLayout()),
+            "activation_address": Out(address_bits(machine.activation_words)),
+            "weight_address": Out(address_bits(machine.weight_words)),
+            "weight_enable": Out(1),
+            "waits_input": Out(1),
+            "waits_output": Out(1),
+            "waits_drain": Out(1),
+        }
+        if machine.spatial:
+            members |= {"pad": Out(1), "pad_digit": Out(machine.digit)}
+        if machine.weight_stream_bytes:
+            members |= {"tiles_arrived": In(2), "release_tile": Out(1), "waits_weights": Out(1)}
+        super().__init__(members)
+
+
+class IssueWalker(wiring.Component):
+    """The reading half of the sequencer: addresses and flags of one step a cycle, layer after layer.
+
+    Throughput: one step a cycle, but for `LAYER_GAP - 1` cycles between layers and the waits of docs/machine.md.
+    The first layer can start 2 cycles after reset, when its record has arrived.
+
+    Parameters
+    ----------
+    machine : Machine
+    """
+
+    def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        super().__init__(
-            {
-                "record_address": Out(address_bits(machine.layers)),
-                "record": In(issue_layout(machine)),
-                "loaded": In(1),
-                "release": Out(1),
-                "output_free": In(1),
-                "reserve": Out(1),
-                "step": Out(StepLayout()),
-                "activation_address": Out(address_bits(machine.activation_words)),
-                "weight_address": Out(address_bits(machine.weight_words)),
-                "weight_enable": Out(1),
-                "waits_input": Out(1),
-                "waits_output": Out(1),
-                "waits_drain": Out(1),
-                **({"pad": Out(1), "pad_digit": Out(machine.digit)} if machine.spatial else {}),
-                **(STREAMING_MEMBERS if machine.weight_stream_bytes else {}),
-            }
-        )
+        super().__init__(IssueSignature(machine))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        layout = issue_layout(self.machine)
-        names = spatial_loops(self.machine) if self.machine.spatial else DENSE_LOOPS
-        m.submodules.loops = loops = NestedLoops(widths=trip_widths(self.machine, layout, names))
+        layout, order = issue_layout(self.machine), issue_order(self.machine)
+        m.submodules.loops = loops = NestedLoops(widths=trip_widths(self.machine, layout, order.names))
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
         layer = Signal(layout)
@@ -106,8 +128,8 @@ class IssueWalker(wiring.Component):
             reader.last.eq(record.last),
             loops.start.eq(go),
             loops.advance.eq(step.valid),
-            *(loops.counts[name].eq(record[name]) for name in names),
-            layer_end.eq(ends[names[-1]]),
+            *(loops.counts[name].eq(record[name]) for name in order.names),
+            layer_end.eq(order.last_pass(loops)),
             step.last_digit.eq(ends.digits),
             step.last.eq(ends.planes),
             self.reserve.eq(go & record.scores),
@@ -115,96 +137,85 @@ class IssueWalker(wiring.Component):
         ]
         with m.If(go):
             m.d.sync += layer.eq(record)
-        gate = self._gate_tiles(m, go, loops.turns[names[-1]], layer_end)
-        self._sequence(m, go, held, ends.planes, layer_end, reader.ready, gate)
-        last_tile = loops.lasts.tiles
-        if "streamed_tiles" in names:
-            last_tile &= loops.lasts.streamed_tiles
-        self._hold(m, held, Mux(last_tile, layer.drain_last, layer.drain_full), layer_end)
+        walk = IssueWalk(order, loops, layer, go, layer_end)
+        gate = self._gate_tiles(m, walk) if self.machine.weight_stream_bytes else None
+        self._sequence(m, walk, held, reader.ready, gate)
+        self._hold(m, walk, held)
         base = self._input_base(m)
-        if self.machine.spatial:
-            self._walk_windows(m, go, base, layer, loops)
+        if order.spatial:
+            self._walk_windows(m, walk, base)
         else:
-            self._walk_words(m, go, base, ends)
-        self._address_weights(m, go, loops, layer_end, layer, gate)
+            self._walk_words(m, walk, base)
+        self._address_weights(m, walk, gate)
         if self.machine.shift_planes:
-            plane_end = ends[names[names.index("planes") - 1]]
-            self._double(m, go, ends, plane_end, layer.doubles)
+            self._double(m, walk)
         return m
 
-    def _gate_tiles(self, m: Module, go: Signal, tile_turn: Value, layer_end: Signal) -> TileGate | None:
+    def _gate_tiles(self, m: Module, walk: IssueWalk) -> TileGate:
         """What holds steps back whose weights have not arrived."""
-        if not self.machine.weight_stream_bytes:
-            return None
         m.submodules.gate = gate = TileGate()
         m.d.comb += [
             gate.arrived.eq(self.tiles_arrived),
             self.release_tile.eq(gate.release),
-            gate.start.eq(go),
+            gate.start.eq(walk.go),
             gate.streamed.eq(self.record.streamed),
             gate.advance.eq(self.step.valid),
-            gate.tile_turn.eq(tile_turn),
-            gate.layer_end.eq(layer_end),
+            gate.tile_turn.eq(walk.order.tile_turn(walk.loops)),
+            gate.layer_end.eq(walk.layer_end),
         ]
         return gate
 
     def _sequence(
-        self,
-        m: Module,
-        go: Signal,
-        held: Signal,
-        pass_end: Value,
-        layer_end: Signal,
-        ready: Signal,
-        gate: TileGate | None,
+        self, m: Module, walk: IssueWalk, held: Signal, ready: Signal, gate: TileGate | None
     ) -> None:
         """When a layer's first step, a tile's last one and a streamed tile's first one may be issued."""
-        record = self.record
+        record, go = self.record, walk.go
         elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
         waited, image, space = Signal(), Signal(), Signal()
-        starved: Value = gate.starved if gate else Const(0)
-        weights: Value = gate.ready | ~record.streamed if gate else Const(1)
+        startable = ready & waited & image & space
         m.d.comb += waited.eq(elapsed >= record.wait)
         with m.FSM():
             with m.State("Wait"):
+                weights = gate.ready | ~record.streamed if gate else None
                 m.d.comb += [
                     image.eq(self.loaded | ~record.first),
                     space.eq(self.output_free | ~record.scores),
-                    go.eq(
-                        ready & waited & image & space & weights if gate else ready & waited & image & space
-                    ),
+                    go.eq(startable if weights is None else startable & weights),
                     self.waits_drain.eq(ready & ~waited),
                     self.waits_input.eq(ready & waited & ~image),
                     self.waits_output.eq(ready & waited & image & ~space),
                 ]
-                if gate:
-                    m.d.comb += self.waits_weights.eq(ready & waited & image & space & ~weights)
+                if weights is not None:
+                    m.d.comb += self.waits_weights.eq(startable & ~weights)
                 with m.If(~waited):
                     m.d.sync += elapsed.eq(elapsed + 1)
                 with m.If(go):
                     m.next = "Walk"
             with m.State("Walk"):
                 m.d.sync += elapsed.eq(LAYER_GAP)
+                drains = walk.loops.ends.planes & held
                 m.d.comb += [
-                    self.waits_drain.eq(pass_end & held & ~starved if gate else pass_end & held),
-                    self.step.valid.eq(~self.waits_drain & ~starved if gate else ~self.waits_drain),
+                    self.waits_drain.eq(drains & ~gate.starved if gate else drains),
+                    self.step.valid.eq(~self.waits_drain & ~gate.starved if gate else ~self.waits_drain),
                 ]
                 if gate:
-                    m.d.comb += self.waits_weights.eq(starved)
-                with m.If(self.step.valid & layer_end):
+                    m.d.comb += self.waits_weights.eq(gate.starved)
+                with m.If(self.step.valid & walk.layer_end):
                     m.next = "Wait"
 
-    def _hold(self, m: Module, held: Signal, drain: Value, last: Value) -> None:
+    def _hold(self, m: Module, walk: IssueWalk, held: Signal) -> None:
         """Hold back a tile's last step until the requantisers are done with the tile before.
 
         Two of the drain's cycles go by from the last step to the next that this holds back; behind a layer's last
         tile only one, which gives the drain walker a cycle to change records.
         """
+        layer = walk.layer
+        drain = Mux(walk.order.last_tile(walk.loops), layer.drain_last, layer.drain_full)
         most = tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
         left = Signal(signed(most.bit_length() + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
         with m.If(self.step.valid & self.step.last):
-            m.d.sync += left.eq(drain[: most.bit_length()] + Cat(last, 1).as_signed())
+            m.d.sync += left.eq(drain[: most.bit_length()] + Cat(walk.layer_end, 1).as_signed())
         with m.Elif(held):
             m.d.sync += left.eq(left - 1)
 
@@ -215,76 +226,73 @@ class IssueWalker(wiring.Component):
             m.d.sync += odd.eq(odd ^ self.release)
         return Mux(self.record.first & odd, self.record.read_base_odd, self.record.read_base)
 
-    def _walk_words(self, m: Module, go: Signal, base: Value, ends: View) -> None:
+    def _walk_words(self, m: Module, walk: IssueWalk, base: Value) -> None:
         """The input tensor's words in order, again for every plane and tile."""
         again = Signal.like(self.activation_address)
-        with m.If(go):
+        with m.If(walk.go):
             m.d.sync += [self.activation_address.eq(base), again.eq(base)]
         with m.Elif(self.step.valid):
-            m.d.sync += self.activation_address.eq(Mux(ends.chunks, again, self.activation_address + 1))
+            m.d.sync += self.activation_address.eq(
+                Mux(walk.loops.ends.chunks, again, self.activation_address + 1)
+            )
 
-    def _walk_windows(self, m: Module, go: Signal, base: Value, layer: Signal, loops: NestedLoops) -> None:
+    def _walk_windows(self, m: Module, walk: IssueWalk, base: Value) -> None:
         """The words of every window."""
         m.submodules.windows = windows = WindowWalk(self.machine)
         m.d.comb += [
-            windows.start.eq(go),
+            windows.start.eq(walk.go),
             windows.record.eq(self.record),
             windows.base.eq(base),
-            windows.layer.eq(layer),
+            windows.layer.eq(walk.layer),
             windows.advance.eq(self.step.valid),
-            windows.turns.eq(loops.turns),
-            windows.ends.eq(loops.ends),
+            windows.turns.eq(walk.loops.turns),
+            windows.ends.eq(walk.loops.ends),
             self.activation_address.eq(windows.address),
             self.pad.eq(windows.pad),
             self.pad_digit.eq(windows.pad_digit),
         ]
 
-    def _address_weights(
-        self,
-        m: Module,
-        go: Signal,
-        loops: NestedLoops,
-        layer_end: Signal,
-        layer: View,
-        gate: TileGate | None,
-    ) -> None:
+    def _address_weights(self, m: Module, walk: IssueWalk, gate: TileGate | None) -> None:
         """The next weight word with every chunk, through all layers."""
         m.submodules.weights = words = ProgramAddress(
-            width=len(self.weight_address), replays=self.machine.spatial, jumps=gate is not None
+            width=len(self.weight_address), replays=walk.order.spatial, jumps=gate is not None
         )
-        first_digit, turns = Signal(), loops.turns
+        order, loops = walk.order, walk.loops
+        first_digit = Signal()
         m.d.comb += [
             self.weight_enable.eq(self.step.valid & first_digit),
             self.weight_address.eq(words.address),
             words.advance.eq(self.step.valid & loops.ends.digits),
             words.stride.eq(1),
-            words.restart.eq(layer.last),
-            words.turn.layer.eq(layer_end),
+            words.restart.eq(walk.layer.last),
+            words.turn.layer.eq(walk.layer_end),
         ]
-        if self.machine.spatial:
+        if order.spatial:
             m.d.comb += [
-                words.turn.window.eq(turns.window_columns | turns.window_rows),
-                words.turn.tile.eq(turns.tiles),
-                words.turn.position.eq(turns.columns | turns.rows),
+                words.turn.window.eq(order.window_turn(loops)),
+                words.turn.tile.eq(loops.turns.tiles),
+                words.turn.position.eq(order.position_turn(loops)),
             ]
         if gate:
-            record = self.record
+            record, layer = self.record, walk.layer
             begin = Mux(record.streamed & gate.odd, record.weight_base_odd, record.weight_base)
             m.d.comb += [
-                words.jump.eq(go | gate.switch),
-                words.target.eq(Mux(go, begin, Mux(gate.odd, layer.weight_base, layer.weight_base_odd))),
+                words.jump.eq(walk.go | gate.switch),
+                words.target.eq(Mux(walk.go, begin, Mux(gate.odd, layer.weight_base, layer.weight_base_odd))),
             ]
-        with m.If(go):
+        with m.If(walk.go):
             m.d.sync += first_digit.eq(1)
         with m.Elif(self.step.valid):
             m.d.sync += first_digit.eq(loops.ends.digits)
 
-    def _double(self, m: Module, go: Signal, ends: View, plane_end: Value, whole: Value) -> None:
+    def _double(self, m: Module, walk: IssueWalk) -> None:
         """Bit b of `doubles` in the first chunk of plane b."""
+        ends, whole = walk.loops.ends, walk.layer.doubles
+        plane_end = ends[walk.order.within("planes")]
         doubles = Signal.like(whole)
         first_chunk = Signal()
         m.d.comb += self.step.double.eq(first_chunk & doubles[0])
-        with m.If(go):
+        with m.If(walk.go):
             m.d.sync += [doubles.eq(self.record.doubles), first_chunk.eq(1)]
         with m.Elif(self.step.valid & ends.digits):
             m.d.sync += first_chunk.eq(plane_end)

@@ -14,7 +14,7 @@ from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import drain_layout
 from bcsim.rtl.common.require import require_machine
 
-__all__ = ["PlaceLayout", "RoundLayout", "RoundPhases"]
+__all__ = ["PlaceLayout", "RoundLayout", "RoundPhases", "RoundSignature"]
 
 
 class PlaceLayout(StructLayout):
@@ -73,15 +73,8 @@ class RoundLayout(StructLayout):
         )
 
 
-class RoundPhases(wiring.Component):
-    """Steps the requantisers through a round while the next ones are on their way from the parameter memories.
-
-    Latency: 2 cycles from `begin` to `load`; `write_cycles(bits, search) - 2` from there to `done`.
-    Throughput: a round in `round_cycles(bits, search)` cycles.
-
-    Parameters
-    ----------
-    machine : Machine
+class RoundSignature(wiring.Signature):
+    """A round to begin, and what requantisers and writer do in it.
 
     Members
     -------
@@ -102,23 +95,38 @@ class RoundPhases(wiring.Component):
     """
 
     def __init__(self, machine: Machine) -> None:
+        members = {
+            "begin": In(1),
+            "round": In(RoundLayout(machine)),
+            "load": Out(1),
+            "step": Out(1),
+            "done": Out(1),
+            "search": Out(1),
+            "probe": Out(QUOTIENT_BITS),
+            "select": Out(1),
+            "place": Out(PlaceLayout(machine)),
+            "write": Out(1),
+        }
+        if machine.spatial:
+            members["pool"] = Out(PoolLayout(machine))
+        super().__init__(members)
+
+
+class RoundPhases(wiring.Component):
+    """Steps the requantisers through a round while the next ones are on their way from the parameter memories.
+
+    Latency: 2 cycles from `begin` to `load`; `write_cycles(bits, search) - 2` from there to `done`.
+    Throughput: a round in `round_cycles(bits, search)` cycles.
+
+    Parameters
+    ----------
+    machine : Machine
+    """
+
+    def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        super().__init__(
-            {
-                "begin": In(1),
-                "round": In(RoundLayout(machine)),
-                "load": Out(1),
-                "step": Out(1),
-                "done": Out(1),
-                "search": Out(1),
-                "probe": Out(QUOTIENT_BITS),
-                "select": Out(1),
-                "place": Out(PlaceLayout(machine)),
-                "write": Out(1),
-                **({"pool": Out(PoolLayout(machine))} if machine.spatial else {}),
-            }
-        )
+        super().__init__(RoundSignature(machine))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 
 from amaranth.hdl import Module, Mux, Signal
@@ -15,27 +16,23 @@ from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.sequencer.loop_order import STREAMED_ISSUE, issue_order
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 
-__all__ = ["LOOPS", "WindowWalk", "spatial_loops", "window_reads"]
+__all__ = ["STRIDES", "WindowWalk", "window_reads"]
 
-LOOPS = (
-    "digits",
-    "chunks",
-    "kernel_columns",
-    "kernel_rows",
-    "sources",
-    "planes",
-    "window_columns",
-    "window_rows",
-    "tiles",
-    "columns",
-    "rows",
-)
-"""A spatial machine's loops from the innermost out, named as in the record."""
 
-STREAMED_LOOPS = (*LOOPS, "streamed_tiles")
-"""Where weights can stream: a layer whose do has its tiles here, and one trip in the loop of tiles inside."""
+@dataclass(frozen=True, slots=True)
+class LoopSum:
+    """What steps add up over the loops from `innermost` out.
+
+    strides : the loops that add something, and the record's field that says how much. The innermost adds 1 where none
+        does.
+    """
+
+    innermost: str
+    strides: Mapping[str, str]
+
 
 STRIDES = {
     "kernel_columns": "kernel_column_stride",
@@ -50,27 +47,28 @@ STRIDES = {
 }
 """Each loop's stride in the record, in words."""
 
-DOWN = {"window_rows": "down", "rows": "pool_down"}
-RIGHT = {"window_columns": "right", "columns": "pool_right"}
-"""The loops' strides in rows and columns."""
-
-
-def spatial_loops(machine: Machine) -> tuple[str, ...]:
-    """The machine's loops from the innermost out."""
-    return STREAMED_LOOPS if machine.weight_stream_bytes else LOOPS
+WORDS = LoopSum("kernel_columns", STRIDES)
+ROWS = LoopSum("kernel_rows", {"window_rows": "down", "rows": "pool_down"})
+COLUMNS = LoopSum("kernel_columns", {"window_columns": "right", "columns": "pool_right"})
 
 
 def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, int]]:
     """(address, outside, digit of the padding's level, counted from the least significant) of a layer's steps."""
     reads = []
-    loops = [name for name in reversed(STREAMED_LOOPS) if name in record]
+    loops = [name for name in reversed(STREAMED_ISSUE.names) if name in record]
     for trip in product(*(range(record[name] + 1) for name in loops)):
         counts = dict(zip(loops, trip, strict=True))
         address = base + record["origin"] + counts["chunks"] * (record["digits"] + 1) + counts["digits"]
         address += sum(counts[name] * record[STRIDES[name]] for name in loops if name in STRIDES)
-        row = record["top"] + counts["kernel_rows"] + sum(counts[n] * record[s] for n, s in DOWN.items())
+        row = (
+            record["top"]
+            + counts["kernel_rows"]
+            + sum(counts[n] * record[s] for n, s in ROWS.strides.items())
+        )
         column = (
-            record["left"] + counts["kernel_columns"] + sum(counts[n] * record[s] for n, s in RIGHT.items())
+            record["left"]
+            + counts["kernel_columns"]
+            + sum(counts[n] * record[s] for n, s in COLUMNS.strides.items())
         )
         outside = (
             row % 2**COORDINATE_BITS >= record["height"] or column % 2**COORDINATE_BITS >= record["width"]
@@ -113,7 +111,7 @@ class WindowWalk(wiring.Component):
     def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        self.loops = spatial_loops(machine)
+        self.loops = issue_order(machine).names
         flags = In(StructLayout(dict.fromkeys(self.loops, 1)))
         super().__init__(
             {
@@ -135,13 +133,13 @@ class WindowWalk(wiring.Component):
         layer, record = self.layer, self.record
         width = len(self.address)
         m.submodules.words = words = NestedSum(
-            width=width, strides={"words": 1} | self._strides("kernel_columns", STRIDES, width)
+            width=width, strides={"words": 1} | self._strides(WORDS, width)
         )
-        m.submodules.row = row = self._position("kernel_rows", DOWN)
-        m.submodules.column = column = self._position("kernel_columns", RIGHT)
-        self._connect(m, words, STRIDES)
-        self._connect(m, row, DOWN)
-        self._connect(m, column, RIGHT)
+        m.submodules.row = row = self._position(ROWS)
+        m.submodules.column = column = self._position(COLUMNS)
+        self._connect(m, words, WORDS)
+        self._connect(m, row, ROWS)
+        self._connect(m, column, COLUMNS)
         m.d.comb += [
             words.turns.words.eq(self.turns.digits | self.turns.chunks),
             words.strides.words.eq(1),
@@ -157,21 +155,23 @@ class WindowWalk(wiring.Component):
         self._select_digit(m)
         return m
 
-    def _strides(self, innermost: str, fields: dict[str, str], most: int) -> dict[str, int]:
-        """Stride widths of the loops from `innermost` out."""
-        layout = issue_layout(self.machine)
-        names = self.loops[self.loops.index(innermost) :]
+    def _strides(self, sums: LoopSum, most: int) -> dict[str, int]:
+        """Stride widths of the loops that the sum goes over."""
+        layout, fields = issue_layout(self.machine), sums.strides
+        names = self.loops[self.loops.index(sums.innermost) :]
         return {name: min(layout[fields[name]].width, most) if name in fields else 0 for name in names}
 
-    def _position(self, innermost: str, fields: dict[str, str]) -> NestedSum:
+    def _position(self, sums: LoopSum) -> NestedSum:
         width = len(self.record.top)
-        return NestedSum(width=width, strides=self._strides(innermost, fields, width) | {innermost: 1})
+        return NestedSum(width=width, strides=self._strides(sums, width) | {sums.innermost: 1})
 
-    def _connect(self, m: Module, total: NestedSum, fields: dict[str, str]) -> None:
+    def _connect(self, m: Module, total: NestedSum, sums: LoopSum) -> None:
         m.d.comb += [total.start.eq(self.start), total.advance.eq(self.advance)]
         m.d.comb += [total.turns[name].eq(self.turns[name]) for name in total.loops if name in self.loops]
         m.d.comb += [
-            total.strides[name].eq(self.layer[field]) for name, field in fields.items() if name in self.loops
+            total.strides[name].eq(self.layer[field])
+            for name, field in sums.strides.items()
+            if name in self.loops
         ]
 
     def _select_digit(self, m: Module) -> None:

@@ -12,7 +12,8 @@ from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.datapath.padding import Padding
 from bcsim.rtl.sequencer.loop import NestedLoops
-from bcsim.rtl.sequencer.window_walk import STRIDES, WindowWalk, spatial_loops, window_reads
+from bcsim.rtl.sequencer.loop_order import issue_order
+from bcsim.rtl.sequencer.window_walk import STRIDES, WindowWalk, window_reads
 from tests.rtl.simulation import simulate, ticks
 
 MACHINE = replace(TINY, spatial=True, activation_words=1 << 20)
@@ -21,7 +22,7 @@ MACHINE = replace(TINY, spatial=True, activation_words=1 << 20)
 def random_record(rng: random.Random, machine: Machine) -> dict[str, int]:
     """Few trips of some of the loops; strides of any size, positions around the tensor's edges."""
     record = dict.fromkeys(dict(issue_fields(machine)), 0)
-    for name in rng.sample(spatial_loops(machine), rng.randrange(2, 7)):
+    for name in rng.sample(issue_order(machine).names, rng.randrange(2, 7)):
         record[name] = rng.randrange(1, 4)
     record |= {stride: rng.getrandbits(20) for stride in STRIDES.values()}
     record |= {"origin": rng.getrandbits(20), "pad_level": rng.getrandbits(8)}
@@ -37,7 +38,7 @@ class Walk:
     def __init__(self, machine) -> None:
         layout = issue_layout(machine)
         self.walk = WindowWalk(machine)
-        names = spatial_loops(machine)
+        names = issue_order(machine).names
         self.loops = NestedLoops(widths={name: layout[name].width for name in names})
         self.module = Module()
         self.module.submodules.walk, self.module.submodules.loops = self.walk, self.loops
