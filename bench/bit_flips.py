@@ -35,7 +35,7 @@ from bcsim.simulator.simulator import run_machine
 from bench.bit_flips_plot import plot
 from bench.common import run_main
 
-RATES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
+RATES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 2e-2, 3e-2, 1e-1)
 MEMORIES = ("weights", "offsets")
 
 
