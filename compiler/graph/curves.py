@@ -31,6 +31,8 @@ def _tanh_gelu(x: FloatArray) -> FloatArray:
 
 
 CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {
+    "Asinh": np.arcsinh,
+    "Atan": np.arctan,
     "Elu": _elu,
     "Erf": special.erf,
     "Exp": np.exp,
@@ -38,6 +40,7 @@ CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "HardSwish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
     "Mish": lambda x: x * np.tanh(_softplus(x)),
     "Sigmoid": special.expit,
+    "Sinh": np.sinh,
     "Softplus": _softplus,
     "Softsign": lambda x: x / (1 + np.abs(x)),
     "Swish": lambda x: x * special.expit(x),

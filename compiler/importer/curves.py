@@ -21,7 +21,8 @@ Fields: TypeAlias = tuple[str, str, tuple[str, ...], str]
 Step: TypeAlias = Callable[[Fields], Node]
 
 ONE, ZERO = np.ones(()), np.zeros(())
-_PLAIN = ("Erf", "Exp", "HardSwish", "Mish", "Sigmoid", "Softplus", "Softsign", "Tanh")
+_RISING = ("Asinh", "Atan", "Erf", "Exp", "Sigmoid", "Sinh", "Softplus", "Softsign", "Tanh")
+_PLAIN = (*_RISING, "HardSwish", "Mish")
 # What torch writes for x * Sigmoid(x) and x * HardSigmoid(x) in operator sets that lack the product.
 _GATED = {"Sigmoid": "Swish", "HardSigmoid": "HardSwish"}
 

@@ -94,6 +94,11 @@ def _softsign() -> Curved:
     return Curved(-ONE, ONE, lambda x: x / (1 + abs(x)), lambda y: y / (1 - abs(y)))
 
 
+def _atan() -> Curved:
+    bound = _fraction(MP.pi / 2)
+    return _smooth(-bound, bound, MP.atan, MP.tan, ZERO)
+
+
 def _hard_swish() -> Curved:
     def forward(x: Fraction) -> Fraction:
         return x * min(max(x + 3, ZERO), Fraction(6)) / 6
@@ -145,6 +150,8 @@ def _mish(x: Any) -> Any:
 
 
 _CURVES: Mapping[str, Callable[[], Curved]] = {
+    "Asinh": lambda: _smooth(None, None, MP.asinh, MP.sinh, ZERO),
+    "Atan": _atan,
     "Elu": _elu,
     "Erf": lambda: _smooth(-ONE, ONE, MP.erf, MP.erfinv, ZERO),
     "Exp": lambda: _smooth(ZERO, None, MP.exp, MP.log, ONE),
@@ -154,6 +161,7 @@ _CURVES: Mapping[str, Callable[[], Curved]] = {
     "Sigmoid": lambda: _smooth(
         ZERO, ONE, lambda x: 1 / (1 + MP.exp(-x)), lambda y: MP.log(y / (1 - y)), HALF
     ),
+    "Sinh": lambda: _smooth(None, None, MP.sinh, MP.asinh, ZERO),
     "Softplus": lambda: _smooth(ZERO, None, lambda x: MP.log1p(MP.exp(x)), lambda y: MP.log(MP.expm1(y))),
     "Softsign": _softsign,
     "Swish": lambda: _valley(_swish, -1.28),

@@ -53,6 +53,9 @@ RISING = [
     (node("PRelu", "a slopes", "f"), lambda a: np.where(a > 0, a, a * SLOPES), 0.5, 5),
     (node("Sigmoid", "a", "f"), lambda a: 1 / (1 + np.exp(-a)), 1 / 16, 5),
     (node("Tanh", "a", "f"), np.tanh, 1 / 8, 4),
+    (node("Atan", "a", "f"), np.arctan, 1 / 16, 6),
+    (node("Asinh", "a", "f"), np.arcsinh, 1 / 8, 5),
+    (node("Sinh", "a", "f"), np.sinh, 1 / 4, 6),
     (node("Erf", "a", "f"), elementwise(erf), 1 / 32, 8),
     (node("Elu", "a", "f"), lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))), 1 / 4, 6),
     (
