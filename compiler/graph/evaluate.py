@@ -100,7 +100,7 @@ def _(node: Dense, x: FloatArray) -> FloatArray:
 
 @evaluate_node.register
 def _(node: Conv, x: FloatArray) -> FloatArray:
-    sums = correlate(x, node.weights, node.stride, node.pads, node.groups)
+    sums = correlate(x, node.weights, node.stride, node.pads, node.groups, node.outside)
     sums *= _by_channel(node.scale, x)
     return sums
 

@@ -59,14 +59,16 @@ def correlate(
     stride: tuple[int, int],
     pads: tuple[int, int, int, int],
     groups: int,
+    outside: float = 0.0,
 ) -> FloatArray:
     """The correlation of images x (n, C, H, W) with weights (O, C / groups, J, K), float64 (n, O, R, S).
 
+    outside : what the pads hold.
     Images are taken in blocks, so that the windows copied for the matrix product stay below 64 MiB or one image's.
     """
     outputs, inputs = weights.shape[0], int(np.prod(weights.shape[1:]))
     matrices = weights.astype(np.float64).reshape(groups, outputs // groups, inputs)
-    every = windows(x, weights.shape[2:], stride, pads).transpose(1, 4, 5, 0, 2, 3)
+    every = windows(x, weights.shape[2:], stride, pads, outside).transpose(1, 4, 5, 0, 2, 3)
     n, rows, columns = every.shape[3:]
     result = np.empty((n, outputs, rows, columns))
     step = max(1, _BLOCK // max(1, groups * inputs * rows * columns))

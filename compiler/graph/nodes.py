@@ -75,13 +75,14 @@ class Conv(Node):
 
     y[o, r, s] = scale[o] * sum_ijk weights[o, i, j, k] * x[g * I + i, r * down - top + j, s * right - left + k]
 
-    where I = C / groups, g = o * groups // O and (down, right) = stride; outside the image x is 0.
+    where I = C / groups, g = o * groups // O and (down, right) = stride; outside the image x is `outside`.
 
     weights : int16 (O, C / groups, kernel rows, kernel columns), small integers, for BinaryConnect -1 and +1.
     scale : float64 (O,), positive: the real value of one weight unit, per output.
     stride : (rows, columns).
-    pads : (top, left, bottom, right) rows and columns of zeros around the image.
+    pads : (top, left, bottom, right) rows and columns around the image.
     groups : of channels; C for a depthwise convolution.
+    outside : what the pads hold; with -1 or +1 signs stay signs of one bit.
     """
 
     weights: NDArray[np.int16]
@@ -89,6 +90,7 @@ class Conv(Node):
     stride: tuple[int, int]
     pads: tuple[int, int, int, int]
     groups: int
+    outside: float = 0.0
 
     @property
     def kernel(self) -> tuple[int, int]:

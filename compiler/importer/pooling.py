@@ -39,6 +39,10 @@ def average_pool(context: NodeContext) -> Lowered:
             "its ceil_mode adds windows that reach beyond the image; accepted is ceil_mode = 0, or where it adds none"
         )
     windows = windows.unpadded()
+    if any(x.pads) and x.outside:
+        raise BcsimError(
+            f"node {x.padded_by!r} (Pad) before it pads with {x.outside:g}; accepted before a mean are zeros"
+        )
     if any(windows.pads) and windows.pads != x.pads and not context.attribute("count_include_pad", 0):
         raise BcsimError(
             "it has pads that it does not count, so that its divisor varies; accepted are count_include_pad = 1 and "

@@ -97,7 +97,7 @@ class Activation:
     shape : in the file, without the batch axis; None behind a node that is not supported.
     view : how it lies in the graph's tensor, where that has another shape or order.
     raw : only views and elementwise operators lie between it and the network's input.
-    pads : (top, left, bottom, right) rows and columns of zeros that `shape` counts and the graph's tensor lacks,
+    pads : (top, left, bottom, right) rows and columns of `outside` that `shape` counts and the graph's tensor lacks,
         made by the Pad node `padded_by`.
     gate : a curve and the tensor of which it is the product with this one, where it is such a tensor's function.
     """
@@ -108,6 +108,7 @@ class Activation:
     raw: bool = False
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     padded_by: str = ""
+    outside: float = 0.0
     gate: tuple[str, str] | None = None
 
     @property

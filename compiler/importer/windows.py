@@ -11,7 +11,7 @@ from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
 from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.values import Activation, Shape
 
-__all__ = ["Pads", "Windows", "read_windows"]
+__all__ = ["Pads", "Windows", "read_dilations", "read_windows"]
 
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[int, int, int, int]
@@ -66,21 +66,29 @@ class Windows:
 def read_windows(context: NodeContext, x: Activation, kernel: Shape | None = None) -> Windows:
     """The windows of the node over x, an image or a sequence; zeros that a Pad put around x count among the pads.
 
-    kernel : the weights' last axes, which kernel_shape must repeat; None to read it from there.
+    kernel : the weights' last axes, with the zeros of their dilation; None to read it from kernel_shape.
     """
     shape = sizes(x)
     axes = len(shape)
-    found = _numbers(context, "kernel_shape", kernel or (), axes, 1)
-    if kernel is not None and found != kernel:
-        raise BcsimError(f"its kernel_shape is {list(found)} and its weights have the kernel {list(kernel)}")
-    if any(step != 1 for step in _numbers(context, "dilations", (1,) * axes, axes, 1)):
-        raise BcsimError(f"its dilations are {context.attribute('dilations')}; accepted is 1")
+    found = _kernel(context, axes) if kernel is None else kernel
     stride = _numbers(context, "strides", (1,) * axes, axes, 1)
     whole = tuple(
         size + before + after for size, before, after in zip(shape, *_halves(x.pads, axes), strict=True)
     )
     before, after = _pads(context, whole, found, stride)
     return _checked(_windows(x, found, stride, before, after))
+
+
+def _kernel(context: NodeContext, axes: int) -> Shape:
+    """The windows of a pooling."""
+    if any(step != 1 for step in read_dilations(context, axes)):
+        raise BcsimError(f"its dilations are {context.attribute('dilations')}; accepted is 1")
+    return _numbers(context, "kernel_shape", (), axes, 1)
+
+
+def read_dilations(context: NodeContext, axes: int) -> Shape:
+    """The distance of neighbouring weights along every axis."""
+    return _numbers(context, "dilations", (1,) * axes, axes, 1)
 
 
 def sizes(x: Activation) -> Shape:

@@ -114,18 +114,18 @@ class Assembler:
         self._made[tensor, encoding] = name
 
     def _padded(self, layer: FusedLayer, geometry: Geometry, source: Encoding) -> tuple[Geometry, bool]:
-        """The geometry with the level nearest to 0, and whether that is 0.
+        """The geometry with the level nearest to what the layer pads with, and whether that is it.
 
         Around a pooling the level is 0, the least: no value changes a maximum less.
         """
         if not layer.pads:
             return (replace(geometry, pads=layer.pool_pads) if any(layer.pool_pads) else geometry), True
-        place = -source.offset / source.scale
+        place = (layer.outside - source.offset) / source.scale
         level = min(max(round(place), 0), source.levels - 1)
         if level != place:
             self.notes.append(
-                f"Layer {layer.name!r}: 0 is not among the values of its source, so its padding reads as "
-                f"{float(source.scale * level + source.offset):.3g}"
+                f"Layer {layer.name!r}: {float(layer.outside):g} is not among the values of its source, so its padding "
+                f"reads as {float(source.scale * level + source.offset):.3g}"
             )
         return replace(geometry, pad_level=level), level == place
 

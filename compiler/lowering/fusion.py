@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import reduce
 from itertools import count
 
@@ -52,8 +53,13 @@ class FusedLayer:
 
     @property
     def pads(self) -> bool:
-        """Whether its windows reach beyond its sources, where they read zeros."""
+        """Whether its windows reach beyond its sources, where they read `outside`."""
         return isinstance(self.linear, Conv | AveragePool) and any(self.linear.pads)
+
+    @property
+    def outside(self) -> Fraction:
+        """What its windows read beyond its sources."""
+        return Fraction(self.linear.outside) if isinstance(self.linear, Conv) else Fraction(0)
 
     @property
     def elementwise(self) -> tuple[Node, ...]:

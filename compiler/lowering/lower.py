@@ -53,7 +53,7 @@ def lower(
     ranging = Ranging(range_method, percentile)
     fused = fuse_layers(graph)
     tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)
-    padded = tensor in padded_tensors(fused.layers)
+    padded = padded_tensors(fused.layers).get(tensor, frozenset())
     coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
     known = known_values(fused.layers[:-1], input_values(coding), tensor, given)
     together = rounded_together(fused.layers, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from functools import reduce
 from math import gcd, lcm
@@ -44,12 +44,12 @@ def grid_encoding(values: Fractions, most_bits: int) -> Encoding | None:
 
 
 def input_coding(
-    nodes: Sequence[Node], pixel: Encoding, bits: int | None, padded: bool = False
+    nodes: Sequence[Node], pixel: Encoding, bits: int | None, padded: Collection[Fraction] = ()
 ) -> InputCoding:
     """How pixels become the first layer's source, through the elementwise nodes before it.
 
     bits : of the source, fewer than the pixel's where the user wants fewer levels; None for its own.
-    padded : whether a layer pads the source with zeros, so that it has a level for 0 where 8 bits allow one.
+    padded : what layers pad the source with, for which it has levels where 8 bits allow them.
     Raises BcsimError where the nodes differ between pixels or leave values that are on no uniform grid, and
     where they already quantise the pixels to another number of bits.
     """
@@ -70,7 +70,7 @@ def input_coding(
     if bits is not None and bits != stream.bits:
         stream = _fewer_levels(stream, bits, nodes)
     elif padded:
-        stream = grid_encoding(tuple(sorted({Fraction(0), *levels})), most_bits) or stream
+        stream = grid_encoding(tuple(sorted({*padded, *levels})), most_bits) or stream
     return InputCoding(pixel, stream, _table(levels, stream))
 
 

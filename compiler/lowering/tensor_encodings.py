@@ -31,12 +31,12 @@ class Encodings:
 
     own : what a tensor's layer gives.
     shared : what a layer of several sources reads them in, by the name of a source.
-    padded : the tensors that layers pad with zeros.
+    padded : the tensors that layers pad, and with what.
     """
 
     own: Mapping[str, Encoding]
     shared: Mapping[str, Encoding]
-    padded: frozenset[str]
+    padded: Mapping[str, frozenset[Fraction]]
 
 
 def plan_encodings(
@@ -82,9 +82,13 @@ def _round_once(layers: Sequence[FusedLayer], own: dict[str, Encoding], known: K
             own[source] = own[layer.output]
 
 
-def padded_tensors(layers: Sequence[FusedLayer]) -> frozenset[str]:
-    """The tensors that some layer pads with zeros."""
-    return frozenset(name for layer in layers if layer.pads for name in layer.sources)
+def padded_tensors(layers: Sequence[FusedLayer]) -> dict[str, frozenset[Fraction]]:
+    """The tensors that some layer pads, and with what."""
+    padded: dict[str, frozenset[Fraction]] = {}
+    for layer in layers:
+        for name in layer.sources if layer.pads else ():
+            padded[name] = padded.get(name, frozenset()) | {layer.outside}
+    return padded
 
 
 def holds(encoding: Encoding, values: Sequence[Fraction] | None) -> bool:
@@ -102,16 +106,18 @@ def rounded_together(layers: Sequence[FusedLayer], known: Known) -> list[list[st
     return [group for group in groups if _common_grid(group, known, padded) is None]
 
 
-def _common_grid(names: Sequence[str], known: Known, padded: frozenset[str]) -> Encoding | None:
+def _common_grid(
+    names: Sequence[str], known: Known, padded: Mapping[str, frozenset[Fraction]]
+) -> Encoding | None:
     values: set[Fraction] = set()
     for name in names:
         found = known[name]
         if found is None:
             return None
         values.update(found)
-    zeroed = tuple(sorted(values | {Fraction(0)}))
-    with_zero = padded.intersection(names) and grid_encoding(zeroed, MOST_BITS)
-    return with_zero or grid_encoding(tuple(sorted(values)), MOST_BITS)
+    outside = {value for name in names for value in padded.get(name, ())}
+    with_outside = outside and grid_encoding(tuple(sorted(values | outside)), MOST_BITS)
+    return with_outside or grid_encoding(tuple(sorted(values)), MOST_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ class _Planner:
     bits: Mapping[str, int]
     samples: Mapping[str, FloatArray]
     ranging: Ranging
-    padded: frozenset[str]
+    padded: Mapping[str, frozenset[Fraction]]
 
     def own(self, name: str, shared: Encoding | None, alone: bool) -> Encoding:
         """The encoding that a tensor is made in.

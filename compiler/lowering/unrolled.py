@@ -37,7 +37,7 @@ def unroll_convolutions(graph: Graph) -> Graph:
             continue
         first, *chain = _chain(flat, nodes)
         shapes = tensor_shapes(replace(graph, nodes=tuple(nodes)))
-        if isinstance(first, Conv) and _weights(first, shapes) <= MOST_WEIGHTS:
+        if isinstance(first, Conv) and not first.outside and _weights(first, shapes) <= MOST_WEIGHTS:
             moved, gone = _unrolled(first, chain, flat, shapes), [first, *chain, flat]
         elif chain and _quantises(first):
             moved, gone = _moved(first, chain, flat, shapes), [*chain, flat]

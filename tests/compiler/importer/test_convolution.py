@@ -197,7 +197,11 @@ def test_pad_of_nothing(tmp_path):
 
 W = signs(5, 4, 3, 3)
 REFUSED = {
-    "dilations": (node("Conv", "x w", "a", dilations=[1, 2]), W, "its dilations are [1, 2]; accepted is 1"),
+    "dilations": (
+        node("Conv", "x w", "a", dilations=[20, 20]),
+        W,
+        "its dilations are [20, 20], so that its kernel covers 41x41 pixels; accepted are up to 1024",
+    ),
     "kernel": (
         node("Conv", "x w", "a", kernel_shape=[3, 2]),
         W,
@@ -312,20 +316,20 @@ def test_flat_tensors_are_refused(tmp_path):
 
 PADS = {
     "value": (
-        node("Pad", "x rows one", "b"),
-        "it pads with something else than zeros; accepted is mode 'constant' with the value 0",
+        node("Pad", "x rows endless", "b"),
+        "its value 'endless' has values that are NaN or infinite",
     ),
     "mode": (
         node("Pad", "x rows", "b", mode="reflect"),
-        "it pads with something else than zeros; accepted is mode 'constant' with the value 0",
+        "it pads with what the image holds; accepted is mode 'constant'",
     ),
     "channels": (
         node("Pad", "x channels", "b"),
-        "its pads are [0, 1, 0, 0, 0, 0, 0, 0]; accepted are zeros around the rows and columns of an image",
+        "its pads are [0, 1, 0, 0, 0, 0, 0, 0]; accepted are pixels around the rows and columns of an image",
     ),
     "cropping": (
         node("Pad", "x crop", "b"),
-        "its pads are [0, 0, 0, 0, 0, 0, -1, 0]; accepted are zeros around the rows and columns of an image",
+        "its pads are [0, 0, 0, 0, 0, 0, -1, 0]; accepted are pixels around the rows and columns of an image",
     ),
     "count": (node("Pad", "x few", "b"), "its pads are [1, 1]; expected two numbers for each of 4 axes"),
     "axes": (node("Pad", "x few - far", "b"), "its pads are [1, 1]; expected two numbers for each of 1 axes"),
@@ -341,7 +345,7 @@ def test_pads_refused(case, tmp_path):
         crop=np.int64([0, 0, 0, 0, 0, 0, -1, 0]),
         few=np.int64([1, 1]),
         far=np.int64([4]),
-        one=1.0,
+        endless=np.inf,
         w=W,
     )
     built = model([made, node("Conv", "b w", "a"), FLAT], arrays, (4, 7, 6), opset=18)

@@ -79,7 +79,7 @@ def test_padding_adds_a_level_for_zero() -> None:
     t = net.bipolar(net.conv("x", 2))
     u = net.bipolar(net.conv(t, 2, pads=(1, 1, 1, 1)))
     layers = fuse_layers(net.end(u)).layers
-    assert padded_tensors(layers) == {t}
+    assert padded_tensors(layers) == {t: {0}}
     found = planned(net, u)
     assert found.own[t] == Encoding(2, Fraction(1), Fraction(-1))
     assert found.own[u] == Encoding(1, Fraction(2), Fraction(-1))
