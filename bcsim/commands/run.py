@@ -84,7 +84,10 @@ def run(
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write every cycle as a trace for Perfetto (first images)."),
+        typer.Option(
+            metavar="FILE",
+            help="Write every cycle of the first 3 images as a trace for ui.perfetto.dev; FILE.json.gz is packed.",
+        ),
     ] = None,
 ) -> None:
     """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""

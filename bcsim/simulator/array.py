@@ -18,7 +18,7 @@ from bcsim.compiler.mapping.weight_words import matching_constants, unpack_weigh
 from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.compiler.program.layers import Search
 
-__all__ = ["LoadedLayer", "load_layer"]
+__all__ = ["LoadedLayer", "load_layer", "window_addresses"]
 
 FLOAT32_EXACT = 1 << 24
 """Below this every sum of integers is exact in float32."""
@@ -128,7 +128,7 @@ def _search(drained: NDArray[np.int64], thresholds: NDArray[np.int64], bits: int
 
 def load_layer(mapping: Mapping, layer: PlacedLayer) -> LoadedLayer:
     """Decode what the image holds for one layer."""
-    addresses, padding = _addresses(layer)
+    addresses, padding = window_addresses(layer)
     weights, constants = _matrix(mapping, layer)
     return LoadedLayer(
         layer=layer,
@@ -143,7 +143,9 @@ def load_layer(mapping: Mapping, layer: PlacedLayer) -> LoadedLayer:
     )
 
 
-def _addresses(layer: PlacedLayer) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def window_addresses(layer: PlacedLayer) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The words that each window reads, int64 (Q, taps * C * D) from the first source's base, and which of them lie
+    outside the source, bool."""
     geometry, words = layer.nest.geometry, layer.nest.chunks_in_source * layer.nest.digits
     rows, columns = (corner.reshape(-1) for corner in window_corners(geometry))
     found, outside = [], []

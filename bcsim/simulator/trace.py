@@ -1,58 +1,78 @@
-"""A run as a trace that opens in Perfetto (ui.perfetto.dev) or chrome://tracing: every step, write and word.
+"""A run as a trace that opens in Perfetto (ui.perfetto.dev) or chrome://tracing: every step, stall, write and word.
 
-One cycle is one microsecond on the trace's time axis. The format is the Trace Event Format's JSON array form.
+One cycle is one microsecond on the trace's time axis. The format is the Trace Event Format's JSON array form, in gzip
+where the file's name ends so. Steps of one pass of a tile are one event.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bcsim.common.files import atomic_write
-from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.mapping.placed_layer import PlacedLayer
-from bcsim.machine.latency import WEIGHTS_TO_STEP
-from bcsim.simulator.image_times import ImageSchedule, LayerSchedule
+from bcsim.machine.latency import shadow_latency
+from bcsim.simulator.image_times import ImageSchedule
 from bcsim.simulator.simulator import MachineRun
+from bcsim.simulator.trace_events import LayerTrace
 
-__all__ = ["trace_events", "write_trace"]
+__all__ = ["TRACKS", "trace_events", "write_trace"]
 
 Event: TypeAlias = dict[str, Any]
 
-TRACKS = ("input stream", "layers", "array", "requantisers", "activation memory writes", "output stream")
+TRACKS = (
+    "input stream",
+    "layers",
+    "array",
+    "array stalls",
+    "requantisers",
+    "activation memory writes",
+    "output stream",
+)
 
 
 def write_trace(run: MachineRun, images: int, path: Path) -> None:
-    """Write the trace of the run's first `images` images (recorded by `run_machine(..., record=images)`)."""
-    with atomic_write(path) as file:
+    """Write the trace of the run's first `images` images (recorded by `run_machine(..., record=images)`).
+
+    The same run gives the same bytes. Raises BcsimError where the file cannot be written.
+    """
+    with atomic_write(path) as stored, _packed(stored, path) as file:
         file.write(b'{"displayTimeUnit": "ns", "traceEvents": [\n')
         for index, event in enumerate(trace_events(run, images)):
             file.write(b",\n" if index else b"")
-            file.write(json.dumps(event).encode())
+            file.write(json.dumps(event, separators=(",", ":")).encode())
         file.write(b"\n]}\n")
+
+
+@contextmanager
+def _packed(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    """The file, through gzip where its name ends in .gz, without a time or a name in its header."""
+    if path.suffix != ".gz":
+        yield file
+        return
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        yield cast(BinaryIO, packed)
 
 
 def trace_events(run: MachineRun, images: int) -> Iterator[Event]:
     """The events of the first `images` images, track by track."""
     for track, name in enumerate(TRACKS):
         yield {"ph": "M", "pid": 0, "tid": track, "name": "thread_name", "args": {"name": name}}
+    before = -1
     for index, image in enumerate(run.schedules[:images]):
         yield from _stream_events(index, image)
-        for layer, times, writes in zip(run.mapping.layers, image.layers, image.round_writes, strict=True):
-            span = int(times.last[-1]) + 1 - times.first
-            yield _event("layers", layer.nest.layer.name, times.first, span, image=index)
-            yield from _step_events(layer, times, layer.read_bases[image.buffer % len(layer.read_bases)])
-            yield from _round_events(layer.nest, writes)
+        yield from _layer_events(run, index, image, before)
+        before = image.last_step
     yield from _write_events(run)
     yield from _output_events(run)
 
 
-def _event(track: str, name: str, cycle: int, cycles: int = 1, **args: int | str) -> Event:
+def _event(track: str, name: str, cycle: int, cycles: int = 1, **args: int | str | bool) -> Event:
     return {
         "ph": "X",
         "pid": 0,
@@ -69,29 +89,49 @@ def _stream_events(index: int, image: ImageSchedule) -> Iterator[Event]:
         yield _event("input stream", f"word {word}", cycle, image=index)
 
 
-def _step_events(layer: PlacedLayer, times: LayerSchedule, base: int) -> Iterator[Event]:
-    """Every step with its activation and its weight word, of the memory or, where streamed, of an image's stream.
-
-    A tile's last step may come later than its turn.
-    """
-    nest, start = layer.nest, times.first
-    per_plane = nest.chunks * nest.digits
-    for index, last in enumerate(times.last.tolist()):
-        tile = nest.tile_of(index)
-        if index and nest.streamed and index % nest.results == 0:
-            start = max(start, times.arrived[tile] + WEIGHTS_TO_STEP)
-        for step in range(nest.steps_per_tile):
-            cycle = last if step == nest.steps_per_tile - 1 else start + step
-            weight = layer.first_weight + tile * nest.tile_words + step // nest.digits
-            yield _event("array", f"tile {tile}", cycle, activation=base + step % per_plane, weight=weight)
-        start = last + 1
+def _layer_events(run: MachineRun, index: int, image: ImageSchedule, before: int) -> Iterator[Event]:
+    latency = shadow_latency(run.mapping.machine)
+    for layer, times in zip(run.mapping.layers, image.layers, strict=True):
+        base = layer.read_bases[image.buffer % len(layer.read_bases)]
+        trace = LayerTrace(layer, times, before=before, base=base, latency=latency)
+        before = int(times.last[-1])
+        yield _event("layers", layer.nest.layer.name, times.first, before + 1 - times.first, image=index)
+        yield from _array_events(trace)
+        yield from _round_events(trace)
 
 
-def _round_events(nest: LoopNest, writes: NDArray[np.int64]) -> Iterator[Event]:
-    name = nest.layer.name
-    for round_, first_write in enumerate(writes.tolist()):
-        start = first_write - nest.write_cycles
-        yield _event("requantisers", f"round {round_}", start, nest.round_cycles, layer=name)
+def _array_events(trace: LayerTrace) -> Iterator[Event]:
+    digits = trace.nest.digits
+    for stall in trace.stalls():
+        yield _event("array stalls", stall.cause, stall.start, stall.cycles, layer=trace.nest.layer.name)
+    for run in trace.steps():
+        row, column = run.position
+        yield _event(
+            "array",
+            f"tile {run.tile}",
+            run.start,
+            run.cycles,
+            position=f"{row},{column}",
+            window=run.place,
+            activation=run.activation,
+            weight=f"{run.weights[0]}-{run.weights[1]}",
+            digits=digits,
+        )
+
+
+def _round_events(trace: LayerTrace) -> Iterator[Event]:
+    name, length = trace.nest.layer.name, trace.nest.round_cycles
+    for run in trace.rounds():
+        yield _event(
+            "requantisers",
+            f"{run.rounds} rounds",
+            run.start,
+            run.cycles,
+            layer=name,
+            tile=run.tile,
+            round_cycles=length,
+            written=run.written,
+        )
 
 
 def _write_events(run: MachineRun) -> Iterator[Event]:
@@ -100,9 +140,8 @@ def _write_events(run: MachineRun) -> Iterator[Event]:
         writes.cycle.tolist(), writes.address.tolist(), writes.mask, writes.data, strict=True
     ):
         groups = ",".join(map(str, np.flatnonzero(mask).tolist()))
-        yield _event(
-            "activation memory writes", f"@{address}", cycle, groups=groups, lanes=data.tobytes().hex(" ")
-        )
+        lanes = data.tobytes().hex(" ")
+        yield _event("activation memory writes", f"@{address}", cycle, groups=groups, lanes=lanes)
 
 
 def _output_events(run: MachineRun) -> Iterator[Event]:

@@ -1,72 +1,194 @@
-"""The trace against the run it shows."""
+"""The trace against the run it shows, event by event, and against the records that the hardware walks."""
 
+from __future__ import annotations
+
+import gzip
 import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from bcsim.compiler.mapping.mapping import map_program
-from bcsim.machine.latency import WEIGHTS_TO_STEP
+from bcsim.compiler.mapping.hazards import writing_passes
+from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.machine.latency import WEIGHTS_TO_STEP, shadow_latency
+from bcsim.machine.records import issue_fields, unpack
+from bcsim.rtl.sequencer.window_walk import window_reads
 from bcsim.simulator.simulator import MachineRun, run_machine
-from bcsim.simulator.trace import TRACKS, write_trace
+from bcsim.simulator.trace import TRACKS, trace_events, write_trace
+from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_machine, random_program
 from tests.streaming import random_gaps, streamed_network, weight_words
 
+Event = dict[str, Any]
 
-def _run(seed: int, images: int) -> MachineRun:
+
+def run_of(seed: int, *, spatial: bool, images: int = 2) -> MachineRun:
     rng = np.random.default_rng(seed)
-    program = random_program(rng)
-    return run_machine(
-        map_program(program, random_machine(rng)), random_images(rng, program, 3), record=images
-    )
+    program = random_conv_program(rng, layers=3, largest=6) if spatial else random_program(rng)
+    machine = replace(random_machine(rng), spatial=spatial)
+    return run_machine(map_program(program, machine), random_images(rng, program, images), record=images)
 
 
-def test_every_step_write_and_word_is_an_event(tmp_path: Path) -> None:
-    run = _run(5, 2)
-    write_trace(run, 2, tmp_path / "trace.json")
-    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    by_track = {
-        name: [e for e in events if e["tid"] == tid and e["ph"] == "X"] for tid, name in enumerate(TRACKS)
-    }
-    steps = sum(nest.tiles * nest.steps_per_tile for nest in run.mapping.nests)
-    assert len(by_track["array"]) == 2 * steps
-    assert len({event["ts"] for event in by_track["array"]}) == 2 * steps
-    assert [e["ts"] for e in by_track["activation memory writes"]] == run.writes.cycle.tolist()
-    assert [e["ts"] for e in by_track["output stream"]] == run.outputs.cycle.tolist()
-    assert len(by_track["requantisers"]) == 2 * sum(nest.rounds for nest in run.mapping.nests)
-
-
-def test_steps_of_a_streamed_network_wait_for_their_tiles(tmp_path: Path) -> None:
-    """No two steps in a cycle, each word of the stream read, and none before its tile has arrived."""
-    mapping = streamed_network(4, spatial=False)
-    rng = np.random.default_rng(4)
+def streamed_run(seed: int, *, spatial: bool) -> MachineRun:
+    mapping = streamed_network(seed, spatial=spatial)
+    rng = np.random.default_rng(seed)
     gaps = random_gaps(rng, weight_words(mapping, 2), 20).tolist()
-    run = run_machine(mapping, random_images(rng, mapping.program, 2), record=2, weight_gaps=gaps)
-    assert run.lane_cycles["weight_load"] > 0
-    write_trace(run, 2, tmp_path / "trace.json")
-    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    steps = [event for event in events if event["tid"] == TRACKS.index("array") and event["ph"] == "X"]
-    assert len({event["ts"] for event in steps}) == len(steps) == 2 * sum(n.steps for n in mapping.nests)
+    return run_machine(mapping, random_images(rng, mapping.program, 2), record=2, weight_gaps=gaps)
+
+
+RUNS = [
+    *(pytest.param(lambda seed=seed: run_of(seed, spatial=False), id=f"dense{seed}") for seed in range(5, 9)),
+    *(pytest.param(lambda seed=seed: run_of(seed, spatial=True), id=f"conv{seed}") for seed in range(20, 32)),
+    pytest.param(lambda: streamed_run(4, spatial=False), id="streamed"),
+    pytest.param(lambda: streamed_run(4, spatial=True), id="streamed-conv"),
+]
+
+
+@pytest.fixture(params=RUNS)
+def run(request: pytest.FixtureRequest) -> MachineRun:
+    made: MachineRun = request.param()
+    return made
+
+
+def on_track(run: MachineRun, name: str) -> list[Event]:
+    events = trace_events(run, len(run.classes))
+    return [event for event in events if event["ph"] == "X" and event["tid"] == TRACKS.index(name)]
+
+
+def activations(text: str) -> Iterator[int | None]:
+    """The words of a run of steps one by one, None for padding."""
+    for part in text.split(","):
+        if part.startswith("pad "):
+            yield from [None] * int(part[4:])
+        else:
+            first, _, last = part.partition("-")
+            yield from range(int(first), int(last or first) + 1)
+
+
+def steps_of(run: MachineRun) -> list[tuple[int, int | None, int]]:
+    """(cycle, activation word or None for padding, weight word) of every step in the trace."""
+    steps = []
+    for event in on_track(run, "array"):
+        read = list(activations(event["args"]["activation"]))
+        assert len(read) == event["dur"]
+        first, last = map(int, event["args"]["weight"].split("-"))
+        digits = event["args"]["digits"]
+        words = [first + step // digits for step in range(len(read))]
+        assert words[-1] == last
+        steps += [(event["ts"] + step, *pair) for step, pair in enumerate(zip(read, words, strict=True))]
+    return steps
+
+
+def walked(mapping: Mapping, image: int, buffer: int) -> Iterator[tuple[int | None, int]]:
+    """What the issue walker reads for an image, from the records in its memory."""
+    for layer, word in zip(mapping.layers, mapping.image.issue, strict=True):
+        nest = layer.nest
+        record = unpack(issue_fields(mapping.machine), word)
+        base = record["read_base_odd"] if layer.first and buffer else record["read_base"]
+        if mapping.machine.spatial:
+            reads = [None if outside else at for at, outside, _ in window_reads(record, base)]
+        else:
+            words = nest.chunks * nest.digits
+            reads = [base + step % words for step in range(nest.steps)]
+        assert len(reads) == nest.steps
+        for step, read in enumerate(reads):
+            tile = nest.tile_of(step // nest.steps_per_tile)
+            yield (
+                read,
+                layer.first_weight + tile * nest.tile_words + step % nest.steps_per_tile // nest.digits,
+            )
+
+
+def test_every_step_reads_what_the_walker_reads(run: MachineRun) -> None:
+    steps = steps_of(run)
+    wanted = [
+        read for index, image in enumerate(run.schedules) for read in walked(run.mapping, index, image.buffer)
+    ]
+    assert [step[1:] for step in steps] == wanted
+    cycles = [step[0] for step in steps]
+    assert all(earlier < later for earlier, later in pairwise(cycles))
+    lasts = {cycle for image in run.schedules for layer in image.layers for cycle in layer.last.tolist()}
+    assert lasts <= set(cycles)
+
+
+def test_every_cycle_is_a_step_or_a_stall_with_its_cause(run: MachineRun) -> None:
+    steps = {step[0] for step in steps_of(run)}
+    stalls = on_track(run, "array stalls")
+    idle = [cycle for event in stalls for cycle in range(event["ts"], event["ts"] + event["dur"])]
+    assert len(idle) == len(set(idle))
+    assert steps.isdisjoint(idle)
+    assert steps | set(idle) == set(range(run.schedules[-1].last_step + 1))
+    causes: Counter[str] = Counter()
+    for event in stalls:
+        causes[event["name"].replace(" ", "_")] += event["dur"]
+    told = [layer.stalls for image in run.schedules for layer in image.image_times.layers]
+    for cause in ("fill", "drain", "input", "output", "weight_load"):
+        assert causes[cause] == sum(getattr(stalls, cause) for stalls in told)
+
+
+def test_every_round_is_there_and_the_written_ones_are_the_simulators(run: MachineRun) -> None:
+    events = on_track(run, "requantisers")
+    for event in events:
+        rounds = int(event["name"].split()[0])
+        assert event["dur"] == rounds * event["args"]["round_cycles"]
+    assert all(a["ts"] + a["dur"] <= b["ts"] for a, b in pairwise(events))
+    told = sum(layer.nest.results * layer.nest.rounds for layer in run.mapping.layers)
+    assert sum(int(event["name"].split()[0]) for event in events) == told * len(run.classes)
     place = 0
     for image in run.schedules:
-        for layer, times in zip(mapping.layers, image.layers, strict=True):
-            nest, first = layer.nest, layer.first_weight
-            own = steps[place : place + nest.steps]
-            place += nest.steps
-            words = [event["args"]["weight"] for event in own]
-            assert sorted(set(words)) == list(range(first, first + nest.weight_words))
-            for event, word in zip(own, words, strict=True) if nest.streamed else ():
-                arrived = times.arrived[(word - first) // nest.tile_words]
-                assert event["ts"] >= arrived + WEIGHTS_TO_STEP
+        for layer, writes in zip(run.mapping.layers, image.round_writes, strict=True):
+            nest, own = layer.nest, events[place : place + layer.nest.passes]
+            place += nest.passes
+            written = [n for n, event in enumerate(own) if event["args"]["written"]]
+            assert written == sorted(writing_passes(nest).ravel().tolist())
+            starts = [
+                own[number]["ts"] + round_ * nest.round_cycles + nest.write_cycles
+                for number in writing_passes(nest).ravel().tolist()
+                for round_ in range(int(own[number]["name"].split()[0]))
+            ]
+            assert starts == writes.tolist()
+    latency = shadow_latency(run.mapping.machine)
+    lasts = [int(c) for image in run.schedules for layer in image.layers for c in layer.last]
+    assert [event["ts"] for event in events] == [cycle + latency for cycle in lasts]
 
 
-def test_steps_read_what_the_mapping_says(tmp_path: Path) -> None:
-    run = _run(6, 1)
-    write_trace(run, 1, tmp_path / "trace.json")
-    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    steps = [event for event in events if event["tid"] == TRACKS.index("array") and event["ph"] == "X"]
-    weights = [event["args"]["weight"] for event in steps]
-    assert sorted(set(weights)) == list(range(len(run.mapping.image.weights)))
-    first = run.mapping.nests[0]
-    reads = [event["args"]["activation"] for event in steps[: first.chunks * first.digits]]
-    assert reads == list(range(first.chunks * first.digits))
+def test_words_and_writes_are_the_simulators(run: MachineRun) -> None:
+    assert [e["ts"] for e in on_track(run, "activation memory writes")] == run.writes.cycle.tolist()
+    addresses = [int(e["name"][1:]) for e in on_track(run, "activation memory writes")]
+    assert addresses == run.writes.address.tolist()
+    assert [e["ts"] for e in on_track(run, "output stream")] == run.outputs.cycle.tolist()
+    beats = [cycle for image in run.schedules for cycle in image.beats.tolist()]
+    assert [e["ts"] for e in on_track(run, "input stream")] == beats
+    layers = on_track(run, "layers")
+    assert [e["ts"] for e in layers] == [layer.first for image in run.schedules for layer in image.layers]
+
+
+@pytest.mark.parametrize("spatial", [False, True])
+def test_steps_of_a_streamed_network_wait_for_their_tiles(spatial: bool) -> None:
+    run = streamed_run(4, spatial=spatial)
+    assert run.lane_cycles["weight_load"] > 0
+    steps = iter(steps_of(run))
+    for image in run.schedules:
+        for layer, times in zip(run.mapping.layers, image.layers, strict=True):
+            for _ in range(layer.nest.steps):
+                cycle, _, word = next(steps)
+                if layer.nest.streamed:
+                    arrived = times.arrived[(word - layer.first_weight) // layer.nest.tile_words]
+                    assert cycle >= arrived + WEIGHTS_TO_STEP
+
+
+def test_a_trace_is_gzip_where_its_name_says_so(tmp_path: Path) -> None:
+    run = run_of(21, spatial=True)
+    write_trace(run, 2, tmp_path / "trace.json")
+    write_trace(run, 2, tmp_path / "trace.json.gz")
+    plain, packed = (tmp_path / "trace.json").read_bytes(), (tmp_path / "trace.json.gz").read_bytes()
+    assert gzip.decompress(packed) == plain
+    assert json.loads(plain)["traceEvents"] == list(trace_events(run, 2))
+    write_trace(run, 2, tmp_path / "again.json.gz")
+    assert (tmp_path / "again.json.gz").read_bytes() == packed
