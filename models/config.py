@@ -7,19 +7,19 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.files import read_file
 from bcsim.models.recipes import Recipe
 
+_MOST_BYTES = 1 << 20
 _KINDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The fields that the TOML file `path` gives; raises BcsimError for an unknown field or a wrong type."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_file(path, _MOST_BYTES, "Recipe").decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BcsimError(f"Recipe {path} is not TOML: {error}") from None
-    except OSError as error:
-        raise BcsimError(f"Recipe {path} cannot be read: {error.strerror}") from None
     kinds = _kinds()
     for name, value in values.items():
         if name not in kinds:

@@ -11,7 +11,7 @@ import re
 __all__ = ["comment", "printable", "sentence", "shortened"]
 
 LONGEST_NAME = 80
-LONGEST_SENTENCE = 300
+LONGEST_SENTENCE = 360
 QUOTED = re.compile(rf"(['\"])((?:(?!\1)[^\\]|\\.){{{LONGEST_NAME},}})\1")
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;=()\[\]+_-]")
 

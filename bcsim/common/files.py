@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO
 from bcsim.common.errors import BcsimError
 from bcsim.common.leftovers import hold, sweep
 
-__all__ = ["atomic_write", "check_folder", "write_bytes", "write_text"]
+__all__ = ["atomic_write", "check_folder", "read_file", "write_bytes", "write_text"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -55,6 +56,26 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read_file(path: str | os.PathLike[str], most: int, what: str) -> bytes:
+    """The bytes of a regular file of at most `most` bytes, called `what` in messages.
+
+    Raises BcsimError for folders, devices and pipes, which may never end, for larger files, and where the system
+    refuses.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BcsimError(f"{what} {path} is a device or a pipe; give a file")
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BcsimError(f"{what} {path} cannot be read: {reason}") from error
+    if len(data) > most:
+        raise BcsimError(f"{what} {path} has more than {most} bytes, which is the limit")
+    return data
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

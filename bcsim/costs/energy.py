@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.files import read_file
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts
 from bcsim.costs.traffic import MEMORIES, MemoryTraffic
 
@@ -99,6 +100,10 @@ def table_text(name: str) -> str:
     return files("bcsim.costs").joinpath("tables", f"{name}.toml").read_text("utf-8")
 
 
+MOST_TABLE = 1 << 20
+"""Bytes of a user's table."""
+
+
 def load_table(name_or_path: str) -> EnergyTable:
     """A table of the package by name, or the user's own TOML file; raises BcsimError saying what is wrong.
 
@@ -115,12 +120,14 @@ def load_table(name_or_path: str) -> EnergyTable:
 def _read_table(name_or_path: str) -> dict[str, Any]:
     try:
         packaged = name_or_path in TABLES
-        return tomllib.loads(table_text(name_or_path) if packaged else Path(name_or_path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        if packaged:
+            return tomllib.loads(table_text(name_or_path))
+        return tomllib.loads(read_file(name_or_path, MOST_TABLE, "Energy table").decode("utf-8"))
+    except (BcsimError, UnicodeDecodeError) as error:
         raise BcsimError(
             f"Energy table {name_or_path!r} is neither one of {', '.join(TABLES)} nor a readable TOML file"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BcsimError(f"Energy table {name_or_path!r} is not valid TOML: {error}") from error
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
+from typing import IO
 from urllib.error import URLError
+from urllib.request import HTTPRedirectHandler, Request
 
 from bcsim.common.console import track_bytes
 from bcsim.common.errors import BcsimError
@@ -18,12 +22,17 @@ from bcsim.common.files import write_bytes
 __all__ = ["SOURCES", "Source", "fetch"]
 
 TIMEOUT_S = 20
+"""Without a byte."""
+
+LONGEST_S = 3600
+"""Of one file, from its first byte to its last."""
+
 BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One published file: where it lies, its SHA-256 and its size in bytes (for the progress bar)."""
+    """One published file: where it lies, its SHA-256 and its size in bytes."""
 
     url: str
     sha256: str
@@ -35,7 +44,7 @@ class Source:
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
-_SVHN = "http://ufldl.stanford.edu/housenumbers"
+_SVHN = "https://ufldl.stanford.edu/housenumbers"
 
 SOURCES: Mapping[str, tuple[Source, ...]] = {
     "mnist": (
@@ -96,11 +105,11 @@ def fetch(name: str, folder: Path) -> None:
 def _download(name: str, source: Source) -> bytes:
     digest, blocks = hashlib.sha256(), []
     try:
-        for block in track_bytes(_blocks(source.url), source.size, f"Downloading {source.name}"):
+        for block in track_bytes(_blocks(source), source.size, f"Downloading {source.name}"):
             digest.update(block)
             blocks.append(block)
-    except (URLError, OSError) as error:
-        reason = getattr(error, "reason", None) or error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error or type(error).__name__
         raise BcsimError(
             f"Data set {name} is not at hand and {source.url} cannot be fetched ({reason}); "
             f"put its files into a folder {name} and set BCSIM_DATA to the folder that holds it"
@@ -110,9 +119,34 @@ def _download(name: str, source: Source) -> bytes:
     return b"".join(blocks)
 
 
-def _blocks(url: str) -> Iterator[bytes]:
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+class _HttpsOnly(HTTPRedirectHandler):
+    """Follows no redirection to anything but https."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if not newurl.startswith("https://"):
+            raise URLError(f"it redirects to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str) -> IO[bytes]:
+    if not url.startswith("https://"):
+        raise URLError("it is not https")
+    opened: IO[bytes] = urllib.request.build_opener(_HttpsOnly).open(url, timeout=TIMEOUT_S)
+    return opened
+
+
+def _blocks(source: Source) -> Iterator[bytes]:
+    """What the server sends, as long as it is no more and comes no slower than it may."""
+    start, received = time.monotonic(), 0
+    with _open(source.url) as response:
         while block := response.read(BLOCK):
+            received += len(block)
+            if received > source.size:
+                raise ValueError(f"it has more than its {source.size} bytes")
+            if time.monotonic() - start > LONGEST_S:
+                raise TimeoutError(f"it took more than {LONGEST_S} s")
             yield block
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 
@@ -13,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
+from bcsim.data.matlab import read_arrays
+from bcsim.data.unpack import ENDINGS, unpacked
 
 __all__ = ["find_packed", "read_cifar", "read_idx", "read_mat"]
 
@@ -20,24 +18,13 @@ Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 CIFAR_SHAPE = (3, 32, 32)
-_UNPACK: Mapping[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+MOST_AXES = 8
 
 
 def find_packed(folder: Path, *names: str) -> Path | None:
     """The first of `names` in `folder`, plain or with the ending .gz or .xz."""
-    candidates = (folder / (name + ending) for name in names for ending in ("", *_UNPACK))
+    candidates = (folder / (name + ending) for name in names for ending in ("", *ENDINGS))
     return next((path for path in candidates if path.is_file()), None)
-
-
-def _unpacked(path: Path) -> bytes:
-    """The bytes of `path`, decompressed as its ending says."""
-    try:
-        raw = path.read_bytes()
-        return _UNPACK[path.suffix](raw) if path.suffix in _UNPACK else raw
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise BcsimError(f"Data file {path} is damaged or cut short: {error}") from error
-    except OSError as error:
-        raise BcsimError(f"Data file {path} cannot be read: {error.strerror or error}") from error
 
 
 def read_idx(path: Path) -> Bytes:
@@ -46,10 +33,12 @@ def read_idx(path: Path) -> Bytes:
     The format: two zero bytes, a type (8: unsigned bytes), the rank, a big-endian 32-bit size per axis, data.
     Raises BcsimError for any other file and for one that is cut short.
     """
-    raw = _unpacked(path)
+    raw = unpacked(path)
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or len(raw) < 4 + 4 * raw[3]:
         raise BcsimError(f"Data file {path} is not an IDX file of bytes (it must begin with 00 00 08)")
     start = 4 + 4 * raw[3]
+    if raw[3] > MOST_AXES:
+        raise BcsimError(f"Data file {path} has {raw[3]} axes; accepted are up to {MOST_AXES}")
     shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4))
     if len(raw) - start != prod(shape):
         raise BcsimError(
@@ -65,7 +54,7 @@ def read_cifar(path: Path) -> tuple[Bytes, Labels]:
     A record is one label byte and 3,072 bytes, the red, green and blue plane.
     Raises BcsimError for other lengths.
     """
-    raw = _unpacked(path)
+    raw = unpacked(path)
     record = 1 + prod(CIFAR_SHAPE)
     if not raw or len(raw) % record:
         raise BcsimError(
@@ -80,17 +69,21 @@ def read_mat(path: Path) -> tuple[Bytes, Labels]:
 
     The file holds X (32, 32, 3, n) and y (n, 1), where class 10 is the digit 0. Raises BcsimError for others.
     """
-    from scipy.io import loadmat
-
     try:
-        content = loadmat(path, variable_names=["X", "y"])
+        content = read_arrays(unpacked(path))
         x, y = content["X"], content["y"]
-    except (
-        Exception
-    ) as error:  # scipy meets damaged files with many types, zlib.error and TypeError among them
-        raise BcsimError(f"Data file {path} is not an SVHN file with arrays X and y: {error}") from error
+    except KeyError as error:
+        raise BcsimError(
+            f"Data file {path} is not an SVHN file with arrays X and y: it has no {error}"
+        ) from None
+    except ValueError as error:
+        raise BcsimError(f"Data file {path} is not an SVHN file with arrays X and y: {error}") from None
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or y.size != x.shape[3]:
         raise BcsimError(
             f"Data file {path} must hold X (32, 32, 3, n) of bytes and y (n, 1), not {x.shape} and {y.shape}"
+        )
+    if not ((y >= 0) & (y <= 10)).all():
+        raise BcsimError(
+            f"Data file {path} must hold classes from 1 to 10 in y, not {y.min():g} to {y.max():g}"
         )
     return np.ascontiguousarray(x.transpose(3, 2, 0, 1)), y.ravel().astype(np.int64) % 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from bcsim.data.dataset import SPLITS, Dataset, Split
 from bcsim.data.named import NAMES, load_folder, load_named
 
 __all__ = ["load_dataset"]
+
+UNPACKED_BYTES = 1 << 28
+MOST_TIMES = 100
+"""An array of an .npz file may unpack to UNPACKED_BYTES, or to so many times what it takes packed."""
 
 
 def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = None) -> Dataset:
@@ -48,15 +53,33 @@ def _load_folder(path: Path, split: Split) -> Dataset:
 
 def _load_npz(path: Path) -> Dataset:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = list(arrays.files)
-            x = arrays["x"] if "x" in names else None
-            y = arrays["y"] if "y" in names else None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            _check_members(file)
+            with np.load(file, allow_pickle=False) as arrays:
+                names = list(arrays.files)
+                x = arrays["x"] if "x" in names else None
+                y = arrays["y"] if "y" in names else None
+                if not all(array is None or isinstance(array, np.ndarray) for array in (x, y)):
+                    raise ValueError("x or y is no array")
+    except (
+        Exception
+    ) as error:  # Damaged archives are met with many types, zlib.error and RuntimeError among them.
         raise BcsimError(f"Data file {path} is not a whole .npz file of plain arrays: {error}") from error
     if x is None:
         raise BcsimError(f"Data file {path} must hold an array x, and has {', '.join(names) or 'none'}")
     return _from_arrays(path, x, y)
+
+
+def _check_members(file: BinaryIO) -> None:
+    """Raise ValueError where an array would unpack to far more than the file could mean."""
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            most = max(UNPACKED_BYTES, MOST_TIMES * member.compress_size)
+            if member.file_size > most:
+                raise ValueError(
+                    f"{member.filename} unpacks to {member.file_size} bytes; accepted are {most}"
+                )
+    file.seek(0)
 
 
 def _from_arrays(path: Path, x: NDArray[np.generic], y: NDArray[np.generic] | None) -> Dataset:

@@ -11,6 +11,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.files import read_file
 from bcsim.data.dataset import Dataset, Split
 from bcsim.data.download import SOURCES, fetch
 from bcsim.data.formats import Bytes, Labels, find_packed, read_cifar, read_idx, read_mat
@@ -75,6 +76,9 @@ def _svhn(folder: Path, split: Split) -> Images | None:
     return _cut(read_mat(path), split, validation=5_000) if path.is_file() else None
 
 
+MOST_LISTED = 1 << 20
+"""Bytes of a list of images."""
+
 READERS: Mapping[str, Reader] = {"mnist": _mnist, "cifar10": _cifar10, "svhn": _svhn}
 NAMES = ("digits", *READERS)
 
@@ -83,7 +87,8 @@ def _note(folder: Path, split: Split) -> str:
     listed = folder / "test_inexact_indices.txt"
     if split != "test" or not listed.is_file():
         return ""
-    return f"{len(listed.read_text().split())} test images are not the published pixels ({listed.name})"
+    count = len(read_file(listed, MOST_LISTED, "Data file").split())
+    return f"{count} test images are not the published pixels ({listed.name})"
 
 
 def load_folder(folder: Path, split: Split, name: str | None = None) -> Dataset | None:

@@ -178,5 +178,5 @@ def test_refusals_name_it_in_one_short_sentence(folders: tuple[Path, Path]) -> N
         assert found.exit_code == 2
         assert found.stderr.count("\n") == 1
         assert found.stderr[:-1].isprintable()
-        assert len(found.stderr) < 320
+        assert len(found.stderr) < 380
     assert len(run("info", broken)) < 30_000

@@ -37,7 +37,7 @@ def test_a_defect_is_one_sentence_with_a_way_to_report_it() -> None:
     assert found.stderr.endswith(
         ". Please report it with the command and its files; bcsim --debug COMMAND ... shows the traceback\n"
     )
-    assert len(found.stderr) < 320
+    assert len(found.stderr) < 380
 
 
 @pytest.mark.usefixtures("defect")

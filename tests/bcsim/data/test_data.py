@@ -300,7 +300,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def serve(monkeypatch: pytest.MonkeyPatch, content: bytes, sha256: str, url: str) -> None:
     """Make `url` the source of cifar10, and its content `content`."""
-    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(content))
+    monkeypatch.setattr(download, "_open", lambda _: io.BytesIO(content))
     monkeypatch.setattr(download, "SOURCES", {"cifar10": (download.Source(url, sha256, len(content)),)})
 
 
@@ -308,9 +308,9 @@ def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise URLError("no route")
 
-    monkeypatch.setattr(download.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(download, "_open", refuse)
     message = (
-        "Data set svhn is not at hand and http://ufldl.stanford.edu/housenumbers/train_32x32.mat cannot be fetched "
+        "Data set svhn is not at hand and https://ufldl.stanford.edu/housenumbers/train_32x32.mat cannot be fetched "
         "(no route); put its files into a folder svhn and set BCSIM_DATA to the folder that holds it"
     )
     with pytest.raises(BcsimError, match=whole(message)):
@@ -325,15 +325,15 @@ def test_download_is_unpacked_and_used(cache: Path, monkeypatch: pytest.MonkeyPa
             member.size = 3073
             archive.addfile(member, io.BytesIO(bytes(3073)))
     content = stream.getvalue()
-    serve(monkeypatch, content, hashlib.sha256(content).hexdigest(), "http://host/a.tar.gz")
+    serve(monkeypatch, content, hashlib.sha256(content).hexdigest(), "https://host/a.tar.gz")
     assert load_dataset("cifar10").x.shape == (1, 3, 32, 32)
     assert sorted(path.name for path in cache.rglob("*.bin")) == ["escape.bin", "test_batch.bin"]
     assert not list(cache.parent.glob("*.bin"))
 
 
 def test_damaged_download_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve(monkeypatch, b"not what was published", "0" * 64, "http://host/a.tar.gz")
-    message = f"Download of http://host/a.tar.gz is damaged: its SHA-256 is not {'0' * 64}"
+    serve(monkeypatch, b"not what was published", "0" * 64, "https://host/a.tar.gz")
+    message = f"Download of https://host/a.tar.gz is damaged: its SHA-256 is not {'0' * 64}"
     with pytest.raises(BcsimError, match=whole(message)):
         load_dataset("cifar10")
     assert [path for path in cache.rglob("*") if path.is_file()] == []
