@@ -168,6 +168,12 @@ def test_a_page_keeps_the_limits_and_names_what_exists(page: Path) -> None:
     assert faults(page, page.read_text(encoding="utf-8")) == []
 
 
+def test_the_overview_links_every_page() -> None:
+    overview = ROOT / "docs" / "README.md"
+    linked = {(overview.parent / target).resolve() for target in LINK.findall(overview.read_text("utf-8"))}
+    assert {page for page in PAGES if page.name != "CHANGELOG.md"} - linked - {overview} == set()
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
