@@ -1,0 +1,148 @@
+"""Hazards: the least wait, found by walking every step, round and word of two layers."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import count, product
+
+import numpy as np
+import pytest
+
+from bcsim.compiler.mapping.hazards import NEVER, first_reads, hazard_cycles, pass_intervals
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import map_program
+from bcsim.compiler.mapping.tiling import make_nest
+from bcsim.compiler.program.geometry import Geometry, Pool, taps, window_corners
+from bcsim.compiler.program.layers import Divide, Encoding, WeightPlane
+from bcsim.machine.latency import shadow_latency
+from bcsim.machine.parameters import Machine
+from tests.conv_programs import conv_layer, random_conv_program
+from tests.programs import random_machine
+
+Word = tuple[int, int, int, int]
+"""Source, row, column, chunk."""
+
+MACHINE = Machine(lanes=4, pes=4, digit=2, requantisers=2, spatial=True, shift_planes=True)
+
+
+def passes(nest: LoopNest) -> Iterator[tuple[int, int, int]]:
+    """Position, tile and place in the pooling window of every pass, in order of issue."""
+    if nest.streamed:
+        loops = product(range(nest.tiles), range(nest.positions), range(nest.window))
+        return ((position, tile, place) for tile, position, place in loops)
+    return product(range(nest.positions), range(nest.tiles), range(nest.window))
+
+
+def walked_reads(nest: LoopNest) -> dict[Word, int]:
+    """The step that first reads a word's first digit, of every word that is read."""
+    rows, columns = window_corners(nest.geometry)
+    found: dict[Word, int] = {}
+    step = 0
+    for position, tile, place in passes(nest):
+        for _, (source, y, x), chunk, digit in product(
+            range(nest.planes), list(taps(nest.geometry)), range(nest.chunks), range(nest.digits)
+        ):
+            row, column = int(rows[position, place]) + y, int(columns[position, place]) + x
+            inside = 0 <= row < nest.geometry.height and 0 <= column < nest.geometry.width
+            if inside and digit == 0:
+                found.setdefault((source, row, column, tile * nest.tile_chunks + chunk), step)
+            step += 1
+    assert step == nest.steps
+    return found
+
+
+def walked_writes(nest: LoopNest, machine: Machine) -> dict[Word, int]:
+    """The cycle, counted from the layer's last step, in which a word's first digit is whole."""
+    order = list(passes(nest))
+    last = [0]
+    for interval in reversed(pass_intervals(nest).tolist()):
+        last.append(last[-1] - interval)
+    found: dict[Word, int] = defaultdict(lambda: -(1 << 40))
+    columns = nest.geometry.output[1]
+    for end, (position, tile, place) in zip(reversed(last), order, strict=True):
+        rounds = nest.rounds_last if tile == nest.tiles - 1 else nest.rounds_full
+        for round_ in range(rounds if place == nest.window - 1 else 0):
+            chunk = (tile * nest.rounds_full + round_) // machine.groups
+            word = (0, *divmod(position, columns), chunk)
+            start = end + shadow_latency(machine) + round_ * nest.round_cycles
+            found[word] = max(found[word], start + nest.write_cycles)
+    return found
+
+
+def safe(wait: int, nest: LoopNest, before: LoopNest, machine: Machine) -> bool:
+    """Whether no word is read before the cycle behind its write, and no digit written before an earlier layer's."""
+    writes = walked_writes(before, machine)
+    early = any(wait + step <= writes[word] for word, step in walked_reads(nest).items() if word in writes)
+    drained = (before.rounds_last - 1) * before.round_cycles + before.write_cycles
+    digits_end = shadow_latency(machine) + drained + before.target_digits - 1
+    first_write = wait + nest.steps_per_tile - 1 + shadow_latency(machine) + nest.write_cycles
+    return not early and first_write > digits_end
+
+
+def nest(geometry: Geometry, outputs: int, machine: Machine = MACHINE) -> LoopNest:
+    source = Encoding(3, Fraction(1), Fraction(0))
+    layer = conv_layer(np.random.default_rng(0), geometry, outputs, source, 3, "layer", ("",))
+    return make_nest(layer, machine, scores=False, packed=False)
+
+
+POINT = Geometry(4, 4, (5,))
+WINDOW = Geometry(4, 4, (5,), kernel=(3, 3), pads=(1, 1, 1, 1))
+GROUPED = Geometry(2, 2, (16,), groups=4)
+POOLED = Geometry(4, 4, (5,), kernel=(1, 2), pool=Pool((2, 1), (2, 1)))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "geometry", [POINT, WINDOW, POOLED, GROUPED], ids=["point", "window", "pooled", "grouped"]
+)
+def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool) -> None:
+    layer = replace(nest(geometry, 16), streamed=streamed)
+    assert (layer.tile_chunks > 0) == (geometry is GROUPED)
+    shape = (1, geometry.height, geometry.width, layer.chunks_in_source)
+    found = first_reads(layer).reshape(shape)
+    walked = walked_reads(layer)
+    for word in np.ndindex(shape):
+        assert found[word] == walked.get(word, NEVER), word
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("source", [POINT, POOLED], ids=["of a point", "of a pooled layer"])
+@pytest.mark.parametrize("geometry", [POINT, WINDOW, POOLED], ids=["point", "window", "pooled"])
+def test_the_wait_is_the_least_that_is_safe(geometry: Geometry, source: Geometry, streamed: bool) -> None:
+    before = replace(nest(source, 5), streamed=streamed)
+    height, width = source.output
+    layer = nest(replace(geometry, height=height, width=width), 9)
+    least = next(wait for wait in count() if safe(wait, layer, before, MACHINE))
+    assert hazard_cycles(layer, (0,), [before], MACHINE) == least
+
+
+def test_a_wait_by_hand() -> None:
+    """Two layers of 4 values of 2 bits and one plane: one step and two rounds each.
+
+    The first layer's step is in cycle 0. Its sum is in the accumulator 6 cycles later (5 and one level of the tree,
+    values of one digit need no Horner stage) and its first round begins in cycle 7. The second begins behind the 2
+    cycles of the first, and writes 4 cycles later, in cycle 13. A step that reads the word may follow in cycle 14.
+    """
+    machine = Machine(lanes=4, pes=4, digit=2, activation_bits=2, requantisers=2)
+    source = Encoding(2, Fraction(1), Fraction(0))
+    layer = conv_layer(np.random.default_rng(0), Geometry(1, 1, (4,)), 4, source, 2, "layer", ("",))
+    plane = WeightPlane.pack(np.ones((4, 4), np.int8))
+    divide = Divide(2, 0, np.zeros(4, np.int64), np.ones(4, np.int64))
+    layer = replace(layer, planes=(plane,), requantiser=divide)
+    dense = make_nest(layer, machine, scores=False, packed=False)
+    assert (dense.steps, dense.rounds, shadow_latency(machine)) == (1, 2, 7)
+    assert hazard_cycles(dense, (0,), [dense], machine) == 14
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_waits_of_random_networks_are_the_least_that_are_safe(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    machine = replace(random_machine(rng), spatial=True, activation_words=16384)
+    mapping = map_program(random_conv_program(rng), machine)
+    for index in range(1, len(mapping.layers)):
+        layer, before = mapping.layers[index], mapping.nests[index - 1]
+        if mapping.sources[index] != (index - 1,) or before.steps + layer.nest.steps > 20_000:
+            continue
+        assert safe(layer.wait, layer.nest, before, machine)
+        assert layer.wait == 0 or not safe(layer.wait - 1, layer.nest, before, machine)
