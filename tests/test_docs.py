@@ -9,6 +9,9 @@ from pkgutil import resolve_name
 
 import pytest
 
+import bcsim.compiler.importer  # noqa: F401  (it registers the operators)
+from bcsim.compiler.importer.registry import accepted
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for folder in (".", "docs", "models") for page in (ROOT / folder).glob("*.md"))
 
@@ -172,6 +175,11 @@ def test_the_overview_links_every_page() -> None:
     overview = ROOT / "docs" / "README.md"
     linked = {(overview.parent / target).resolve() for target in LINK.findall(overview.read_text("utf-8"))}
     assert {page for page in PAGES if page.name != "CHANGELOG.md"} - linked - {overview} == set()
+
+
+def test_every_operator_that_is_read_is_in_the_list() -> None:
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "onnx.md").read_text(encoding="utf-8")))
+    assert {name for _, name in accepted() if name not in words} == set()
 
 
 @pytest.mark.parametrize(
