@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import DATASET_KEY
 from bcsim.compiler.lowering.calibrate import RangeMethod
 from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.lowering.own_grid import own_grid
@@ -26,7 +27,7 @@ from bcsim.execution.input_reading import InputReading
 from bcsim.execution.input_text import metadata_text, reading_from_metadata, reading_from_text
 from bcsim.execution.raw_levels import check_preprocessing
 from bcsim.results.calibration import calibration_images
-from bcsim.results.model import DATASET_KEY, Model, load
+from bcsim.results.model import Model, load
 from bcsim.results.simulation import simulate
 
 __all__ = ["compile", "load", "simulate"]

@@ -7,11 +7,10 @@ Stands on bcsim.common and bcsim.data.
 
 from pathlib import Path
 
+from bcsim.common.shipped import SHIPPED
 from bcsim.data.splits import digits_split
 
 __all__ = ["SHIPPED", "digits_split", "shipped_path"]
-
-SHIPPED = ("digits", "mnist-mlp", "cifar10-cnn")
 
 
 def shipped_path(name: str) -> Path:

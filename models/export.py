@@ -13,6 +13,14 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
 from bcsim.common.float_engine import onnxruntime
+from bcsim.common.metadata import (
+    DATASET_KEY,
+    INPUT_OFFSET_KEY,
+    INPUT_SCALE_KEY,
+    PREPROCESSED_DATASET_KEY,
+    PREPROCESSING_KEY,
+    WEIGHTS_KEY,
+)
 from bcsim.models import preprocess
 from bcsim.models.activation import Activation
 from bcsim.models.recipes import Preprocessing, Recipe
@@ -150,17 +158,17 @@ def _tensors(i: int, layer: BakedLayer, packed: bool) -> list[TensorProto]:
 
 
 def _metadata(topology: Topology, preprocessing: Preprocessing, is_binary: bool) -> dict[str, str]:
-    weights = {} if is_binary else {"bcsim.weights": "real"}
+    weights = {} if is_binary else {WEIGHTS_KEY: "real"}
     if preprocessing == "none":
         scale, offset = topology.scale, topology.offset
-        source = {"bcsim.dataset": topology.dataset}
+        source = {DATASET_KEY: topology.dataset}
     else:
         scale, offset = preprocess.SCALE, preprocess.OFFSET
-        source = {"bcsim.preprocessing": preprocessing, "bcsim.preprocessed_dataset": topology.dataset}
+        source = {PREPROCESSING_KEY: preprocessing, PREPROCESSED_DATASET_KEY: topology.dataset}
     return {
         **source,
-        "bcsim.input_scale": str(scale),
-        "bcsim.input_offset": str(offset),
+        INPUT_SCALE_KEY: str(scale),
+        INPUT_OFFSET_KEY: str(offset),
         **weights,
     }
 

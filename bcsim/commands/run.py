@@ -24,6 +24,7 @@ from bcsim.commands.options import (
 from bcsim.common.console import standard_output
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import atomic_write, check_folder, write_text
+from bcsim.common.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from bcsim.results.model import Model
@@ -99,7 +100,7 @@ def run(
     for path in (json if json != "-" else None, report, outputs, trace):
         if path is not None:
             check_folder(path)
-    loaded = [api.load(path) for path in member_paths(model or "digits")]
+    loaded = [api.load(path) for path in member_paths(model or SHIPPED[0])]
     for member in loaded:
         refuse_compiled(member, bits, calibrate, input)
     dataset = load_dataset(_data_name(data, loaded[0]))
@@ -129,7 +130,7 @@ def run(
         )
         for member, program in zip(loaded, programs, strict=True)
     ]
-    result = combine(Path(model or "digits").name, results, dataset.y)
+    result = combine(Path(model or SHIPPED[0]).name, results, dataset.y)
     result = replace(result, path=str(loaded[0].path if len(loaded) == 1 else model))
     if json != "-":
         _print_tables(result)

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias, get_args
 
+from bcsim.common.metadata import ORIGIN_KEY, ROUNDING_KEY
 from bcsim.compiler.program.layers import Program
 from bcsim.data.dataset import Dataset
-from bcsim.execution.input_reading import KIND_KEY, ROUNDED, InputReading
+from bcsim.execution.input_reading import ROUNDED, InputReading
 from bcsim.execution.input_text import reading_from_text
 
 __all__ = ["InputOrigin", "Source", "program_origin", "program_reading"]
 
 Source: TypeAlias = Literal["given", "file", "network", "assumed"]
-
-ORIGIN_KEY = "bcsim.reading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def program_reading(program: Program, data: Dataset | None = None) -> InputReadi
     Levels of another width than the program's mean what the same words say of them: 16 of 16 and 255 of 255 are 1.
     """
     origin, pixel = program_origin(program), program.input.pixel
-    kind = program.metadata.get(KIND_KEY, "")
+    kind = program.metadata.get(ROUNDING_KEY, "")
     own = InputReading(pixel, kind if kind in ROUNDED else "")
     if not origin.text:
         return own

@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import ROUNDING_KEY
 from bcsim.compiler.program.layers import Encoding, Program
 from bcsim.data.dataset import Dataset
 
-__all__ = ["KIND_KEY", "ROUNDED", "InputReading"]
-
-KIND_KEY = "bcsim.input"
-"""Metadata of a program whose network sees rounded pixels: the name of the rounding."""
+__all__ = ["ROUNDED", "InputReading"]
 
 BIPOLAR = Encoding(1, Fraction(2), Fraction(-1))
 FIXED = Encoding(8, Fraction(1), Fraction(-128))
@@ -111,7 +109,7 @@ class InputReading:
         table = inner.encode_levels(self._levels().reshape(-1)).astype(np.int64)
         program = replace(program, input=replace(inner, pixel=self.pixel, table=table))
         if self.rounded:
-            return replace(program, metadata={**program.metadata, KIND_KEY: self.rounded})
+            return replace(program, metadata={**program.metadata, ROUNDING_KEY: self.rounded})
         first = replace(program.layers[0], exact=False)
         step = float(self.lowered.scale)
         note = f"The input's channels are rounded to one scale of 256 values, {step:.3g} apart"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import INPUT_OFFSET_KEY, INPUT_SCALE_KEY
 from bcsim.compiler.program.layers import Encoding
 from bcsim.execution.input_reading import InputReading
 
@@ -75,7 +76,7 @@ def reading_from_metadata(metadata: Mapping[str, str], bits: int) -> InputReadin
 
 def metadata_text(metadata: Mapping[str, str]) -> str | None:
     """SCALE,OFFSET of a model's bcsim.input_scale and bcsim.input_offset, None where it has neither."""
-    scale, offset = metadata.get("bcsim.input_scale"), metadata.get("bcsim.input_offset", "0")
+    scale, offset = metadata.get(INPUT_SCALE_KEY), metadata.get(INPUT_OFFSET_KEY, "0")
     return None if scale is None else f"{scale},{offset}"
 
 

@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import PREPROCESSING_KEY
 from bcsim.compiler.program.layers import Program
 from bcsim.data.dataset import Dataset
 from bcsim.data.named import NAMES
 from bcsim.execution.input_origin import program_reading
 
-__all__ = ["PREPROCESSING_KEY", "arranged", "check_preprocessing", "program_input"]
-
-PREPROCESSING_KEY = "bcsim.preprocessing"
-"""Metadata of a network that sees images which the host has preprocessed."""
+__all__ = ["arranged", "check_preprocessing", "program_input"]
 
 
 def check_preprocessing(metadata: Mapping[str, str], data: Dataset) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import PREPROCESSING_KEY
 from bcsim.compiler.graph.shapes import count_accumulations
 from bcsim.data import NAMES, Dataset, load_dataset
-from bcsim.execution.raw_levels import PREPROCESSING_KEY
 from bcsim.results.model import Model
 
 __all__ = ["Calibration", "calibration_images"]

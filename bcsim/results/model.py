@@ -8,16 +8,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from bcsim.common.escape import printable
+from bcsim.common.metadata import DATASET_KEY
+from bcsim.common.shipped import SHIPPED
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.program.layers import Program
 
-__all__ = ["BUNDLED", "DATASET_KEY", "Model", "load", "locate"]
-
-DATASET_KEY = "bcsim.dataset"
-"""Metadata that names the data set a network was trained for, or a program calibrated on."""
-
-BUNDLED = ("digits", "mnist-mlp", "cifar10-cnn")
-"""Networks in the package; the first is what `bcsim run` runs when no network is given."""
+__all__ = ["Model", "load", "locate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ def load(path: str | Path) -> Model:
 
 def locate(path: str | Path) -> Path:
     """The file at `path`, or of the bundled network of that name."""
-    if str(path) in BUNDLED and not Path(path).exists():
+    if str(path) in SHIPPED and not Path(path).exists():
         with as_file(files("bcsim.models").joinpath(f"{path}.onnx")) as bundled:
             return bundled
     return Path(path)

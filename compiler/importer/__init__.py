@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
+from bcsim.common.metadata import WEIGHTS_KEY
 from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
@@ -32,9 +33,6 @@ from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
 
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
-
-WEIGHTS_KEY = "bcsim.weights"
-"""Metadata that bcsim's own training writes into files whose weights are not binary."""
 
 
 def import_onnx(path: str | Path) -> Graph:

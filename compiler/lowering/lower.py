@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import CHECKED_KEY
 from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
@@ -23,10 +24,7 @@ from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layers import Encoding, Program
 
-__all__ = ["CHECKED_KEY", "lower"]
-
-# The program's metadata entry that says how many thresholds were enumerated and compared.
-CHECKED_KEY = "bcsim.checked_thresholds"
+__all__ = ["lower"]
 
 
 def lower(

@@ -18,6 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
+from bcsim.common.metadata import NOTES_KEY
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layer_onnx import (
@@ -36,7 +37,6 @@ __all__ = ["is_program", "load_program", "save_program"]
 VERSION = 1
 # Modest enough for readers of 2022; onnx's own defaults are refused by older ones.
 IR_VERSION, OPSET = 8, 13
-NOTES = "bcsim.notes"
 
 
 def save_program(program: Program, path: str | Path) -> None:
@@ -84,7 +84,7 @@ def _to_model(program: Program) -> ModelProto:
     graph = helper.make_graph(nodes, program.name, [image], [scores], tensors)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
     model = helper.make_model(graph, producer_name="bcsim", ir_version=IR_VERSION, opset_imports=opsets)
-    helper.set_model_props(model, {**program.metadata, NOTES: json.dumps(program.notes)})
+    helper.set_model_props(model, {**program.metadata, NOTES_KEY: json.dumps(program.notes)})
     return model
 
 
@@ -123,7 +123,7 @@ def _from_model(file: OnnxFile) -> Program:
         _input_coding(encode),
         encode.integers("input_shape", 1, MAX_ELEMENTS),
         tuple(_layers(file)),
-        _notes(metadata.pop(NOTES, "[]")),
+        _notes(metadata.pop(NOTES_KEY, "[]")),
         metadata,
     )
 
@@ -146,7 +146,7 @@ def _notes(text: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         notes = None
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-        raise BcsimError(f"its metadata {NOTES!r} must be a list of strings in JSON")
+        raise BcsimError(f"its metadata {NOTES_KEY!r} must be a list of strings in JSON")
     return tuple(notes)
 
 

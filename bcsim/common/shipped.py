@@ -1,0 +1,8 @@
+"""The trained networks in the package, by name: models/NAME.onnx."""
+
+from __future__ import annotations
+
+__all__ = ["SHIPPED"]
+
+SHIPPED = ("digits", "mnist-mlp", "cifar10-cnn")
+"""The first is what `bcsim run` runs when no network is given."""
