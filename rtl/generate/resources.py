@@ -24,20 +24,10 @@ from bcsim.machine.parameters import PRESETS, Machine
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.datapath.requantiser import Requantiser
 from bcsim.rtl.generate.verilog import to_verilog
-from bcsim.rtl.tools import synthesis
-from bcsim.rtl.tools.synthesis import Family, Resources, count_multipliers, synthesise
+from bcsim.rtl.tools.synthesis import FAMILIES, Family, Resources, count_multipliers, synthesise
 
-__all__ = ["FAMILIES", "LaneCost", "component_resources", "lane_cost", "measured_machine"]
+__all__ = ["LaneCost", "component_resources", "lane_cost", "measured_machine"]
 
-GOWIN = Family(
-    name="gowin",
-    command="synth_gowin -noiopads",
-    luts={f"LUT{inputs}": 1 for inputs in range(1, 5)} | {"ALU": 1},
-    flip_flops=tuple(f"DFF{kind}" for kind in ("", "E", "R", "RE", "S", "SE", "C", "CE", "P", "PE")),
-    memories=("SP", "SDPB", "DPB", "SDPX9B", "DPX9B"),
-    dsps=("MULT9X9", "MULT18X18", "MULT36X36", "MULTALU18X18", "MULTADDALU18X18"),
-)
-FAMILIES: Mapping[str, Family] = {**synthesis.FAMILIES, "gowin": GOWIN}
 ELEMENTS = 4
 """Processing elements of the smaller array of a difference; the greater has twice as many."""
 

@@ -69,6 +69,14 @@ FAMILIES: Mapping[str, Family] = {
             ("RAMB18E1", "RAMB36E1"),
             ("DSP48E1",),
         ),
+        Family(
+            "gowin",
+            "synth_gowin -noiopads",
+            {f"LUT{inputs}": 1 for inputs in range(1, 5)} | {"ALU": 1, "RAM16SDP4": 4},
+            tuple(f"DFF{kind}" for kind in ("", "E", "R", "RE", "S", "SE", "C", "CE", "P", "PE")),
+            ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"),
+            ("MULT9X9", "MULT18X18", "MULT36X36", "MULTALU18X18", "MULTADDALU18X18"),
+        ),
     )
 }
 

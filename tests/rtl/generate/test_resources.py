@@ -3,7 +3,8 @@
 
 import pytest
 
-from bcsim.rtl.generate.resources import FAMILIES, LaneCost, lane_cost, measured_machine
+from bcsim.rtl.generate.resources import LaneCost, lane_cost, measured_machine
+from bcsim.rtl.tools.synthesis import FAMILIES
 
 pytest.importorskip("pyosys", reason="synthesis needs Yosys (the hdl extra)")
 
