@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from bcsim.common.vectors import LANES, cached, compiled, load_single, splat_single, store
+from bcsim.common.compile_cache import cached, compiled
+from bcsim.common.vectors import LANES, load_single, splat_single, store
 
 TILE = 4
 WINDOW = TILE + 2

@@ -2,26 +2,21 @@
 
 LLVM splits a vector into whatever registers the host has: 32 lanes of 16 bits are one of AVX-512, two of AVX2, four
 of SSE2 or NEON. No instruction set is asked for by name, so the same kernels compile on every host.
-
-Numba's cache watches the cached function's own file alone: after a change here, touch windows.py, transfer.py and
-models/winograd_tiles.py.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
     "LANES",
-    "cached",
     "clamp",
-    "compiled",
     "greatest",
     "larger",
     "lesser",
@@ -41,22 +36,7 @@ __all__ = [
     "widen",
 ]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 LANES = 32
-
-
-def compiled(function: Function) -> Function:
-    """A helper that is compiled into its callers."""
-    return cast(Function, njit(nogil=True)(function))
-
-
-def cached(function: Function) -> Function:
-    """An entry point: compiled at the first call and kept on disk where some folder can be written."""
-    try:
-        return cast(Function, njit(nogil=True, cache=True)(function))
-    except RuntimeError:
-        return cast(Function, njit(nogil=True)(function))
 
 
 def _intrinsic(definition: Callable[..., Any]) -> Any:

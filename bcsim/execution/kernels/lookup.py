@@ -7,9 +7,6 @@ Russians (Arlazarov, Dinic, Kronrod and Faradzhev, 1970) with images in the lane
 
 Letters in shapes: B planes, O outputs, P passes of 8 groups, I inputs padded to whole passes (40 * P), R rows of a
 block, one value of 32 images each.
-
-Numba's cache watches the cached functions' own file alone: after a change here, touch windows.py and
-transfer.py.
 """
 
 from __future__ import annotations
@@ -18,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from bcsim.common.compile_cache import compiled
 from bcsim.common.vectors import (
     LANES,
-    compiled,
     greatest,
     load_u16,
     load_wide,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bcsim.common.vectors import LANES, cached, compiled, transpose
+from bcsim.common.compile_cache import cached, compiled
+from bcsim.common.vectors import LANES, transpose
 from bcsim.execution.kernels.lookup import ROW
 
 __all__ = ["gather", "scatter"]

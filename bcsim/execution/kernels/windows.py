@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from bcsim.common.compile_cache import cached, compiled
 from bcsim.common.vectors import (
     LANES,
-    cached,
     clamp,
-    compiled,
     larger,
     lesser,
     load_u16,

@@ -5,7 +5,6 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bcsim.common import vectors
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.layers import (
     DenseLayer,
@@ -262,16 +260,6 @@ def test_the_accumulator_bound_counts_every_plane() -> None:
     planes = tuple(WeightPlane.pack(np.ones((1, 5), dtype=np.int64), shift) for shift in (2, 0))
     layer = _layer(planes, 5, 8, Divide(1, 0, np.array([0]), np.array([1])))
     assert accumulator_bound(layer) == 5 * 5 * 255
-
-
-def test_kernels_compile_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*, cache: bool = False, **options: bool) -> Callable[[Callable[..., int]], Callable[..., int]]:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(vectors, "njit", refuse)
-    assert vectors.cached(len) is len
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
