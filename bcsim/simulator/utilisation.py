@@ -71,11 +71,12 @@ def count_lane_cycles(
 
 def _layer_lane_cycles(nest: LoopNest, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
     images, layer = len(stalls), nest.layer
-    passes = len(layer.planes) * nest.digits * nest.positions * nest.window * images
-    lanes = nest.chunks * nest.taps * machine.lanes * nest.factor
+    passes = nest.digits * nest.positions * nest.window * images
+    lanes = nest.planes * nest.taps * nest.chunks * machine.lanes
+    busy = len(layer.planes) * layer.inputs
     counter = Counter(dict.fromkeys(CAUSES, 0))
-    counter["busy"] = layer.outputs * layer.inputs * passes
-    counter["chunk_padding"] = layer.outputs * (lanes - layer.inputs) * passes
+    counter["busy"] = layer.outputs * busy * passes
+    counter["chunk_padding"] = layer.outputs * (lanes - busy) * passes
     counter["tile_padding"] = (nest.tiles * machine.pes - layer.outputs) * lanes * passes
     for cause in ("fill", "drain", "input", "output", "weight_load"):
         counter[cause] = sum(getattr(stall, cause) for stall in stalls) * machine.slots

@@ -12,6 +12,7 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.mapping.array_planes import array_planes
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.parameter_words import parameter_fields
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
@@ -95,7 +96,7 @@ def _constants(nest: LoopNest, words: NDArray[np.uint8], machine: Machine) -> ND
     taps = nest.geometry.kernel[0] * nest.geometry.kernel[1]
     filled = taps * sum(map(mul, nest.source_fills, nest.idle_lanes(machine.lanes)))
     per_tile = len(words) // nest.tiles
-    shifts = np.array([plane.shift for plane in nest.layer.planes for _ in range(nest.factor)])
+    shifts = np.array([plane.shift for plane in array_planes(nest.layer)[0]])
     constants = []
     for tile in range(nest.tiles):
         weights, signs = unpack_weights(words[tile * per_tile : (tile + 1) * per_tile], machine)

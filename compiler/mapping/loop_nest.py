@@ -28,7 +28,8 @@ class LoopNest:
     chunks, digits, planes, tiles : trip counts; `taps` is that of source, kernel row and kernel column together.
     tile_chunks : chunks by which a tile's first chunk lies behind that of the tile before; 0 where all tiles read
         all channels.
-    factor : what the planes multiply every accumulator by: 2 where groups need weights of 0.
+    factor : what the planes multiply every accumulator by: 2 where groups need weights of 0 that the layer's planes
+        do not have.
     rounds, rounds_full : rounds of requantisation for one position, and for every tile but the last.
     round_cycles : V of docs/machine.md.
     write_cycles : from a round's first cycle to its first write.
@@ -125,7 +126,7 @@ class LoopNest:
 
     def idle_lanes(self, lanes: int) -> list[int]:
         """For each source, the lanes beyond its channels that a tap adds to an accumulator; 0 where planes cancel."""
-        read = 0 if self.factor == 2 else self.chunks * lanes
+        read = 0 if self.geometry.groups > 1 else self.chunks * lanes
         return [max(0, read - channels) for channels in self.geometry.channels]
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.array_planes import ArrayPlane, array_planes
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.stored_tensors import StoredTensor, ceil_div
 from bcsim.compiler.program.geometry import Geometry
@@ -50,14 +51,14 @@ def make_nest(
     sources = sources or [StoredTensor(in_source, 0)] * len(geometry.channels)
     in_source = max(in_source, sources[0].chunks)
     chunks, tile_chunks = _tile_chunks(layer, geometry, machine, tiles, in_source)
-    factor = 2 if geometry.groups > 1 else 1
+    planes, factor = array_planes(layer)
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
     return LoopNest(
         layer=layer,
         geometry=geometry,
         chunks=chunks,
         digits=ceil_div(layer.source.bits, machine.digit),
-        planes=len(layer.planes) * factor,
+        planes=len(planes),
         tiles=tiles,
         tile_chunks=tile_chunks,
         factor=factor,
@@ -66,7 +67,7 @@ def make_nest(
         round_cycles=round_cycles(layer.target.bits, search),
         write_cycles=write_cycles(layer.target.bits, search),
         target_digits=digits,
-        doubles=_doubles(layer, machine, factor),
+        doubles=_doubles(layer, planes, machine),
         scores=scores,
         chunks_in_source=in_source,
         output_pixel_words=0 if scores else drained // machine.lanes * digits,
@@ -95,7 +96,7 @@ def _tile_chunks(
 ) -> tuple[int, int]:
     """(chunks of a tap, chunks from one tile to the next): a tile of whole groups reads only their channels.
 
-    Not where the last tile would read beyond its source: words there may be written between the two planes that
+    Not where the last tile would read beyond its source: words there may be written between the planes that
     should cancel them.
     """
     whole = ceil_div(max(geometry.channels), machine.lanes)
@@ -111,8 +112,8 @@ def _tile_chunks(
     return chunks, step
 
 
-def _doubles(layer: DenseLayer, machine: Machine, factor: int) -> int:
-    shifts = [plane.shift for plane in layer.planes]
+def _doubles(layer: DenseLayer, planes: Sequence[ArrayPlane], machine: Machine) -> int:
+    shifts = [plane.shift for plane in planes]
     gaps = [high - low for high, low in pairwise(shifts)]
     if shifts[-1] != 0 or any(gap not in (0, 1) for gap in gaps):
         raise BcsimError(
@@ -121,7 +122,7 @@ def _doubles(layer: DenseLayer, machine: Machine, factor: int) -> int:
         )
     if any(gaps) and not machine.shift_planes:
         raise BcsimError(
-            f"Layer {layer.name!r} has weights of {len(layer.planes)} planes that are powers of two: "
+            f"Layer {layer.name!r} has weights of {len(planes)} planes that are powers of two: "
             "it needs a machine with shift_planes=true"
         )
-    return sum(gap << ((index + 1) * factor) for index, gap in enumerate(gaps))
+    return sum(gap << (index + 1) for index, gap in enumerate(gaps))

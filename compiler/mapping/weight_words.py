@@ -1,7 +1,6 @@
 """Weight words: a layer's weight planes as the array reads them, and back.
 
-Letters in shapes: T tiles, B planes of the program, F the nest's factor (1 or 2), S sources, KR and KC kernel rows
-and columns, C chunks, M processing elements, N lanes, O outputs, I inputs.
+Letters in shapes: T tiles, B planes of the array, C chunks, M processing elements, N lanes.
 docs/machine.md, "Words", defines the bits.
 """
 
@@ -10,36 +9,37 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.compiler.mapping.array_planes import ArrayPlane, array_planes
 from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.program.layers import DenseLayer
 from bcsim.machine.parameters import Machine
 
 __all__ = ["matching_constants", "pack_weights", "unpack_weights"]
 
 
 def pack_weights(nest: LoopNest, machine: Machine) -> NDArray[np.uint8]:
-    """The layer's weight words, uint8 (T * B * F * taps * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
+    """The layer's weight words, uint8 (T * B * taps * C, ceil(M * N / 8)), bit i of a word in byte i // 8.
 
-    Lanes beyond a source's channels and elements beyond the layer's outputs have weight +1. Where there are groups,
-    planes come in pairs: what is not of the output's group has +1 in the first and -1 in the second, together 0.
+    Lanes beyond a source's channels and elements beyond the layer's outputs have the sign that a plane has outside
+    the output's group: +1 without groups, and with groups what sums to 0 over the planes.
     """
     lanes, pes, tiles, taps = machine.lanes, machine.pes, nest.tiles, nest.taps
     words = np.empty((tiles, nest.planes, taps, nest.chunks, -(-lanes * pes // 8)), dtype=np.uint8)
-    for plane in range(nest.planes):
+    for number, plane in enumerate(array_planes(nest.layer)[0]):
         signs = _spread(nest, plane, tiles * pes, machine)
         for tile in range(tiles):
             first = tile * nest.tile_chunks * lanes
             block = signs[tile * pes : (tile + 1) * pes, :, first : first + nest.chunks * lanes]
-            words[tile, plane] = _pack_tile(block < 0, nest.chunks, lanes)
+            words[tile, number] = _pack_tile(block < 0, nest.chunks, lanes)
     return words.reshape(-1, words.shape[-1])
 
 
-def _spread(nest: LoopNest, plane: int, outputs: int, machine: Machine) -> NDArray[np.int8]:
-    """One machine plane's weights over all channels of all sources, int8 (outputs, taps, channels with padding)."""
+def _spread(nest: LoopNest, plane: ArrayPlane, outputs: int, machine: Machine) -> NDArray[np.int8]:
+    """One plane's weights over all channels of all sources, int8 (outputs, taps, channels with padding)."""
     layer, geometry = nest.layer, nest.geometry
-    which, second = divmod(plane, nest.factor)
-    signs = layer.planes[which].signs(layer.inputs)
+    signs = _signs(layer, plane)
     channels = (nest.chunks_in_source + nest.tiles * nest.tile_chunks) * machine.lanes
-    spread = np.full((outputs, nest.taps, channels), -1 if second else 1, dtype=np.int8)
+    spread = np.full((outputs, nest.taps, channels), plane.outside, dtype=np.int8)
     taps, outputs_per_group = geometry.kernel[0] * geometry.kernel[1], layer.outputs // geometry.groups
     start = 0
     for source, channels in enumerate(geometry.channels):
@@ -51,6 +51,13 @@ def _spread(nest: LoopNest, plane: int, outputs: int, machine: Machine) -> NDArr
             rows = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
             spread[rows, places, group * per_group : (group + 1) * per_group] = part[rows]
     return spread
+
+
+def _signs(layer: DenseLayer, plane: ArrayPlane) -> NDArray[np.int8]:
+    """The plane's weights, int8 (outputs, inputs)."""
+    if plane.source is None:
+        return np.full((layer.outputs, layer.inputs), plane.inside, dtype=np.int8)
+    return layer.planes[plane.source].signs(layer.inputs)
 
 
 def _pack_tile(negative: NDArray[np.bool_], chunks: int, lanes: int) -> NDArray[np.uint8]:
