@@ -55,9 +55,10 @@ def prepare(
     """The network on its machine, what the bench streams in, and what that was read as (None for random values)."""
     from bcsim import api
     from bcsim.commands.options import parse_bits, refuse_compiled
+    from bcsim.common.console import errors
     from bcsim.compiler.mapping.mapping import map_program
     from bcsim.machine.parameters import SMALL, parse_machine
-    from bcsim.results.cost_report import map_enlarged
+    from bcsim.results.cost_report import enlargement_note, map_enlarged
 
     loaded = api.load(model)
     refuse_compiled(loaded, bits, calibrate, input)
@@ -65,6 +66,8 @@ def prepare(
         loaded, bits=parse_bits(bits), calibration=calibrate, data=data, input=input
     )
     mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
+    if note := enlargement_note(mapping.machine, SMALL if machine is None else mapping.machine):
+        errors.print(note)
     name, q, meaning = _images(mapping.program, data or loaded.dataset, images)
     return mapping, _stimulus(mapping, name, q, pauses), meaning
 

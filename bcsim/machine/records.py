@@ -72,10 +72,10 @@ class WalkFields:
     """
 
     sources: Annotated[int, 4]
-    kernel_rows: Annotated[int, 5]
-    kernel_columns: Annotated[int, 5]
-    window_rows: Annotated[int, 4]
-    window_columns: Annotated[int, 4]
+    kernel_rows: Coordinate
+    kernel_columns: Coordinate
+    window_rows: Coordinate
+    window_columns: Coordinate
     rows: Coordinate
     columns: Coordinate
     source_stride: Address
@@ -91,10 +91,10 @@ class WalkFields:
     left: Coordinate
     height: Coordinate
     width: Coordinate
-    down: Annotated[int, 4]
-    right: Annotated[int, 4]
-    pool_down: Annotated[int, 8]
-    pool_right: Annotated[int, 8]
+    down: Coordinate
+    right: Coordinate
+    pool_down: Coordinate
+    pool_right: Coordinate
     pad_level: Annotated[int, 8]
 
 
@@ -134,7 +134,7 @@ class PositionFields:
     """What a spatial machine's drain records hold behind DrainFields."""
 
     positions: Annotated[int, 24]
-    window: Annotated[int, 8]
+    window: Annotated[int, 16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

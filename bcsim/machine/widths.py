@@ -25,5 +25,5 @@ A stride or an origin may be negative: addresses wrap around at 2**20, and so do
 WEIGHT_ADDRESS_BITS = 24
 """Of addresses in the weight memory, at most 2**24 words, and of the words of a streamed tile."""
 
-COORDINATE_BITS = 12
-"""Of rows and columns of a tensor, in two's complement where padding makes them negative."""
+COORDINATE_BITS = 16
+"""Of rows and columns of a tensor, of windows and of strides; in two's complement where padding makes them negative."""

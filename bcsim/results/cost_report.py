@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.mapping.shortfall import MachineTooSmallError
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import NetworkCounts
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
@@ -16,12 +17,13 @@ from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import MachineRun
 from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles
 
-__all__ = ["cycles_of", "energy_report", "map_enlarged", "steady_layers"]
+__all__ = ["cycles_of", "energy_report", "enlargement_note", "map_enlarged", "steady_layers"]
 
 WARM_UP = 5
 """Images after which the interval between images no longer changes."""
 
-GROWN = ("activation_words", "weight_words", "parameter_words", "layers", "outputs", "fraction_bits")
+ENLARGEMENTS = 3
+"""Rounds of enlarging: a wider requantiser may need a wider accumulator."""
 
 
 def cycles_of(run: MachineRun) -> Cycles:
@@ -74,39 +76,36 @@ def energy_report(counts: NetworkCounts, mapping: Mapping, table: EnergyTable) -
 
 
 def map_enlarged(program: Program, machine: Machine) -> Mapping:
-    """The program on the machine or, where it does not fit, on one whose memories and limits just suffice.
+    """The program on the machine or, where it does not fit, on one with more of what it lacks, as much as suffices.
 
-    Raises BcsimError where no memory helps, as for activations that are too wide.
+    Raises BcsimError where no machine has enough.
     """
-    try:
-        return map_program(program, machine)
-    except BcsimError:
-        return map_program(program, _enlarged(program, machine))
+    name = machine.name
+    for _ in range(ENLARGEMENTS):
+        try:
+            return map_program(program, machine)
+        except MachineTooSmallError as error:
+            machine = _enlarged(machine, name, error)
+    return map_program(program, machine)
 
 
-def _enlarged(program: Program, machine: Machine) -> Machine:
-    most = {name: RANGES[name][1] for name in GROWN}
-    roomy = replace(machine, shift_planes=True, spatial=True, **most)  # type: ignore[arg-type]
-    mapping = map_program(program, roomy)
-    needed = {
-        "activation_words": mapping.activation_words,
-        "weight_words": mapping.weight_words,
-        "parameter_words": sum(nest.parameter_span for nest in mapping.nests),
-        "layers": len(mapping.layers),
-        "outputs": program.classes,
-        "fraction_bits": _fraction_bits(program),
-    }
-    sizes = {name: max(value, getattr(machine, name)) for name, value in needed.items()}
-    doubles = any(nest.doubles for nest in mapping.nests)
-    spatial = not all(nest.geometry.point for nest in mapping.nests)
-    return replace(
-        machine,
-        name=f"{machine.name}, enlarged",
-        shift_planes=machine.shift_planes or doubles,
-        spatial=machine.spatial or spatial,
-        **sizes,
+def _enlarged(machine: Machine, name: str, lacking: MachineTooSmallError) -> Machine:
+    for parameter, least in lacking.needed.items():
+        most = RANGES.get(parameter, (0, least))[1]
+        if least > most:
+            raise BcsimError(f"{lacking}; no machine has {parameter} above {most}")
+    return replace(machine, name=f"{name}, enlarged", **lacking.needed)  # type: ignore[arg-type]
+
+
+def enlargement_note(machine: Machine, base: Machine) -> str:
+    """What an enlarged machine has more of than the one it was made from; empty where that is nothing."""
+    grown = []
+    for field in fields(Machine):
+        before, after = getattr(base, field.name), getattr(machine, field.name)
+        if field.name != "name" and before != after:
+            grown.append(f"{field.name}=true" if after is True else f"{field.name} {before} to {after}")
+    if not grown:
+        return ""
+    return (
+        f"The {base.name} machine is too small for this network and was enlarged to fit: {', '.join(grown)}."
     )
-
-
-def _fraction_bits(program: Program) -> int:
-    return max(getattr(layer.requantiser, "fraction_bits", 0) for layer in program.layers)

@@ -22,7 +22,7 @@ from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.input_origin import program_reading
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
-from bcsim.results.cost_report import cycles_of, energy_report, map_enlarged, steady_layers
+from bcsim.results.cost_report import cycles_of, energy_report, enlargement_note, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.input_meaning import input_meaning, label_note
 from bcsim.results.model import Model
@@ -81,7 +81,7 @@ def simulate(
         *meaning.notes,
         label_note(program, dataset),
         dataset.note,
-        _machine_note(mapping.machine),
+        enlargement_note(mapping.machine, MEDIUM) if machine is None else "",
     )
     return Result(
         model=program.name,
@@ -123,12 +123,6 @@ def _mapping(program: Program, machine: str | Machine | None) -> Mapping:
     if machine is None:
         return map_enlarged(program, MEDIUM)
     return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine)
-
-
-def _machine_note(machine: Machine) -> str:
-    if not machine.name.endswith("enlarged"):
-        return ""
-    return "The medium machine is too small for this network: its memories and limits were enlarged to fit."
 
 
 def _program_scores(program: Program, q: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -22,6 +22,7 @@ from bcsim.compiler.mapping.record_words import (
     stream_record,
     weight_stream_records,
 )
+from bcsim.compiler.mapping.shortfall import Shortfall
 from bcsim.compiler.mapping.stored_tensors import ceil_div
 from bcsim.compiler.mapping.weight_words import matching_constants, pack_weights, unpack_weights
 from bcsim.machine.parameters import Machine
@@ -63,21 +64,26 @@ def make_image(
     slots: Sequence[int],
     position_beats: int,
     beats: int,
-    machine: Machine,
+    shortfall: Shortfall,
 ) -> Image:
     """The words of every memory for these layers.
 
     slots : first words of the slots for streamed tiles. position_beats, beats : input stream words of a position and
         of an image.
 
-    Raises BcsimError naming the layer, and the parameter or field of a record that is too small for it.
+    shortfall : of the machine, to which too narrow accumulators are added.
+
+    Raises MachineTooSmallError where the machine lacks anything, and BcsimError naming a layer that no record has
+    room for.
     """
+    machine = shortfall.machine
     nothing = np.zeros((0, ceil_div(machine.slots, 8)), dtype=np.uint8)
     resident, streamed, parameters = [nothing], [nothing], []
     for nest in (layer.nest for layer in layers):
         words = pack_weights(nest, machine)
         (streamed if nest.streamed else resident).append(words)
-        parameters.append(parameter_fields(nest, machine, _constants(nest, words, machine)))
+        parameters.append(parameter_fields(nest, shortfall, _constants(nest, words, machine)))
+    shortfall.check()
     return Image(
         weights=np.concatenate(resident),
         streamed=np.concatenate(streamed),

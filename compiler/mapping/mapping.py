@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.array_planes import array_planes
 from bcsim.compiler.mapping.image import Image, make_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.placed_layer import PlacedLayer, place_layers
+from bcsim.compiler.mapping.shortfall import Shortfall
 from bcsim.compiler.mapping.stored_tensors import ceil_div, stored_tensors
 from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.mapping.weight_streaming import place_weights
 from bcsim.compiler.program.dependencies import INPUT, Reads, layer_reads
-from bcsim.compiler.program.layers import DenseLayer, Program, Search
+from bcsim.compiler.program.layers import Program, Search
 from bcsim.machine.parameters import Machine
 
 __all__ = ["Mapping", "map_program"]
@@ -56,16 +58,17 @@ class Mapping:
 def map_program(program: Program, machine: Machine) -> Mapping:
     """Lay `program` out on `machine`.
 
-    Raises BcsimError naming the machine parameter that is too small and the least value that would do.
+    Raises MachineTooSmallError naming every machine parameter that is too small and the least value that would do.
     """
-    _check_program(program, machine)
+    shortfall = Shortfall(machine)
+    _check_program(program, shortfall)
     packed = _packs(program, machine)
     sources = layer_reads(program)
     _check_sources(program, sources)
-    nests, first_weights, slots = place_weights(_nests(program, machine, sources, packed), machine)
+    nests, first_weights, slots = place_weights(_nests(program, machine, sources, packed), shortfall)
     layers, used = place_layers(nests, sources, first_weights, machine)
-    _require(machine, "activation_words", used)
-    _require(machine, "parameter_words", sum(nest.parameter_span for nest in nests))
+    shortfall.require("activation_words", used)
+    shortfall.require("parameter_words", sum(nest.parameter_span for nest in nests))
     first = nests[0].geometry
     position_beats = ceil_div(first.channels[0], machine.input_bytes)
     beats = first.height * first.width * position_beats
@@ -79,7 +82,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         beats=beats,
         activation_words=used,
         slots=slots,
-        image=make_image(layers, slots, position_beats, beats, machine),
+        image=make_image(layers, slots, position_beats, beats, shortfall),
     )
 
 
@@ -98,27 +101,20 @@ def _nests(program: Program, machine: Machine, sources: Reads, packed: bool) -> 
     ]
 
 
-def _require(machine: Machine, parameter: str, needed: int) -> None:
-    if getattr(machine, parameter) < needed:
-        raise BcsimError(
-            f"Machine {machine.name!r} is too small for this network: it needs {parameter} of at least {needed}, "
-            f"not {getattr(machine, parameter)}"
-        )
-
-
-def _check_program(program: Program, machine: Machine) -> None:
-    _require(machine, "layers", len(program.layers))
-    _require(machine, "outputs", program.classes)
+def _check_program(program: Program, shortfall: Shortfall) -> None:
+    """What the program needs wherever its layers lie."""
+    shortfall.require("layers", len(program.layers))
+    shortfall.require("outputs", program.classes)
     for layer in program.layers:
-        _check_bits(layer, "input", layer.source.bits, machine)
-        if layer is not program.layers[-1]:
-            _check_bits(layer, "output", layer.target.bits, machine)
+        where = f"layer {layer.name!r}"
+        bits = layer.source.bits if layer is program.layers[-1] else max(layer.source.bits, layer.target.bits)
+        shortfall.require("activation_bits", bits, where)
         if not isinstance(layer.requantiser, Search):
-            _require(machine, "fraction_bits", layer.requantiser.fraction_bits)
-        if not layer.geometry.point and not machine.spatial:
-            raise BcsimError(
-                f"Layer {layer.name!r} is a convolution or has several sources: it needs a machine with spatial=true"
-            )
+            shortfall.require("fraction_bits", layer.requantiser.fraction_bits, where)
+        if not layer.geometry.point:
+            shortfall.require("spatial", True, where)
+        if any(plane.shift for plane in array_planes(layer)[0]):
+            shortfall.require("shift_planes", True, where)
 
 
 def _check_sources(program: Program, sources: Reads) -> None:
@@ -128,14 +124,6 @@ def _check_sources(program: Program, sources: Reads) -> None:
             raise BcsimError(
                 f"Layer {layer.name!r} reads the network's input; the machine takes that in the first layer only"
             )
-
-
-def _check_bits(layer: DenseLayer, end: str, bits: int, machine: Machine) -> None:
-    if bits > machine.activation_bits:
-        raise BcsimError(
-            f"Machine {machine.name!r} is too small for this network: the {end} of layer {layer.name!r} has "
-            f"{bits} bits, it needs activation_bits of at least {bits}, not {machine.activation_bits}"
-        )
 
 
 def _packs(program: Program, machine: Machine) -> bool:

@@ -7,13 +7,12 @@ memory, K or, for a search, K * 2**bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.shortfall import Shortfall
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Search
 from bcsim.machine.parameters import Machine
 
@@ -29,21 +28,21 @@ class ParameterFields:
     minimum: NDArray[np.bool_]
 
 
-def parameter_fields(nest: LoopNest, machine: Machine, constants: NDArray[np.int64]) -> ParameterFields:
+def parameter_fields(nest: LoopNest, shortfall: Shortfall, constants: NDArray[np.int64]) -> ParameterFields:
     """The layer's parameter words.
 
     constants : int64 (at least O,), what the array adds to each accumulator by matching; it moves into the offsets.
 
-    Channels beyond the layer's outputs are constant: nest.fill. Raises BcsimError naming the layer and the
-    machine parameter where an accumulator or a step is too wide for the machine.
+    Channels beyond the layer's outputs are constant: nest.fill. Accumulators or steps that are too wide for the machine
+    are added to what it lacks; the words are then of no use.
     """
-    layer = nest.layer
+    layer, machine = nest.layer, shortfall.machine
     constants = constants[: layer.outputs]
-    _check_accumulators(nest, machine, constants)
+    _check_accumulators(nest, shortfall, constants)
     if isinstance(layer.requantiser, Search):
         offsets, divisors = _search_fields(nest, layer.requantiser, machine, constants)
     else:
-        offsets, divisors = _divide_fields(nest, layer.requantiser, machine, constants)
+        offsets, divisors = _divide_fields(nest, layer.requantiser, shortfall, constants)
     offset, divisor = _constant_fields(nest, machine)
     return ParameterFields(
         _by_requantiser(offsets, offset, nest, machine),
@@ -79,15 +78,11 @@ def _by_requantiser(
     return np.ascontiguousarray(by_round.transpose(1, 0, 2)).reshape(machine.requantisers, -1)
 
 
-def _check_accumulators(nest: LoopNest, machine: Machine, constants: NDArray[np.int64]) -> None:
+def _check_accumulators(nest: LoopNest, shortfall: Shortfall, constants: NDArray[np.int64]) -> None:
     layer, weights = nest.layer, nest.layer.weights()
     reach = np.where(weights > 0, weights, 0).sum(axis=1, dtype=np.int64) * (layer.source.levels - 1)
     needed = int((nest.factor * reach + constants).max()).bit_length()
-    if needed > machine.accumulator_bits:
-        raise BcsimError(
-            f"Machine {machine.name!r} is too small for this network: layer {layer.name!r} needs accumulator_bits "
-            f"of at least {needed}, not {machine.accumulator_bits}"
-        )
+    shortfall.require("accumulator_bits", needed, f"layer {layer.name!r}")
 
 
 def _search_fields(
@@ -100,33 +95,29 @@ def _search_fields(
 
 
 def _divide_fields(
-    nest: LoopNest, divide: Divide, machine: Machine, constants: NDArray[np.int64]
+    nest: LoopNest, divide: Divide, shortfall: Shortfall, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(2**F * accumulator - T) / D for the machine's F and the array's accumulators.
 
     Both fields are computed without bounds and held to the machine's widths, of 59 bits at most, before they become
     int64: a program may state any divisor up to 2**61.
     """
-    layer = nest.layer
-    more = machine.fraction_bits - divide.fraction_bits
+    layer, machine = nest.layer, shortfall.machine
+    more = max(0, machine.fraction_bits - divide.fraction_bits)
     divisor = divide.divisor.astype(object)
     # An offset further out than every accumulator changes nothing and might not fit.
     least = (layer.low << divide.fraction_bits) - (divisor << divide.bits)
     offset = np.clip(divide.offset.astype(object), least, (layer.high + 1) << divide.fraction_bits)
     offsets = nest.factor * (offset << more) + (constants.astype(object) << machine.fraction_bits)
     divisors = nest.factor * divisor << (more + divide.bits - 1)
-    top = machine.accumulator_bits + machine.fraction_bits + 8
-    _check_width(layer, "offset", np.abs(offsets), top, machine)
-    _check_width(layer, "divisor", divisors + 1, machine.divisor_bits, machine)
+    widths = {
+        "offset": (np.abs(offsets), machine.remainder_bits - 2),
+        "divisor": (divisors + 1, machine.divisor_bits),
+    }
+    for field, (values, bits) in widths.items():
+        wider = (int(values.max()) - 1).bit_length() - bits
+        if wider > 0:
+            where = f"the {field} of output {int(values.argmax())} of layer {layer.name!r}"
+            shortfall.require("accumulator_bits", machine.accumulator_bits + wider, where)
+            offsets, divisors = np.zeros_like(offsets), np.zeros_like(divisors)
     return offsets.astype(np.int64)[:, None], divisors.astype(np.int64)[:, None]
-
-
-def _check_width(layer: DenseLayer, field: str, values: NDArray[Any], bits: int, machine: Machine) -> None:
-    """`values` are Python's integers, of any size."""
-    if int(values.max()) > 1 << bits:
-        output = int(values.argmax())
-        raise BcsimError(
-            f"Machine {machine.name!r} is too small for this network: the {field} of output {output} of layer "
-            f"{layer.name!r} needs {int(values.max()).bit_length() - bits} more accumulator_bits than "
-            f"{machine.accumulator_bits}"
-        )

@@ -98,16 +98,25 @@ def _wrap(value: int, bits: int) -> int:
     return value & ((1 << bits) - 1)
 
 
+def _step(trips: int, stride: int) -> int:
+    return stride if trips > 1 else 0
+
+
 def _walk(layer: PlacedLayer) -> WalkFields:
     """Trip counts, strides in words and positions of the loops around a pass."""
     nest = layer.nest
     geometry, pool = nest.geometry, nest.geometry.pool
     column = nest.chunks_in_source * nest.digits
     row = geometry.width * column
-    down, right = geometry.stride
-    pool_down, pool_right = pool.stride if pool else (1, 1)
     pool_rows, pool_columns = pool.kernel if pool else (1, 1)
     rows, columns = geometry.output
+    # A loop of one trip takes no step, however far it would lead.
+    down, right = (
+        _step(trips, by) for trips, by in zip((pool_rows, pool_columns), geometry.stride, strict=True)
+    )
+    strides = pool.stride if pool else (1, 1)
+    pool_down = _step(rows, geometry.stride[0] * strides[0])
+    pool_right = _step(columns, geometry.stride[1] * strides[1])
     return WalkFields(
         sources=len(geometry.channels) - 1,
         kernel_rows=geometry.kernel[0] - 1,
@@ -121,8 +130,8 @@ def _walk(layer: PlacedLayer) -> WalkFields:
         kernel_column_stride=column,
         window_row_stride=row * down,
         window_column_stride=column * right,
-        row_stride=row * down * pool_down,
-        column_stride=column * right * pool_right,
+        row_stride=row * pool_down,
+        column_stride=column * pool_right,
         tile_stride=nest.tile_chunks * nest.digits,
         origin=_wrap(-geometry.pads[0] * row - geometry.pads[1] * column, ADDRESS_BITS),
         top=_wrap(-geometry.pads[0], COORDINATE_BITS),
@@ -131,8 +140,8 @@ def _walk(layer: PlacedLayer) -> WalkFields:
         width=geometry.width,
         down=down,
         right=right,
-        pool_down=down * pool_down,
-        pool_right=right * pool_right,
+        pool_down=pool_down,
+        pool_right=pool_right,
         pad_level=geometry.pad_level,
     )
 

@@ -38,7 +38,7 @@ def make_nest(
     sources, output : the tensors that it reads, one for each of its geometry's, and that it writes. Without them it
         reads and writes tensors that no other layer reads.
 
-    Raises BcsimError naming the layer where the machine has no loops or no accumulators for it.
+    Raises BcsimError naming the layer where the array has no loops or no planes for it.
     """
     geometry = _packed(layer.geometry) if packed else layer.geometry
     _check(layer, geometry, scores)
@@ -67,7 +67,7 @@ def make_nest(
         round_cycles=round_cycles(layer.target.bits, search),
         write_cycles=write_cycles(layer.target.bits, search),
         target_digits=digits,
-        doubles=_doubles(layer, planes, machine),
+        doubles=_doubles(layer, planes),
         scores=scores,
         chunks_in_source=in_source,
         output_pixel_words=0 if scores else drained // machine.lanes * digits,
@@ -112,17 +112,12 @@ def _tile_chunks(
     return chunks, step
 
 
-def _doubles(layer: DenseLayer, planes: Sequence[ArrayPlane], machine: Machine) -> int:
+def _doubles(layer: DenseLayer, planes: Sequence[ArrayPlane]) -> int:
     shifts = [plane.shift for plane in planes]
     gaps = [high - low for high, low in pairwise(shifts)]
     if shifts[-1] != 0 or any(gap not in (0, 1) for gap in gaps):
         raise BcsimError(
             f"Layer {layer.name!r} has weight planes of shifts {shifts}; the array takes shifts that fall to 0 "
             "in steps of 0 or 1"
-        )
-    if any(gaps) and not machine.shift_planes:
-        raise BcsimError(
-            f"Layer {layer.name!r} has weights of {len(planes)} planes that are powers of two: "
-            "it needs a machine with shift_planes=true"
         )
     return sum(gap << (index + 1) for index, gap in enumerate(gaps))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.machine.parameters import Machine
+from bcsim.compiler.mapping.shortfall import Shortfall
 
 __all__ = ["SLOTS", "place_weights"]
 
@@ -19,14 +18,15 @@ SLOTS = 2
 
 
 def place_weights(
-    nests: Sequence[LoopNest], machine: Machine
+    nests: Sequence[LoopNest], shortfall: Shortfall
 ) -> tuple[list[LoopNest], list[int], tuple[int, ...]]:
     """(the nests, tiles outermost in those that stream; every layer's first weight; the slots' first words).
 
     The first weights count from the start of the weight memory or, where they stream, of an image's weight stream.
-    No slots where nothing streams. Raises BcsimError saying how many words would do.
+    No slots where nothing streams. Where the weights do not fit, the words that would do are added to what the machine
+    lacks.
     """
-    streamed = _streamed(nests, machine)
+    streamed = _streamed(nests, shortfall)
     firsts, resident, passing = [], 0, 0
     for index, nest in enumerate(nests):
         if index in streamed:
@@ -40,7 +40,7 @@ def place_weights(
     return [replace(nest, streamed=index in streamed) for index, nest in enumerate(nests)], firsts, slots
 
 
-def _streamed(nests: Sequence[LoopNest], machine: Machine) -> frozenset[int]:
+def _streamed(nests: Sequence[LoopNest], shortfall: Shortfall) -> frozenset[int]:
     """Indices of the layers that stream.
 
     Those with the most passes for a tile go first, as these hide its transfer best, until the rest fits; then
@@ -48,19 +48,14 @@ def _streamed(nests: Sequence[LoopNest], machine: Machine) -> frozenset[int]:
     """
     by_reuse = sorted(range(len(nests)), key=lambda index: -nests[index].results)
     choices = [frozenset(by_reuse[:count]) for count in range(len(nests) + 1)]
-    if not machine.weight_stream_bytes:
+    if not shortfall.machine.weight_stream_bytes:
         choices = choices[:1]
     needed = [_needed(nests, choice) for choice in choices]
-    if min(needed) > machine.weight_words:
-        raise BcsimError(
-            f"Machine {machine.name!r} is too small for this network: it needs weight_words of at least "
-            f"{min(needed)}, not {machine.weight_words}"
-        )
-    streamed = next(
-        choice for choice, words in zip(choices, needed, strict=True) if words <= machine.weight_words
-    )
+    shortfall.require("weight_words", min(needed))
+    room = max(shortfall.machine.weight_words, min(needed))
+    streamed = next(choice for choice, words in zip(choices, needed, strict=True) if words <= room)
     for index in sorted(streamed, key=lambda index: -nests[index].weight_words):
-        if _needed(nests, streamed - {index}) <= machine.weight_words:
+        if _needed(nests, streamed - {index}) <= room:
             streamed -= {index}
     return streamed
 

@@ -235,7 +235,7 @@ def test_default_machine_grows_and_says_so(tmp_path: Path) -> None:
     result = bcsim.simulate(bcsim.compile(found, calibration=data), data)
     assert result.machine == replace(MEDIUM, name="medium, enlarged", outputs=65)
     assert result.notes[-1] == (
-        "The medium machine is too small for this network: its memories and limits were enlarged to fit."
+        "The medium machine is too small for this network and was enlarged to fit: outputs 64 to 65."
     )
 
 

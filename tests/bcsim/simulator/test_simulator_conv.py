@@ -83,9 +83,5 @@ def test_an_addition_of_the_input_is_refused(reads: tuple[str, str]) -> None:
 def test_a_machine_for_dense_networks_refuses_convolutions() -> None:
     rng = np.random.default_rng(0)
     program, machine = random_conv_program(rng), random_machine(rng)
-    whole = (
-        f"^Layer '{program.layers[0].name}' is a convolution or has several sources: "
-        "it needs a machine with spatial=true$"
-    )
-    with pytest.raises(BcsimError, match=whole):
+    with pytest.raises(BcsimError, match=rf"it needs .*spatial=true \(layer '{program.layers[0].name}'\)"):
         map_program(program, machine)

@@ -10,6 +10,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import map_program
+from bcsim.compiler.mapping.shortfall import MachineTooSmallError
 from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.mapping.weight_words import pack_weights, unpack_weights
 from bcsim.compiler.program.layers import DenseLayer, Divide, Encoding, InputCoding, Program, WeightPlane
@@ -46,10 +47,15 @@ def _plain(sizes: list[int]) -> Program:
         ({"parameter_words": 64}, "it needs parameter_words of at least 193, not 64"),
         ({"layers": 3}, "it needs layers of at least 4, not 3"),
         ({"outputs": 9}, "it needs outputs of at least 10, not 9"),
-        ({"accumulator_bits": 17}, "layer 'fc0' needs accumulator_bits of at least 18, not 17"),
+        ({"accumulator_bits": 17}, "it needs accumulator_bits of at least 18 (layer 'fc0'), not 17"),
         (
             {"digit": 4, "activation_bits": 4},
-            "the input of layer 'fc0' has 8 bits, it needs activation_bits of at least 8, not 4",
+            "it needs activation_bits of at least 8 (layer 'fc0'), not 4",
+        ),
+        (
+            {"layers": 3, "weight_words": 100, "activation_words": 64, "accumulator_bits": 17},
+            "it needs layers of at least 4, not 3; weight_words of at least 2880, not 100; activation_words of at "
+            "least 114, not 64; accumulator_bits of at least 18 (layer 'fc0'), not 17",
         ),
     ],
 )
@@ -66,7 +72,7 @@ def test_fraction_bits_that_do_not_suffice_are_named() -> None:
     layer = program.layers[0]
     divide = Divide(16, 9, np.zeros(2, np.int64), np.full(2, 7, np.int64))
     program = replace(program, layers=(replace(layer, requantiser=divide),))
-    whole = "Machine 'low' is too small for this network: it needs fraction_bits of at least 9, not 8"
+    whole = "Machine 'low' is too small for this network: it needs fraction_bits of at least 9 (layer 'fc0'), not 8"
     with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
         map_program(program, replace(MEDIUM, name="low", fraction_bits=8))
 
@@ -76,8 +82,8 @@ def test_weights_of_many_planes_need_doubling_accumulators() -> None:
     layer = program.layers[0]
     planes = tuple(WeightPlane(shift, layer.planes[0].packed) for shift in (1, 0))
     program = replace(program, layers=(replace(layer, planes=planes),))
-    whole = "Layer 'fc0' has weights of 2 planes that are powers of two: it needs a machine with shift_planes=true"
-    with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
+    whole = "Machine 'medium' is too small for this network: it needs shift_planes=true (layer 'fc0')"
+    with pytest.raises(MachineTooSmallError, match=f"^{re.escape(whole)}$"):
         map_program(program, MEDIUM)
     assert map_program(program, replace(MEDIUM, shift_planes=True)).nests[0].doubles == 0b10
 

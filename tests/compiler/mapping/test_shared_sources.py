@@ -136,18 +136,18 @@ def test_levels_of_padding_that_differ_between_readers_are_refused() -> None:
         map_program(net.program("b", "c"), MACHINE)
 
 
-def test_a_window_beyond_the_records_fields_is_refused() -> None:
+def test_rows_beyond_the_records_fields_are_refused() -> None:
     net = Net()
-    pooled = Geometry(17, 2, (4,), pool=Pool((17, 1), (1, 1)))
+    pooled = Geometry(70000, 1, (4,), kernel=(5, 1), pool=Pool((2, 1), (69996, 1)))
     layer = conv_layer(net.rng, pooled, 4, SOURCE, 3, "pooled", ("",))
-    scores = conv_layer(net.rng, Geometry(1, 2, (4,), kernel=(1, 2)), 3, SOURCE, 16, "scores", ("pooled",))
-    program = Program("net", InputCoding(SOURCE, SOURCE), (4, 17, 2), (layer, scores))
+    scores = conv_layer(net.rng, Geometry(1, 1, (4,)), 3, SOURCE, 16, "scores", ("pooled",))
+    program = Program("net", InputCoding(SOURCE, SOURCE), (4, 70000, 1), (layer, scores))
     whole = (
-        "Layer 'pooled' is too large for the machine's records: window_rows would be 16; "
-        "accepted are values up to 15"
+        "Layer 'pooled' is too large for the machine's records: height would be 70000; "
+        "accepted are values up to 65535"
     )
     with pytest.raises(BcsimError, match=f"^{re.escape(whole)}$"):
-        map_program(program, MACHINE)
+        map_program(program, replace(MACHINE, activation_words=1 << 19))
 
 
 @pytest.mark.parametrize(
