@@ -8,9 +8,13 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+import typer
 
 import bcsim.compiler.importer  # noqa: F401  (it registers the operators)
+from bcsim.cli import app
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.registry import accepted
+from bcsim.machine.parameters import parse_machine
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for folder in (".", "docs", "models") for page in (ROOT / folder).glob("*.md"))
@@ -39,7 +43,18 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?<![\w./-])((?:bcsim|compiler|rtl|models|tests|bench|docs)/(?:[\w.*-]+/?)*)(?!/)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 PAGE = re.compile(r'\b(docs/[\w-]+\.md)(?:, "([^"]+)")?')
+COMMAND = re.compile(r"^\s*bcsim ([a-z]+)(.*)$", re.MULTILINE)
 NAME = re.compile(r"`(bcsim(?:\.\w+){2,})`")
+
+
+OPTIONS = {
+    name: {
+        "--help",
+        *(opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)),
+    }
+    for name, command in typer.main.get_command(app).commands.items()
+}
+"""Every command's options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,8 @@ def slug(heading: str) -> str:
 
 def faults(page: Path, text: str) -> list[str]:
     """What is wrong with a page, each as one sentence that begins with its place."""
-    return [*style_faults(page, text), *link_faults(page, text), *name_faults(page, text)]
+    checks = (style_faults, link_faults, name_faults, command_faults)
+    return [fault for check in checks for fault in check(page, text)]
 
 
 def style_faults(page: Path, text: str) -> Iterator[str]:
@@ -158,6 +174,32 @@ def name_faults(page: Path, text: str) -> Iterator[str]:
             yield f"{name}: there is no {full}"
 
 
+def command_faults(page: Path, text: str) -> Iterator[str]:
+    """Commands, options and machines that a page names and that bcsim does not have."""
+    name = page.relative_to(ROOT)
+    for command, rest in COMMAND.findall(code_of(text)):
+        if command not in OPTIONS:
+            yield f"{name}: there is no command bcsim {command}"
+            continue
+        for option in set(re.findall(r"(?<=\s)--[a-z-]+", rest)) - OPTIONS[command]:
+            yield f"{name}: bcsim {command} has no option {option}"
+    for machine in set(re.findall(r"--machine ([a-z][\w,=-]*)", code_of(text))):
+        try:
+            parse_machine(machine)
+        except BcsimError as error:
+            yield f"{name}: --machine {machine}: {error}"
+
+
+def code_of(text: str) -> str:
+    """A page's code, a command a line: that in backquotes and that in blocks, without its comments."""
+    lines = [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    for block in blocks(text):
+        if block.kind == "code":
+            joined = "\n".join(block.lines).replace("\\\n", " ")
+            lines += [line.partition(" #")[0] for line in joined.splitlines()]
+    return "\n".join(lines)
+
+
 def is_module(name: str) -> bool:
     """Whether a module exists; it is not imported, as training's need PyTorch."""
     try:
@@ -203,6 +245,12 @@ def test_every_operator_that_is_read_is_in_the_list() -> None:
         ("[a](machine.md#wor)", "docs/README.md: the link to machine.md#wor names no heading"),
         ("in `bcsim/machine.py`", "docs/README.md: there is no bcsim/machine.py"),
         ("`python -m bench.none`", "docs/README.md: there is no bench.none"),
+        ("`bcsim drive MODEL`", "docs/README.md: there is no command bcsim drive"),
+        ("```\nbcsim run \\\n  --fast\n```", "docs/README.md: bcsim run has no option --fast"),
+        (
+            "`--machine tiny,lanes=3`",
+            "docs/README.md: --machine tiny,lanes=3: Machine parameter lanes must be even (lanes work in pairs), not 3",
+        ),
         ("`bcsim.machine.latency.none`", "docs/README.md: there is no bcsim.machine.latency.none"),
     ],
 )
@@ -219,6 +267,7 @@ def test_a_fault_is_told_with_its_place(text: str, fault: str) -> None:
         "a b.\n" * 6 + "\n" + "a b.\n" * 6,
         "- a b.\n" * 7,
         "# One & two\n[a](#one--two) [b](machine.md#words) [c](https://example.org/none.md)",
+        "```\nbcsim run \\\n  --images 3   # not --fast\n```\nbcsim drives `bcsim run --machine tiny,lanes=16`",
         "see `bcsim/machine/` and `tests/*.py`, `bcsim.machine.latency` and `python -m bench.machine`",
     ],
 )
