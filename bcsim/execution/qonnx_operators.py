@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto, ValueInfoProto, helper
+from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 __all__ = ["OPERATORS", "QONNX_NAMES"]
@@ -14,6 +16,9 @@ __all__ = ["OPERATORS", "QONNX_NAMES"]
 Array: TypeAlias = NDArray[Any]
 
 DOMAINS = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+
+# Later ones differ in nothing that the operators with channels last have.
+INNER_OPSET = 15
 
 ROUNDING: Mapping[str, Callable[[Array], Array]] = {
     "ROUND": np.rint,
@@ -114,6 +119,27 @@ class BatchNormalization(OpRun):
         return ((gamma * (x - mean) / np.sqrt(variance + epsilon) + beta).astype(x.dtype),)
 
 
+class ChannelsLast(OpRun):
+    """ONNX's operator of the same name on a tensor whose channels are its last axis."""
+
+    op_domain = "qonnx.custom_op.channels_last"
+
+    def _run(self, x: Array, *rest: Array, **_: Any) -> tuple[Array]:
+        inner = NodeProto()
+        inner.CopyFrom(self.onnx_node)
+        inner.domain = ""
+        inputs = [ValueInfoProto(name=name) for name in inner.input]
+        graph = helper.make_graph([inner], "inner", inputs, [ValueInfoProto(name=inner.output[0])])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", INNER_OPSET)])
+        feeds = dict(zip(inner.input, (np.moveaxis(x, -1, 1), *rest), strict=True))
+        (y,) = ReferenceEvaluator(model).run(None, feeds)
+        return (np.moveaxis(np.asarray(y), 1, -1),)
+
+
+def _named(operator: type[OpRun], name: str) -> type[OpRun]:
+    return type(name, (operator,), {"op_domain": operator.op_domain})
+
+
 def _in_domain(operator: type[OpRun], domain: str) -> type[OpRun]:
     return type(operator.__name__, (operator,), {"op_domain": domain})
 
@@ -126,4 +152,5 @@ QONNX_NAMES = frozenset(operator.__name__ for operator in _QONNX)
 OPERATORS: tuple[type[OpRun], ...] = (
     BatchNormalization,
     *(_in_domain(operator, domain) for operator in _QONNX for domain in DOMAINS),
+    *(_named(ChannelsLast, name) for name in ("Conv", "MaxPool", "BatchNormalization")),
 )

@@ -16,6 +16,7 @@ from bcsim.compiler.graph.nodes import (
     AveragePool,
     BatchNorm,
     Bipolar,
+    Channels,
     Clip,
     Concat,
     Conv,
@@ -124,6 +125,11 @@ def _(node: Add, a: FloatArray, b: FloatArray) -> FloatArray:
 @evaluate_node.register
 def _(node: Concat, *parts: FloatArray) -> FloatArray:
     return np.concatenate(parts, axis=1)
+
+
+@evaluate_node.register
+def _(node: Channels, x: FloatArray) -> FloatArray:
+    return x[:, node.first : node.first + node.step * node.count : node.step]
 
 
 @evaluate_node.register

@@ -23,6 +23,7 @@ __all__ = [
     "AveragePool",
     "BatchNorm",
     "Bipolar",
+    "Channels",
     "Clip",
     "Concat",
     "Conv",
@@ -133,6 +134,15 @@ class Add(Node):
 @dataclass(frozen=True, slots=True)
 class Concat(Node):
     """The channels of every input, one after the other; the inputs' other axes agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels(Node):
+    """Some channels of an image or a flat tensor, in order: `first`, then every `step`-th, `count` of them."""
+
+    first: int
+    step: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from bcsim.compiler.graph.nodes import (
     AveragePool,
+    Channels,
     Concat,
     Conv,
     Dense,
@@ -78,6 +79,11 @@ def _(node: AveragePool, x: Shape) -> Shape:
 @node_shape.register
 def _(node: Concat, *inputs: Shape) -> Shape:
     return sum(shape[0] for shape in inputs), *inputs[0][1:]
+
+
+@node_shape.register
+def _(node: Channels, x: Shape) -> Shape:
+    return node.count, *x[1:]
 
 
 @node_shape.register(Flatten)

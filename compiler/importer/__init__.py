@@ -5,15 +5,18 @@ Stands on compiler.graph, whose nodes it makes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
 from bcsim.common.metadata import WEIGHTS_KEY
-from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.nodes import Flatten, Graph, Node
 from bcsim.compiler.graph.onnx_file import read_model
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
+    channels_last,
     comparisons,
     convolution,
     curves,
@@ -22,6 +25,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     endings,
     joining,
     linear_quant,
+    parts,
     pooling,
     qlinear,
     qonnx,
@@ -52,14 +56,15 @@ def import_onnx(path: str | Path) -> Graph:
     for report in walk.reports:
         if report.status == "unsupported":
             raise report.error
+    scores = _scores(walk)
     return Graph(
         name=printable(file.path.stem),
         input=walk.structure.input,
         input_shape=walk.structure.shape,
-        nodes=tuple(walk.nodes),
-        output=_scores(walk).name,
+        nodes=_with_flat(walk.nodes, scores),
+        output=scores.name,
         dropped=tuple(walk.dropped),
-        notes=tuple(walk.notes),
+        notes=(*walk.notes, *_map_notes(walk, scores)),
         metadata=metadata,
     )
 
@@ -92,12 +97,40 @@ def _scores(walk: Walk) -> Activation:
         raise BcsimError(f"Output {name!r} is what QuantizeLinear makes; a DequantizeLinear must follow it")
     if not isinstance(value, Activation):
         raise BcsimError(f"Output {name!r} does not depend on the network's input; expected the class scores")
-    if value.shape is None or len(value.shape) != 1:
+    if value.shape is None:
         raise BcsimError(
-            f"Output {name!r} has the shape {value.shape} behind the batch axis; expected one score for each class"
+            f"Output {name!r} has a shape that is not known; expected class scores or a map of them"
         )
     if not value.layout.in_order:
         raise BcsimError(
-            f"Output {name!r} is flattened in another order than (channels, rows, columns); expected scores in order"
+            f"Output {name!r} is in another order than (channels, rows, columns); accepted are scores in this order"
         )
     return value
+
+
+def _with_flat(nodes: Sequence[Node], scores: Activation) -> tuple[Node, ...]:
+    """The nodes, and behind a map of scores a Flatten that gives its tensor's name to the flattened one."""
+    if len(scores.layout.stored) == 1:
+        return tuple(nodes)
+    image = f"{scores.name}/map"
+    renamed = {scores.name: image}
+    moved = (
+        replace(
+            node,
+            inputs=tuple(renamed.get(name, name) for name in node.inputs),
+            output=renamed.get(node.output, node.output),
+        )
+        for node in nodes
+    )
+    return (*moved, Flatten(scores.name, "Flatten", (image,), scores.name))
+
+
+def _map_notes(walk: Walk, scores: Activation) -> tuple[str, ...]:
+    assert scores.shape is not None
+    if len(scores.shape) == 1:
+        return ()
+    size = "x".join(map(str, scores.shape))
+    return (
+        f"Output {walk.structure.output!r} is a map of {size} scores: they come flattened, in this order, and the "
+        "class is the place of the greatest",
+    )

@@ -37,9 +37,10 @@ def top_k(context: NodeContext) -> Lowered:
 def _ended(context: NodeContext, axis: int) -> Lowered:
     value = context.operand(0)
     scores = value.source if isinstance(value, Scores) else context.activation()
-    if axis not in (1, -1) or (scores.shape is not None and len(scores.shape) != 1):
+    rank = 1 if scores.shape is None else len(scores.shape)
+    if (axis + rank + 1 if axis < 0 else axis) != 1:
         raise BcsimError(
             f"its axis is {axis} for an input of shape {scores.shape} behind the batch axis; "
-            "accepted is the class axis of flat scores"
+            "accepted is the class axis, 1"
         )
     return Lowered(Scores(scores, f"node {context.name!r} ({context.op})"))

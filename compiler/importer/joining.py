@@ -11,7 +11,7 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Activation, Constant, Layout, Shape, squeezed
 
-__all__ = ["add_tensors"]
+__all__ = ["add_tensors", "channels_first", "joined"]
 
 
 def add_tensors(context: NodeContext) -> Lowered:
@@ -44,13 +44,14 @@ def concat(context: NodeContext) -> Lowered:
             f"its axis is {axis + 1} and its inputs have the shapes {', '.join(map(str, shapes))}; accepted "
             "are inputs that differ in their channels only"
         )
-    parts = [_channels_first(context, index, axis) for index in range(len(shapes))]
+    parts = [channels_first(context, index, axis) for index in range(len(shapes))]
     node = Concat(context.name, context.op, tuple(part.name for part in parts), context.output)
     shape = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
-    return Lowered(_joined(context.output, shape, axis, parts), (node,))
+    return Lowered(joined(context.output, shape, axis, parts), (node,))
 
 
-def _channels_first(context: NodeContext, index: int, axis: int) -> Activation:
+def channels_first(context: NodeContext, index: int, axis: int) -> Activation:
+    """Input `index` with `axis` of the file's tensor first in the graph's."""
     x = context.activation(index)
     return _settled(context, index) if axis == 0 else context.channel_first(x, axis)[0]
 
@@ -68,7 +69,7 @@ def _settled(context: NodeContext, index: int) -> Activation:
     return x
 
 
-def _joined(name: str, shape: Shape, axis: int, parts: list[Activation]) -> Activation:
+def joined(name: str, shape: Shape, axis: int, parts: list[Activation]) -> Activation:
     """The concatenation `name`, of `shape` in the file, of parts whose layouts agree but for their channels' number."""
     others = {_without_channels(part) for part in parts}
     if len(others) > 1:

@@ -10,10 +10,22 @@ from onnx import NodeProto
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 
-__all__ = ["MICROSOFT", "ONNX", "QONNX", "Lowering", "accepted", "domain_of", "find", "operator", "refuse"]
+__all__ = [
+    "CHANNELS_LAST",
+    "MICROSOFT",
+    "ONNX",
+    "QONNX",
+    "Lowering",
+    "accepted",
+    "domain_of",
+    "find",
+    "operator",
+    "refuse",
+]
 
 ONNX = ("",)
 MICROSOFT = ("com.microsoft",)
+CHANNELS_LAST = ("qonnx.custom_op.channels_last",)
 QONNX = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
 
 MOST_LISTED = 12

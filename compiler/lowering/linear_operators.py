@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph.nodes import Add, AveragePool, Concat, Conv, Dense, Node, Positions
+from bcsim.compiler.graph.nodes import Add, AveragePool, Channels, Concat, Conv, Dense, Node, Positions
 from bcsim.compiler.program.geometry import Geometry
 
 __all__ = ["LinearOperator", "identity_operator", "is_linear", "linear_operator"]
@@ -94,6 +94,14 @@ def _(node: Concat, shapes: Shapes) -> LinearOperator:
     _, rows, columns = shapes[0]
     channels = tuple(shape[0] for shape in shapes)
     return LinearOperator(np.eye(sum(channels), dtype=np.int16), ONE, Geometry(rows, columns, channels))
+
+
+@_operator.register
+def _(node: Channels, shapes: Shapes) -> LinearOperator:
+    """A selection."""
+    ((channels, rows, columns),) = shapes
+    chosen = np.eye(channels, dtype=np.int16)[node.first :: node.step][: node.count]
+    return LinearOperator(chosen, ONE, Geometry(rows, columns, (channels,)))
 
 
 @_operator.register

@@ -18,6 +18,7 @@ from bcsim.compiler.graph.nodes import (
     Add,
     Affine,
     BatchNorm,
+    Channels,
     Concat,
     Flatten,
     FloatArray,
@@ -76,6 +77,8 @@ class _Mover:
             self._view(node, node.inputs[0])
         elif is_elementwise(node) and node.inputs[0] in self.origins:
             self._elementwise(node)
+        elif isinstance(node, Channels) and self._spread(node.inputs[0]):
+            self.nodes.append(replace(node, inputs=(self._flat(node.inputs[0]),)))
         elif isinstance(node, Add | Concat) and self.origins.keys() & set(node.inputs):
             self._join(node)
         else:

@@ -253,9 +253,9 @@ def test_refused(case, tmp_path):
     assert refusal(model(nodes, tensors(**arrays)), tmp_path) == message
 
 
-def test_images_must_be_flattened_first(tmp_path):
-    assert refusal(model([MATMUL], tensors(w=SIGNS), shape=(2, 4)), tmp_path) == (
-        "Node 'n_y' (MatMul): weight tensor 'w' takes 4 inputs, but input 'x' has shape (2, 4) behind the batch axis"
+def test_a_matrix_at_every_position_must_fit_the_last_axis(tmp_path):
+    assert refusal(model([MATMUL], tensors(w=SIGNS), shape=(4, 2)), tmp_path) == (
+        "Node 'n_y' (MatMul): weight tensor 'w' takes 4 inputs, but input 'x' has shape (4, 2) behind the batch axis"
     )
 
 

@@ -48,7 +48,7 @@ def test_only_at_the_end(tmp_path):
 def test_other_axes(op, axis, tmp_path):
     assert refusal(model([MATMUL, node(op, "a", "y", axis=axis)], WEIGHTS), tmp_path) == (
         f"Node 'n_y' ({op}): its axis is {axis} for an input of shape (3,) behind the batch axis; "
-        "accepted is the class axis of flat scores"
+        "accepted is the class axis, 1"
     )
 
 

@@ -86,13 +86,13 @@ def test_a_network_that_cannot_be_walked(tmp_path):
 
 
 def test_an_output_that_is_no_score(tmp_path):
-    built = model([node("Relu", "x", "y")], shape=(2, 2))
+    built = model([node("Transpose", "x", "y", perm=[0, 2, 1])], shape=(2, 3))
     assert inspect_onnx(save(built, tmp_path))[-1] == NodeReport(
         "built",
         "graph",
         "",
         "unsupported",
-        reason="Output 'y' has the shape (2, 2) behind the batch axis; expected one score for each class",
+        reason="Output 'y' is in another order than (channels, rows, columns); accepted are scores in this order",
     )
 
 

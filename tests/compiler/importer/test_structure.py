@@ -91,8 +91,14 @@ def test_output_that_is_constant(tmp_path):
 
 
 def test_output_that_is_an_image(tmp_path):
-    assert refusal(model([RELU], shape=(2, 2)), tmp_path) == (
-        "Output 'y' has the shape (2, 2) behind the batch axis; expected one score for each class"
+    graph = imported(model([RELU], shape=(2, 2)), tmp_path)
+    assert [(type(n).__name__, n.inputs, n.output) for n in graph.nodes] == [
+        ("Relu", ("x",), "y/map"),
+        ("Flatten", ("y/map",), "y"),
+    ]
+    assert graph.notes == (
+        "Output 'y' is a map of 2x2 scores: they come flattened, in this order, and the class is the place of the "
+        "greatest",
     )
 
 
@@ -224,7 +230,8 @@ def test_unknown_operator(tmp_path):
 def test_unknown_domain(tmp_path):
     assert refusal(model([node("Relu", "x", "y", domain="com.example")]), tmp_path) == (
         "Node 'n_y' (Relu): operators of domain 'com.example' are not supported; accepted domains are "
-        "'', 'com.microsoft', 'finn.custom_op.general', 'onnx.brevitas', 'qonnx.custom_op.general'"
+        "'', 'com.microsoft', 'finn.custom_op.general', 'onnx.brevitas', 'qonnx.custom_op.channels_last', "
+        "'qonnx.custom_op.general'"
     )
 
 
