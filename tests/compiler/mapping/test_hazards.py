@@ -107,12 +107,23 @@ def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool) -
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("outputs", [3, 9], ids=["a fast reader", "a slow reader"])
 @pytest.mark.parametrize("source", [POINT, POOLED], ids=["of a point", "of a pooled layer"])
 @pytest.mark.parametrize("geometry", [POINT, WINDOW, POOLED], ids=["point", "window", "pooled"])
-def test_the_wait_is_the_least_that_is_safe(geometry: Geometry, source: Geometry, streamed: bool) -> None:
+def test_the_wait_is_the_least_that_is_safe(
+    geometry: Geometry, source: Geometry, outputs: int, streamed: bool
+) -> None:
     before = replace(nest(source, 5), streamed=streamed)
     height, width = source.output
-    layer = nest(replace(geometry, height=height, width=width), 9)
+    layer = nest(replace(geometry, height=height, width=width), outputs)
+    least = next(wait for wait in count() if safe(wait, layer, before, MACHINE))
+    assert hazard_cycles(layer, (0,), [before], MACHINE) == least
+
+
+def test_a_word_is_written_behind_the_last_pass_of_its_window() -> None:
+    before = nest(Geometry(2, 2, (5,), pool=Pool((2, 2), (1, 1))), 5)
+    layer = nest(Geometry(1, 1, (5,)), 3)
+    assert (before.positions, before.window) == (1, 4)
     least = next(wait for wait in count() if safe(wait, layer, before, MACHINE))
     assert hazard_cycles(layer, (0,), [before], MACHINE) == least
 
