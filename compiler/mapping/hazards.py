@@ -17,6 +17,7 @@ from bcsim.machine.parameters import Machine
 
 __all__ = ["drain_cycles", "first_reads", "hazard_cycles", "pass_intervals", "writing_passes"]
 
+# Half of what int64 holds, so that a cycle can be added or taken away.
 NEVER = np.iinfo(np.int64).max // 2
 
 
@@ -32,6 +33,8 @@ def hazard_cycles(
     first of `nest` are written, which may come sooner behind a round's first cycle.
     """
     wait = 0
+    # A search writes 3 cycles a bit behind its round's first cycle, a division 1 cycle a bit: with 8 bits 16 cycles
+    # sooner, which may be before the last round of a searched layer has written its digits.
     if before:
         last = before[-1]
         digits_end = last.drain_last - last.round_cycles + last.write_cycles + last.target_digits
@@ -40,6 +43,7 @@ def hazard_cycles(
     for number, source in enumerate(sources):
         if source < 0:
             continue
+        # Without their waits, which depend on the same writes: what lies between can only take longer.
         between = sum(LAYER_GAP + layer.steps - 1 for layer in before[source + 1 :])
         early = _last_writes(before[source], machine) + 1 - reads[number]
         wait = max(wait, int(early.max()) - between)
@@ -71,6 +75,7 @@ def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
 
     The first digit's; a word's other digits follow one a cycle, as they are read one a cycle.
     """
+    # From the last step back: whatever stalls the layer, no pass ends later than the least intervals say.
     from_last = np.zeros(nest.passes, dtype=np.int64)
     from_last[:-1] = -np.cumsum(pass_intervals(nest)[::-1])[::-1]
     chunks = nest.output_pixel_words // nest.target_digits
@@ -90,6 +95,7 @@ def first_reads(nest: LoopNest) -> NDArray[np.int64]:
     shape = (len(geometry.channels), geometry.height, geometry.width, nest.chunks_in_source)
     reads = np.full(shape, NEVER, dtype=np.int64)
     position = np.arange(nest.positions, dtype=np.int64)
+    # Tiles that all read the same words read them first in tile 0; only tiles of whole groups have words of their own.
     for tile in range(nest.tiles if nest.tile_chunks else 1):
         for place in range(nest.window):
             start = (nest.first_pass(position, np.full_like(position, tile)) + place) * nest.steps_per_tile

@@ -112,6 +112,7 @@ class LoopNest:
     def first_pass(self, position: Count, tile: Count) -> Count:
         """The number, in order of issue, of a tile's first pass at a position."""
         if self.streamed:
+            # Tiles outermost: a tile's weights come once an image, not once a position, 1,024 times for 32 x 32.
             return (tile * self.positions + position) * self.window
         return (position * self.tiles + tile) * self.window
 
@@ -126,6 +127,7 @@ class LoopNest:
 
     def idle_lanes(self, lanes: int) -> list[int]:
         """For each source, the lanes beyond its channels that a tap adds to an accumulator; 0 where planes cancel."""
+        # Two planes of +1 and -1 add nothing, whatever the lanes hold; one plane of +1 adds what they are filled with.
         read = 0 if self.geometry.groups > 1 else self.chunks * lanes
         return [max(0, read - channels) for channels in self.geometry.channels]
 

@@ -20,10 +20,13 @@ def overwrite_distance(nest: LoopNest) -> int | None:
     """
     if nest.streamed:
         return None
+    # Worth it: the CIFAR-10 network on `conv` takes 6,148 activation words, 7,168 if outputs lay clear of sources.
     geometry = nest.geometry
     rows, columns = window_corners(geometry)
+    # Words of the padding are not in memory; rows and columns next to it stand for them, which errs on the safe side.
     top = np.clip(rows, 0, geometry.height - 1).min(axis=1)
     left = np.clip(columns, 0, geometry.width - 1).min(axis=1)
+    # Not in order by itself: with padding the first two rows of windows both begin in row 0.
     lowest = np.minimum.accumulate((top * geometry.width + left)[::-1])[::-1]
     written = (np.arange(nest.positions) + 1) * nest.output_pixel_words
     return int((written - lowest * nest.chunks_in_source * nest.digits).max())

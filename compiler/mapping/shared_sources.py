@@ -22,6 +22,7 @@ def source_rows(reads: Reads) -> list[tuple[int, ...]]:
     """
     rows: list[tuple[int, ...]] = []
     for tensors in reads:
+        # Two tensors are at one distance wherever they lie, negative ones included; it takes three to disagree.
         if len(tensors) > 2 and len(set(tensors)) == len(tensors):
             rows = _with_row(rows, tensors)
     return rows
@@ -32,6 +33,8 @@ def place_outputs(nests: Sequence[LoopNest], reads: Reads) -> tuple[list[int], i
     readers, rows = last_reader(reads), source_rows(reads)
     placed = {tensor for row in rows for tensor in row}
     rows += [(number,) for number in range(len(nests) - 1) if number not in placed]
+    # One tensor may slide over the source it replaces. A row of several is written by several layers, each of which
+    # reads other words while its part is filled: rows lie clear of everything.
     tensors = [
         Tensor(
             sum(nests[number].output_words for number in row),

@@ -37,6 +37,7 @@ def _chunks(layers: Sequence[DenseLayer], reads: Reads, lanes: int) -> dict[int,
     """As many for all tensors that some layer reads together: narrower ones end in chunks without channels."""
     chunks = {INPUT: ceil_div(layers[0].geometry.channels[0], lanes)}
     chunks |= {index: ceil_div(layer.outputs, lanes) for index, layer in enumerate(layers)}
+    # From a layer's source to its other sources, and on to those of their readers: at most once for each layer.
     for _ in reads:
         for tensors in reads:
             chunks |= dict.fromkeys(tensors, max(chunks[tensor] for tensor in tensors))

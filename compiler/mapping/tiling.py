@@ -43,6 +43,8 @@ def make_nest(
     geometry = _packed(layer.geometry) if packed else layer.geometry
     _check(layer, geometry, scores)
     search = isinstance(layer.requantiser, Search)
+    # Hidden layers fill whole words: lanes that nobody writes would keep another tensor's values. Scores are not
+    # stored: 10 classes on 16 requantisers of 32 elements are one round, not two.
     unit = machine.requantisers if scores else machine.lanes
     drained = ceil_div(layer.outputs, unit) * unit
     if not scores:
@@ -107,6 +109,8 @@ def _tile_chunks(
     channels = groups * (geometry.channels[0] // geometry.groups)
     step = channels // machine.lanes
     chunks = min(step, whole)
+    # 64 depthwise channels on 32 x 32 lanes read 1 chunk of 2 so, which halves their steps. Tiles that began or ended
+    # within a group, or within a word, would need other words for some of their elements.
     if left or channels % machine.lanes or (tiles - 1) * step + chunks > in_source:
         return whole, 0
     return chunks, step
@@ -115,6 +119,7 @@ def _tile_chunks(
 def _doubles(layer: DenseLayer, planes: Sequence[ArrayPlane]) -> int:
     shifts = [plane.shift for plane in planes]
     gaps = [high - low for high, low in pairwise(shifts)]
+    # Doubling an accumulator is wiring; by more than one bit a plane it would be a shifter in each of M elements.
     if shifts[-1] != 0 or any(gap not in (0, 1) for gap in gaps):
         raise BcsimError(
             f"Layer {layer.name!r} has weight planes of shifts {shifts}; the array takes shifts that fall to 0 "

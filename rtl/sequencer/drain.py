@@ -185,6 +185,7 @@ class DrainWalker(wiring.Component):
     def _count_rounds(self, m: Module, walk: DrainWalk) -> Signal:
         """The round of the tile."""
         layer, count = walk.layer, Signal(range(tile_rounds(self.machine)))
+        # With as many requantisers as elements a tile is one round, and the counter has no bits to compare.
         last = Mux(walk.order.last_tile(walk.loops), layer.rounds_last, layer.rounds_full)
         m.d.comb += walk.last_round.eq(count == last[: max(1, len(count))])
         with m.If(walk.end):
@@ -225,6 +226,7 @@ class DrainWalker(wiring.Component):
             words.turn.layer.eq(last | walk.tile_turn if streams else last),
             self.parameter_address.eq(words.address),
         ]
+        # A search takes 2**bits words a channel and never reads the first: so a candidate is its word's number.
         stride = Signal.like(words.stride)
         m.d.comb += words.stride.eq(stride)
         with m.If(walk.take):
@@ -241,6 +243,7 @@ class DrainWalker(wiring.Component):
 
     def _pool(self, m: Module, walk: DrainWalk, count: Signal) -> None:
         """A window's passes: which one is first, and that only the last one's values are written."""
+        # A register, not a comparison with place 0: nothing else counts the places of a window upwards.
         first = Signal()
         with m.If(walk.take):
             m.d.sync += first.eq(1)
@@ -267,6 +270,7 @@ class DrainWalker(wiring.Component):
         """As `_place_values`, and on to a tile's words of the next position, or to the next tile's of the first."""
         place, written = walk.round.place, walk.written
         position_turn, tile_turn = walk.position_turn, walk.tile_turn
+        # Tiles outermost write a few words of every position: the address jumps, where it otherwise only counts up.
         group, word_end = Signal.like(place.group), Signal()
         strides = dict.fromkeys(PLACES, min(ADDRESS_BITS, len(place.address)))
         m.submodules.places = places = NestedSum(width=len(place.address), strides=strides)

@@ -170,6 +170,7 @@ class IssueWalker(wiring.Component):
     ) -> None:
         """When a layer's first step, a tile's last one and a streamed tile's first one may be issued."""
         record, go = self.record, walk.go
+        # Nothing came before the first layer: its wait is over at reset. It stops at the wait, never to wrap around.
         elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
         waited, image, space = Signal(), Signal(), Signal()
         startable = ready & waited & image & space
@@ -212,6 +213,8 @@ class IssueWalker(wiring.Component):
         layer = walk.layer
         drain = Mux(walk.order.last_tile(walk.loops), layer.drain_last, layer.drain_full)
         most = tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
+        # Counts down to -1, whose sign is the answer: a comparison of 6 to 9 bits (on the
+        # presets) would be in the path of every step.
         left = Signal(signed(most.bit_length() + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
         with m.If(self.step.valid & self.step.last):
@@ -289,6 +292,7 @@ class IssueWalker(wiring.Component):
         """Bit b of `doubles` in the first chunk of plane b."""
         ends, whole = walk.loops.ends, walk.layer.doubles
         plane_end = ends[walk.order.within("planes")]
+        # Shifted by one a plane and whole again for the next pass, instead of a multiplexer over 16 planes.
         doubles = Signal.like(whole)
         first_chunk = Signal()
         m.d.comb += self.step.double.eq(first_chunk & doubles[0])

@@ -25,6 +25,7 @@ from bcsim.machine.records import (
     stream_fields,
     unpack,
 )
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 from tests.conv_programs import conv_layer
 
 DENSE = Machine(lanes=4, pes=8, digit=2, requantisers=2)
@@ -67,15 +68,15 @@ def test_a_dense_layer() -> None:
 
 
 def test_the_walk_of_windows() -> None:
-    """A position has 2 chunks of 2 digits, 4 words; a row has 7 positions, 28 words."""
+    """A position has 2 chunks of 2 digits, 4 words; a row has 7 positions, 28 words. There is one row of outputs."""
     layer = placed(SPATIAL, WINDOWS)
     found = unpack(issue_fields(SPATIAL), issue_record(layer, SPATIAL, ()))
     expected = {
         "sources": 0, "kernel_rows": 2, "kernel_columns": 1, "window_rows": 1, "window_columns": 2, "rows": 0,
-        "columns": 5, "source_stride": 2**20 - 8, "kernel_row_stride": 28, "kernel_column_stride": 4,
-        "window_row_stride": 56, "window_column_stride": 4, "row_stride": 112, "column_stride": 4,
-        "tile_stride": 0, "origin": 2**20 - 28 - 8, "top": 2**12 - 1, "left": 2**12 - 2, "height": 6, "width": 7,
-        "down": 2, "right": 1, "pool_down": 4, "pool_right": 1, "pad_level": 4,
+        "columns": 5, "source_stride": 2**ADDRESS_BITS - 8, "kernel_row_stride": 28, "kernel_column_stride": 4,
+        "window_row_stride": 56, "window_column_stride": 4, "row_stride": 0, "column_stride": 4,
+        "tile_stride": 0, "origin": 2**ADDRESS_BITS - 28 - 8, "top": 2**COORDINATE_BITS - 1, "left": 2**COORDINATE_BITS - 2, "height": 6, "width": 7,
+        "down": 2, "right": 1, "pool_down": 0, "pool_right": 1, "pad_level": 4,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
     drain = unpack(drain_fields(SPATIAL), drain_record(layer, SPATIAL))
