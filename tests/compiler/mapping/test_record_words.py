@@ -75,7 +75,8 @@ def test_the_walk_of_windows() -> None:
         "sources": 0, "kernel_rows": 2, "kernel_columns": 1, "window_rows": 1, "window_columns": 2, "rows": 0,
         "columns": 5, "source_stride": 2**ADDRESS_BITS - 8, "kernel_row_stride": 28, "kernel_column_stride": 4,
         "window_row_stride": 56, "window_column_stride": 4, "row_stride": 0, "column_stride": 4,
-        "tile_stride": 0, "origin": 2**ADDRESS_BITS - 28 - 8, "top": 2**COORDINATE_BITS - 1, "left": 2**COORDINATE_BITS - 2, "height": 6, "width": 7,
+        "tile_stride": 0, "origin": 2**ADDRESS_BITS - 28 - 8, "top": 2**COORDINATE_BITS - 1,
+        "left": 2**COORDINATE_BITS - 2, "height": 6, "width": 7,
         "down": 2, "right": 1, "pool_down": 0, "pool_right": 1, "pad_level": 4,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
