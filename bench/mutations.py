@@ -7,10 +7,10 @@ for written), an element left out or twice, a comparison turned round, a string 
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 __all__ = ["Mutant", "source_mutants", "table_mutants"]
 
@@ -82,18 +82,28 @@ class Mutant:
 def source_mutants(file: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a Python file, in order of its lines."""
     tree = ast.parse(source)
-    nodes = list(ast.walk(tree))
-    left_out = _left_out(tree)
-    names = _functions(tree)
-    for index, node in enumerate(nodes):
-        if node in left_out:
+    left_out, names = _left_out(tree), _functions(tree)
+    tests = {node.test for node in ast.walk(tree) if isinstance(node, ast.If | ast.While)}
+    # Offsets of nodes are in bytes.
+    text = source.encode()
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for node in ast.walk(tree):
+        if node in left_out or not isinstance(node, ast.expr | ast.stmt):
             continue
-        for changed in _changes(node):
-            planted = copy.deepcopy(tree)
-            _replace(planted, list(ast.walk(planted))[index], changed)
-            text = ast.unparse(ast.fix_missing_locations(planted))
+        start = starts[node.lineno - 1] + node.col_offset
+        end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        turned = [ast.UnaryOp(ast.Not(), node)] if node in tests and isinstance(node, ast.expr) else []
+        for changed in chain(turned, _changes(node)):
+            planted = f"({ast.unparse(changed)})" if isinstance(changed, ast.expr) else _statement(changed)
             error = f"{_short(node)} -> {_short(changed)}"
-            yield Mutant(file, names.get(node, "module"), getattr(node, "lineno", 0), error, text)
+            whole = text[:start] + planted.encode() + text[end:]
+            yield Mutant(file, names.get(node, "module"), node.lineno, error, whole.decode())
+
+
+def _statement(changed: ast.stmt | list[ast.stmt]) -> str:
+    return "; ".join(map(ast.unparse, changed)) if isinstance(changed, list) else ast.unparse(changed)
 
 
 def table_mutants(file: str, text: str) -> Iterator[Mutant]:
@@ -145,7 +155,7 @@ def _functions(tree: ast.Module) -> dict[ast.AST, str]:
     return names
 
 
-def _changes(node: ast.AST) -> Iterator[ast.AST | list[ast.AST]]:
+def _changes(node: ast.AST) -> Iterator[ast.expr | ast.stmt | list[ast.stmt]]:
     if isinstance(node, ast.BinOp):
         yield from _operator_changes(node)
     elif isinstance(node, ast.Constant):
@@ -162,8 +172,6 @@ def _changes(node: ast.AST) -> Iterator[ast.AST | list[ast.AST]]:
         yield from node.values
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
-    elif isinstance(node, ast.If):
-        yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
         yield ast.Pass()
         yield [node, node]
@@ -178,7 +186,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST | list[ast.AST]]:
         yield from _argument_changes(node)
 
 
-def _operator_changes(node: ast.BinOp) -> Iterator[ast.AST]:
+def _operator_changes(node: ast.BinOp) -> Iterator[ast.expr]:
     if type(node.op) in OPERATORS:
         yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
     yield node.left
@@ -186,7 +194,7 @@ def _operator_changes(node: ast.BinOp) -> Iterator[ast.AST]:
         yield node.right
 
 
-def _constant_changes(value: object) -> Iterator[ast.AST]:
+def _constant_changes(value: object) -> Iterator[ast.expr]:
     if isinstance(value, bool):
         yield ast.Constant(not value)
     elif isinstance(value, int | float):
@@ -195,7 +203,7 @@ def _constant_changes(value: object) -> Iterator[ast.AST]:
         yield ast.Constant(f"{value}_" if value else "none")
 
 
-def _element_changes(node: ast.Tuple | ast.List) -> Iterator[ast.AST]:
+def _element_changes(node: ast.Tuple | ast.List) -> Iterator[ast.expr]:
     for index, element in enumerate(node.elts):
         kind = type(node)
         yield kind(node.elts[:index] + node.elts[index + 1 :], node.ctx)
@@ -203,7 +211,7 @@ def _element_changes(node: ast.Tuple | ast.List) -> Iterator[ast.AST]:
             yield kind([*node.elts[:index], element, *node.elts[index:]], node.ctx)
 
 
-def _argument_changes(node: ast.Call) -> Iterator[ast.AST]:
+def _argument_changes(node: ast.Call) -> Iterator[ast.expr]:
     """Keyword arguments left out, and those for reading and writing for one another."""
     for index in range(len(node.keywords)):
         yield ast.Call(node.func, node.args, node.keywords[:index] + node.keywords[index + 1 :])
@@ -216,16 +224,8 @@ def _argument_changes(node: ast.Call) -> Iterator[ast.AST]:
             )
 
 
-def _replace(tree: ast.AST, old: ast.AST, new: ast.AST | list[ast.AST]) -> None:
-    class Planter(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST | list[ast.AST]:
-            return copy.deepcopy(new) if node is old else self.generic_visit(node)
-
-    Planter().visit(tree)
-
-
-def _short(node: ast.AST | list[ast.AST]) -> str:
+def _short(node: ast.AST | list[ast.stmt]) -> str:
     if isinstance(node, list):
         return "twice"
-    text = " ".join(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).split())
+    text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 60 else f"{text[:28]} ... {text[-28:]}"
