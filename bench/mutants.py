@@ -148,6 +148,10 @@ def elaborate_once() -> None:
         elaborated(machine)
 
 
+def _name(mutant: Mutant) -> str:
+    return f"{mutant.file}:{mutant.line} {mutant.where}: {mutant.error}"
+
+
 def _is_equivalent(mutant: Mutant) -> bool:
     return (mutant.file, mutant.where, mutant.error) in EQUIVALENT
 
@@ -168,7 +172,7 @@ def _print(mutants: Sequence[Mutant], survivors: Sequence[Mutant]) -> None:
     console.print(table)
     for mutant in survivors:
         reason = EQUIVALENT.get((mutant.file, mutant.where, mutant.error), "NOT FOUND")
-        console.print(f"{mutant.file}:{mutant.line} {mutant.where}: {mutant.error}: {reason}", markup=False)
+        console.print(f"{_name(mutant)}: {reason}", markup=False)
 
 
 def main() -> None:
@@ -181,14 +185,17 @@ def main() -> None:
     mutants = [mutant for mutant in all_mutants() if options.file is None or mutant.file in options.file]
     if options.list:
         for mutant in mutants:
-            print(f"{mutant.file}:{mutant.line} {mutant.where}: {mutant.error}")
+            print(_name(mutant))
         return
     elaborate_once()
     unchanged = (COSTS / FILES[0]).read_text(encoding="utf-8")
     if next(run_all([Mutant(FILES[0], "", 0, "", unchanged)], 1))[1]:
         raise BcsimError("The tests fail without a planted error: mend that first")
-    results = track(run_all(mutants, options.jobs), "Planted errors", len(mutants))
-    survivors = [mutant for mutant, found in results if not found]
+    survivors = []
+    for mutant, found in track(run_all(mutants, options.jobs), "Planted errors", len(mutants)):
+        if not found:
+            survivors.append(mutant)
+            print(f"survives: {_name(mutant)}", file=sys.stderr, flush=True)
     if options.json:
         print(json.dumps([asdict(mutant) | {"text": None} for mutant in survivors], indent=2))
     else:
