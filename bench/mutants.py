@@ -38,6 +38,7 @@ FILES = ("structure.py", "at_work.py", "counts.py", "float_counts.py", "traffic.
 TESTS = (
     "tests/bcsim/costs/test_golden.py",
     "tests/bcsim/costs/test_structure.py",
+    "tests/bcsim/costs/test_energy_golden.py",
     "tests/bcsim/costs/test_energy.py",
     "tests/bcsim/costs/test_energy_page.py",
     "tests/bcsim/costs/test_counts.py",

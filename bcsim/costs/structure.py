@@ -140,10 +140,6 @@ def _memory_outputs(machine: Machine) -> Iterator[Unit]:
         yield _register(f"{memory} words", shape.block, shape.word_bits, shape.memories, when)
 
 
-def _address_bits(words: int) -> int:
-    return max(1, min(QUOTIENT_BITS, (words - 1).bit_length()))
-
-
 def _padding(machine: Machine) -> Iterator[Unit]:
     """What the lanes see outside of a tensor: a multiplexer as wide as a word, its choice two cycles delayed."""
     yield _select("padding", "padding", machine.lanes * machine.digit, 1)
@@ -248,6 +244,7 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs.
     """
     number, start, width = machine.requantisers, machine.accumulator_bits + 10, machine.remainder_bits
+    address = min(QUOTIENT_BITS, (machine.parameter_words - 1).bit_length())
 
     def unit(name: str, kind: str, bits: int, when: When, shares: str = "") -> Unit:
         return Unit(name, "requantiser", "requantiser", kind, bits, number, when, shares)
@@ -261,7 +258,7 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     yield _register("divisors", "requantiser", machine.divisor_bits, number, When.REMAINDER)
     for name in ("decided bits", "decisions"):
         yield unit(name, "bitwise", QUOTIENT_BITS, When.BIT)
-    yield unit("candidates", "bitwise", _address_bits(machine.parameter_words), When.THRESHOLD)
+    yield unit("candidates", "bitwise", address, When.THRESHOLD)
     yield _register("trial values", "requantiser", QUOTIENT_BITS, number, When.BIT)
     yield _register("values", "requantiser", QUOTIENT_BITS, number, When.ROUND)
 

@@ -15,7 +15,8 @@ CHANGES = {
     "p1, one pair": "lanes=2,pes=3,digit=1,activation_bits=1,requantisers=1,accumulator_bits=4,fraction_bits=0",
     "p1, odd tree, doubling": "lanes=14,pes=2,digit=1,requantisers=2,shift_planes=true",
     "spatial p8": "lanes=6,pes=9,digit=8,requantisers=3,input_bytes=2,spatial=true,shift_planes=true",
-    "spatial p2": "pes=8,digit=2,activation_bits=2,requantisers=1,spatial=true,weight_words=1,outputs=1",
+    "spatial p2": "pes=8,digit=2,activation_bits=2,requantisers=1,spatial=true,"
+    "parameter_words=2,weight_words=1,outputs=1",
     "streamed p1": "digit=1,activation_bits=1,weight_stream_bytes=2",
     "streamed spatial p4": "spatial=true,weight_stream_bytes=4,activation_bits=5",
 }
@@ -56,3 +57,10 @@ def test_every_block_is_counted_or_control(name: str) -> None:
 def test_control_is_named_once_and_there() -> None:
     blocks = {unit[0] for machine in MACHINES.values() for unit in elaborated(machine).units}
     assert set(CONTROL) <= blocks | {"write_arbiter"}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_shared_hardware_is_there(name: str) -> None:
+    units, memories = machine_units(MACHINES[name]), machine_memories(MACHINES[name])
+    own = {unit.name for unit in units if not unit.shares}
+    assert all(unit.shares in own | set(memories) for unit in units if unit.shares)
