@@ -123,7 +123,7 @@ def _tests_pass(mutant: Mutant) -> bool:
 
 
 def _golden_pass() -> bool:
-    """Run the hand-made counts without pytest, which takes longer to start than they do; AssertionError if one fails."""
+    """Run the hand-made counts without pytest, which takes longer to start; AssertionError where one fails."""
     golden = importlib.import_module("tests.bcsim.costs.test_golden")
     for name, test in vars(golden).items():
         if name.startswith("test_"):
