@@ -24,22 +24,41 @@ __all__ = [
 ]
 
 LAYER_GAP = 2
-"""From a layer's last step to the next layer's first, at least."""
+"""From a layer's last step to the next layer's first, at least.
+
+The issue walker takes the next record in its state "Wait", one cycle without a step (rtl/sequencer/issue.py).
+"""
 
 LOADED_TO_STEP = 2
-"""From the last write of an image to its first step, at least."""
+"""From the last write of an image to its first step, at least.
+
+In the first of the two cycles the loader counts the image as loaded, and the issue walker leaves "Wait".
+"""
 
 RECORD_CHANGE = 1
-"""Cycles beyond those of its rounds that a layer's last tile occupies the drain walker."""
+"""Cycles beyond those of its rounds that a layer's last tile occupies the drain walker.
+
+In it the walker changes to the next layer's record, which the issue walker's hold leaves it time for
+(`_hold` in rtl/sequencer/issue.py).
+"""
 
 SCORES_TO_VALID = 2
-"""From the write of the last scores to the first word of the output stream."""
+"""From the write of the last scores to the first word of the output stream.
+
+The output's state "Read" takes the one in between: the buffer's block memory shows a word a cycle behind its address.
+"""
 
 WEIGHT_START = 2
-"""The cycle of a run from which the source of the weight stream offers its first word."""
+"""The cycle of a run from which the source of the weight stream offers its first word.
+
+A convention of benches and simulator, so that both count the same waits for weights.
+"""
 
 WEIGHTS_TO_STEP = 2
-"""From the acceptance of a streamed tile's last word to the tile's first step, at least."""
+"""From the acceptance of a streamed tile's last word to the tile's first step, at least.
+
+One cycle for the loader to count the tile as arrived, one for the tile gate's register of that count.
+"""
 
 
 def tree_levels(machine: Machine) -> int:
@@ -48,7 +67,11 @@ def tree_levels(machine: Machine) -> int:
 
 
 def array_latency(machine: Machine) -> int:
-    """From the issue of a step to the accumulator that includes it: 5 + tree levels + Horner stage."""
+    """From the issue of a step to the accumulator that includes it: 5 + tree levels + Horner stage.
+
+    The five are the activation memory's read and its output register, the pairs, the selected terms, and the
+    accumulator itself; the table under "A step" in docs/machine.md has them cycle by cycle.
+    """
     return 5 + tree_levels(machine) + (machine.activation_bits > machine.digit)
 
 

@@ -116,6 +116,7 @@ def _check_range(machine: Machine, name: str, low: int, high: int) -> None:
         raise BcsimError(f"Machine parameter {name} must be from {low} to {high}, not {value!r}")
 
 
+# Depths are what the address fields of the records hold (widths.py); the others keep absurd sizes out.
 RANGES: Mapping[str, tuple[int, int]] = {
     "lanes": (2, 1024),
     "pes": (1, 1024),
