@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -15,9 +14,12 @@ import typer
 
 from bcsim.commands import compile as compile_command
 from bcsim.commands import energy, info, machines, run, train, verify, verilog
+from bcsim.commands.examples import SUMMARIES, epilog
 from bcsim.common.console import errors
+from bcsim.common.encoding import plain_where_needed
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import sentence, shortened
+from bcsim.common.extras import missing_package
 from bcsim.common.version import __version__
 
 __all__ = ["app", "main"]
@@ -38,7 +40,6 @@ app = typer.Typer(
     name="bcsim",
     help="Compile, simulate and generate hardware for networks whose weights are one bit.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -84,7 +85,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 def _tell(error: Exception) -> NoReturn:
     """End with the error as one sentence; what nobody foresaw is called so."""
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] != "bcsim":
-        _fail(f"This needs the package {error.name}, which is not installed: see the extras in README.md")
+        _fail(str(missing_package(error)))
     if isinstance(error, BcsimError):
         _fail(str(error))
     if isinstance(error, MemoryError):
@@ -128,7 +129,8 @@ def _options(
 
 
 for _command in COMMANDS:
-    app.command(_command.__name__)(guarded(_command))
+    _name = _command.__name__
+    app.command(_name, epilog=epilog(_name), short_help=SUMMARIES[_name])(guarded(_command))
 
 
 def _terminate(_: int, __: FrameType | None) -> NoReturn:
@@ -138,10 +140,7 @@ def _terminate(_: int, __: FrameType | None) -> NoReturn:
 def main() -> None:
     """Entry point of the `bcsim` script."""
     signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal of few characters shows the others by their numbers.
-            stream.reconfigure(errors="backslashreplace")
+    plain_where_needed()
     try:
         app()
     except KeyboardInterrupt:

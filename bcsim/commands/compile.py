@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bcsim.commands.completion import complete_data
 from bcsim.commands.options import (
     Bits,
     Calibrate,
@@ -29,6 +30,7 @@ def compile(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
+            autocompletion=complete_data,
             help="Images that the program is for: what their numbers mean, and ranges from their training part.",
         ),
     ] = None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from rich.console import Console
 
+from bcsim.commands.completion import complete_data, complete_machine
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +25,7 @@ MachineName: TypeAlias = Annotated[
     typer.Option(
         "--machine",
         metavar="NAME|P=V,...",
+        autocompletion=complete_machine,
         help="Preset (bcsim machines) or parameters. Default: small, its memories enlarged where needed.",
     ),
 ]
@@ -31,6 +34,7 @@ DataName: TypeAlias = Annotated[
     typer.Option(
         "--data",
         metavar="NAME|FILE",
+        autocompletion=complete_data,
         help="Images of the bench. Default: the model's data set, or random ones where it names none.",
     ),
 ]

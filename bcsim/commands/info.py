@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, parse_bits, refuse_compiled
 from bcsim.common.console import PlainConsole, standard_output
 from bcsim.common.errors import BcsimError
+from bcsim.common.tables import new_table
 
 __all__ = ["info"]
+
+UNSUPPORTED = 2
+"""Exit code for a network that cannot be compiled, the same as of a run of it."""
 
 COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupported": "red"}
 
@@ -71,9 +74,7 @@ def _print_network(console: PlainConsole, path: Path) -> None:
     from bcsim.compiler.importer import import_onnx, inspect_onnx
 
     reports = inspect_onnx(path)
-    table = Table(title=str(path), title_justify="left")
-    for heading in ("node", "operator", "becomes", "detail", "remark"):
-        table.add_column(heading, overflow="fold")
+    table = new_table(str(path), "node", "operator", "becomes", "detail", "remark", text=5)
     for report in reports:
         operator = f"{report.domain}.{report.op}" if report.domain else report.op
         status = Text(report.status, COLOURS[report.status])
@@ -82,7 +83,7 @@ def _print_network(console: PlainConsole, path: Path) -> None:
     failed = sum(report.status == "unsupported" for report in reports)
     if failed:
         console.print(f"This network cannot be compiled: {failed} of {len(reports)} nodes are not supported.")
-        return
+        raise typer.Exit(UNSUPPORTED)
     graph = import_onnx(path)
     console.print(
         f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network can be compiled."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from bcsim.commands.completion import complete_data, complete_model
 from bcsim.common.errors import BcsimError
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ class RangeMethod(StrEnum):
 
 ModelPath: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn."),
+    typer.Argument(
+        metavar="MODEL",
+        help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn.",
+        autocompletion=complete_model,
+    ),
 ]
 Bits: TypeAlias = Annotated[
     str | None,
@@ -57,6 +62,7 @@ Calibrate: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
+        autocompletion=complete_data,
         help="Images that ranges are taken from. Default: the training images of --data or of the model's data set, "
         "else the images of --data.",
     ),

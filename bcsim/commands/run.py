@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bcsim.commands.completion import complete_data, complete_machine, complete_model
 from bcsim.commands.options import (
     Bits,
     Calibrate,
@@ -41,6 +42,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="MODEL",
+            autocompletion=complete_model,
             help="ONNX file, compiled program, bundled network, or folder of an ensemble. Default: digits.",
         ),
     ] = None,
@@ -48,13 +50,15 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="digits, mnist, cifar10, svhn, an .npz (x, y) or a folder. Default: the model's.",
+            autocompletion=complete_data,
+            help="digits, mnist, cifar10, svhn, an .npz (x, y) or a folder, of images too. Default: the model's.",
         ),
     ] = None,
     machine: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|P=V,...",
+            autocompletion=complete_machine,
             help="Preset (bcsim machines) or parameters. Default: medium; tiny for networks of the digits.",
         ),
     ] = None,

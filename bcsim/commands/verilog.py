@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
 from bcsim.common.console import standard_output, working
+from bcsim.common.tables import new_table
 
 if TYPE_CHECKING:
     from bcsim.machine.parameters import Machine
@@ -73,9 +73,8 @@ def _check(folder: Path) -> MultiplierCheck:
 
 
 def _print_check(check: MultiplierCheck, console: Console) -> None:
-    table = Table(title="Synthesis with Yosys, DSP blocks allowed", title_justify="left")
-    for heading in ("family", "LUTs", "flip-flops", "block memories", "DSP blocks"):
-        table.add_column(heading, justify="left" if heading == "family" else "right")
+    headings = ("family", "LUTs", "flip-flops", "block memories", "DSP blocks")
+    table = new_table("Synthesis with Yosys, DSP blocks allowed", *headings)
     for family, used in check.resources.items():
         table.add_row(family, *(f"{n:,}" for n in (used.luts, used.flip_flops, used.memories, used.dsps)))
     console.print(table)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bcsim.common.console import PlainConsole
 from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
+from bcsim.common.tables import new_table
 from bcsim.compiler.program.layers import Program, Search
 from bcsim.costs.energy import PARTS
 from bcsim.results.result import Result
@@ -29,19 +30,8 @@ def print_summary(result: Result, console: PlainConsole) -> None:
         console.print(f"Note: {note}")
 
 
-def _table(title: str, first: str, *headings: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left")
-    table.add_column(first, overflow="fold")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
-
-
 def _overview(result: Result) -> Table:
-    table = Table(title=f"{result.model} on {result.data}", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = new_table(f"{result.model} on {result.data}", "", "", header=False)
     for name, value in _overview_rows(result):
         table.add_row(name, value)
     return table
@@ -77,7 +67,7 @@ def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
 
 def _layers(result: Result) -> Table:
     headings = ("inputs", "outputs", "bits", "cycles", "useful", "SQNR", "energy")
-    table = _table("Layers, per image", "layer", *headings)
+    table = new_table("Layers, per image", "layer", *headings)
     for layer in result.layers:
         table.add_row(
             layer.name,
@@ -95,7 +85,7 @@ def _layers(result: Result) -> Table:
 def _energy(result: Result) -> Table:
     found = result.energy
     title = f"Energy per image ({found.table}, {found.technology})"
-    table = _table(title, "part", "this machine", "int8 MACs", "float32 MACs")
+    table = new_table(title, "part", "this machine", "int8 MACs", "float32 MACs")
     columns = (found.by_part, found.int8_by_part, found.float32_by_part)
     for part in PARTS:
         if any(column[part] for column in columns):
@@ -110,7 +100,7 @@ def _energy(result: Result) -> Table:
 def print_program(program: Program, console: PlainConsole) -> None:
     """A compiled program's layers and notes."""
     headings = ("inputs", "outputs", "planes", "bits", "requantiser", "exact")
-    table = _table(f"Program {program.name}", "layer", *headings)
+    table = new_table(f"Program {program.name}", "layer", *headings)
     for layer in program.layers:
         table.add_row(
             layer.name,
