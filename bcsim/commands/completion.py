@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from glob import escape, glob
 from pathlib import Path
 
+from bcsim.common.shipped import SHIPPED
+
 __all__ = ["complete_data", "complete_machine", "complete_model"]
 
 
 def complete_model(incomplete: str) -> list[str]:
     """Bundled networks, .onnx files and folders."""
-    from bcsim.results.model import BUNDLED
-
-    return _beginning(BUNDLED, incomplete) + _paths(incomplete, ".onnx")
+    return _beginning(SHIPPED, incomplete) + _paths(incomplete, ".onnx")
 
 
 def complete_data(incomplete: str) -> list[str]:

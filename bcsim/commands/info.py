@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -13,10 +13,16 @@ from bcsim.common.console import PlainConsole, standard_output
 from bcsim.common.errors import BcsimError
 from bcsim.common.tables import new_table
 
+if TYPE_CHECKING:
+    from bcsim.compiler.graph.nodes import Graph
+
 __all__ = ["info"]
 
 UNSUPPORTED = 2
 """Exit code for a network that cannot be compiled, the same as of a run of it."""
+
+TRIED_IMAGES = 8
+"""Random ones, that stand in for calibration images."""
 
 COLOURS = {"lowered": "green", "folded": "cyan", "dropped": "yellow", "unsupported": "red"}
 
@@ -85,10 +91,28 @@ def _print_network(console: PlainConsole, path: Path) -> None:
         console.print(f"This network cannot be compiled: {failed} of {len(reports)} nodes are not supported.")
         raise typer.Exit(UNSUPPORTED)
     graph = import_onnx(path)
-    console.print(
-        f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network can be compiled."
-    )
+    refused = _refusal(path, graph)
+    verdict = f"cannot be compiled: {refused}" if refused else "can be compiled."
+    console.print(f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network {verdict}")
     for key, value in sorted(graph.metadata.items()):
         console.print(f"{key} = {value}")
     for note in graph.notes:
         console.print(f"Note: {note}")
+    if refused:
+        raise typer.Exit(UNSUPPORTED)
+
+
+def _refusal(path: Path, graph: Graph) -> str:
+    """Why the network cannot be lowered, "" where it can: tried with random images in place of calibration."""
+    import numpy as np
+
+    from bcsim import api
+    from bcsim.data import Dataset
+    from bcsim.results.model import Model
+
+    levels = np.random.default_rng(0).integers(0, 256, (TRIED_IMAGES, *graph.input_shape), np.uint8)
+    try:
+        api.compile(Model(path.stem, path, graph=graph), calibration=Dataset("random", levels, None, 8, 255))
+    except BcsimError as error:
+        return str(error)
+    return ""

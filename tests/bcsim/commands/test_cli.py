@@ -105,12 +105,23 @@ def test_info_of_a_network() -> None:
 
 def test_info_tells_what_is_not_supported(folder: Path) -> None:
     path = save(
-        model([node("MatMul", "x w", "m"), node("Erf", "m", "y")], tensors(w=np.ones((4, 2)))), folder
+        model([node("MatMul", "x w", "m"), node("Cos", "m", "y")], tensors(w=np.ones((4, 2)))), folder
     )
     found = invoke("info", path)
     assert found.exit_code == USER_ERROR
     assert "unsupported" in found.stdout
     assert found.stdout.endswith("This network cannot be compiled: 1 of 2 nodes are not supported.\n")
+
+
+def test_info_tells_what_the_importer_reads_and_no_lowering_takes(folder: Path) -> None:
+    """Pixels that differ by a factor each, behind which no integers are left for the first layer."""
+    factors = np.array([1.0, 1.1, 1.23, 0.77])
+    nodes = [node("Mul", "x f", "m"), node("Sigmoid", "m", "s"), node("MatMul", "s w", "y")]
+    found = invoke("info", save(model(nodes, tensors(f=factors, w=np.ones((4, 2)))), folder))
+    refused = invoke("compile", folder / "model.onnx", "-o", "p.onnx")
+    assert (found.exit_code, refused.exit_code) == (USER_ERROR, USER_ERROR)
+    assert "this network cannot be compiled: " in found.stdout
+    assert refused.stderr.removeprefix("bcsim: ").strip() in " ".join(found.stdout.split())
 
 
 def test_info_of_a_program() -> None:
