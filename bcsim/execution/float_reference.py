@@ -6,8 +6,9 @@ they are added here straight from their definitions, independently of the import
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,16 +18,19 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.nodes import Conv, Graph, Node
 from bcsim.compiler.graph.onnx_file import read_model
+from bcsim.compiler.graph.shapes import Shape, tensor_shapes
 from bcsim.compiler.program.classes import classes_of_scores
 from bcsim.execution.qonnx_operators import OPERATORS, QONNX_NAMES
 
-__all__ = ["FloatRun", "run_float"]
+__all__ = ["FloatRun", "most_images", "run_float"]
 
 Runner: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 BATCH = 1000
+MEMORY = 1 << 28
+"""Bytes that the tensors of a batch may take together; the evaluator keeps all of them, and windows of one beside."""
 ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
@@ -55,7 +59,7 @@ def run_float(path: Path, graph: Graph, x: NDArray[np.generic]) -> FloatRun:
     images = x.reshape(len(x), *graph.input_shape).astype(helper.tensor_dtype_to_np_dtype(_element(info)))
     try:
         run, engine = _engine(model, graph, path)
-        scores = _in_batches(run, images)
+        scores = _in_batches(run, images, most_images(graph))
     except Exception as error:  # both engines raise their own types, which say nothing to a user
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BcsimError(f"Float network {graph.name!r} cannot be run for comparison: {reason}") from error
@@ -128,9 +132,23 @@ def _batches(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
     return (images[start : start + size] for start in range(0, len(images), size))
 
 
-def _in_batches(run: Runner, images: NDArray[Any]) -> NDArray[np.float64]:
+def most_images(graph: Graph) -> int:
+    """How many images a batch may have, by the network's tensors in float32 and its widest convolution's windows."""
+    shapes = tensor_shapes(graph)
+    values = sum(map(prod, shapes.values())) + max(
+        [0, *(_window_values(node, shapes) for node in graph.nodes)]
+    )
+    return min(BATCH, max(1, MEMORY // (4 * values)))
+
+
+def _window_values(node: Node, shapes: Mapping[str, Shape]) -> int:
+    """Values that a convolution reads, each as often as windows have it."""
+    return prod(node.weights.shape[1:]) * prod(shapes[node.output][1:]) if isinstance(node, Conv) else 0
+
+
+def _in_batches(run: Runner, images: NDArray[Any], most: int) -> NDArray[np.float64]:
     """Scores of all images; one at a time where the network holds more than the declared batch fixed."""
-    first = min(BATCH, len(images))
+    first = min(most, len(images))
     size = first if _takes(run, images[:first]) else 1
     total = -(-len(images) // size)
     scores = [

@@ -1,12 +1,13 @@
 """Constant folding: nodes that depend on nothing but the file's own values, computed by ONNX's reference evaluator.
 
-Floats are widened to float64 before any arithmetic. What a node may produce is bounded before it is computed.
+Floats are widened to float64 before any arithmetic but what chooses an integer or a side, such as a quotient and its
+rounding: that has the file's own precision. What a node may produce is bounded before it is computed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from bcsim.compiler.graph.onnx_file import tensor_array, tensor_elements, type_n
 from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.qonnx import fold_bipolar, fold_quant
 from bcsim.compiler.importer.registry import QONNX, domain_of
-from bcsim.compiler.importer.values import Array, Constant
+from bcsim.compiler.importer.values import NARROW, Array, Constant
 
 __all__ = ["MAX_FOLDED", "Folded", "fold"]
 
@@ -87,11 +88,14 @@ _ESTIMATES: Mapping[str, Estimate] = {
     "ConstantOfShape": _filled,
     "Range": _ranged,
 }
+# These choose between neighbouring results, so they see their operands as the file's own arithmetic leaves them.
+_COMPARING = "Equal Greater GreaterOrEqual Less LessOrEqual"
+_DECIDING = frozenset(f"{_COMPARING} Ceil Div Floor Mod QuantizeLinear Reciprocal Round Sign".split())
 # Through these a stored weight keeps its sign, unless it becomes 0.
 _KEEPS_SIGN = ("Cast", "Clip", "Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _CONSTANT_TYPES = {
-    "value_float": np.float64,
-    "value_floats": np.float64,
+    "value_float": np.float32,
+    "value_floats": np.float32,
     "value_int": np.int64,
     "value_ints": np.int64,
 }
@@ -143,17 +147,32 @@ def _fold_standard(context: NodeContext, available: int) -> Folded:
     if context.op == "Identity" and first:
         return Folded((first,))
     probes = max((len(value.arrays) for value in operands if value), default=1)
-    runs = [_run(context, [_at(value, probe) for value in operands], available) for probe in range(probes)]
+    widens = context.op not in _DECIDING
+    runs = [
+        _run(context, [_at(value, probe, widens) for value in operands], available) for probe in range(probes)
+    ]
     latent = bool(first and first.latent) and context.op in _KEEPS_SIGN and _same_zeros(operands[0], runs[0])
-    folded = Folded(tuple(Constant.of(*arrays, latent=latent) for arrays in zip(*runs, strict=True)))
+    outputs = [
+        Constant.of(*arrays, kind=_kind(arrays, operands), latent=latent)
+        for arrays in zip(*runs, strict=True)
+    ]
+    folded = Folded(tuple(outputs))
     return _signed(context, folded) if context.op == "Sign" and first and first.latent else folded
 
 
-def _at(value: Constant | None, probe: int) -> Array | None:
+def _at(value: Constant | None, probe: int, widens: bool) -> Array | None:
     if value is None:
         return None
+    if not widens:
+        return value.stored(probe)
     array = value.arrays[min(probe, len(value.arrays) - 1)]
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
+
+
+def _kind(arrays: Sequence[Array], operands: Sequence[Constant | None]) -> str | None:
+    """The type that the file gives a result in float64, None where it has that of its arrays."""
+    kinds = [value.kind for value in operands if value and value.kind in NARROW]
+    return kinds[0] if kinds and arrays[0].dtype == np.float64 else None
 
 
 def _same_zeros(before: Constant | None, after: list[Array]) -> bool:

@@ -106,6 +106,13 @@ class NodeContext:
             raise BcsimError(f"its {what} must be a constant of the file, and is {found}")
         return value.arrays[0]
 
+    def stored(self, index: int, what: str) -> Array:
+        """Like `constant`, in the type that the file gives the values."""
+        self.constant(index, what)
+        value = self.operand(index)
+        assert isinstance(value, Constant)
+        return value.stored()
+
     def finite(self, index: int, what: str) -> FloatArray:
         """Like `constant`, as float64, refusing NaN and infinity."""
         array = self.constant(index, what).astype(np.float64, copy=False)

@@ -100,8 +100,8 @@ def fold_quant(context: NodeContext) -> FloatArray:
     _check_fits("scale", scale, weights)
     _check_fits("zero point", zero_point, weights)
     steps = _range(context, MAX_FOLDED_BITS)
-    stored = np.result_type(np.float16, *(context.constant(index, "operand") for index in range(3)))
-    levels = (weights.astype(stored) / scale.astype(stored) + zero_point.astype(stored)).astype(np.float64)
+    values, steps_of, zero = (context.stored(index, "operand") for index in range(3))
+    levels = (values / steps_of + zero).astype(np.float64)
     if steps.bipolar:
         return (bipolar(levels, 1.0) - zero_point) * scale
     return (quantise(levels, 1.0, 0.0, steps.low, steps.high, steps.rounding) - zero_point) * scale

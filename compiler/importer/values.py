@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "NARROW",
     "PROBES",
     "Activation",
     "Array",
@@ -27,16 +28,20 @@ __all__ = [
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
+NARROW = {"float": np.float32, "float32": np.float32, "float16": np.float16}
+"""Types of floats that hold less than float64, by ONNX's name and numpy's."""
+
 # Batch sizes assumed side by side: what a graph computes from Shape is the batch size where it equals both.
 PROBES = (11, 13)
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Known values, as stored; floats are widened to float64 where they are used.
+    """Known values; floats are widened to float64 where they are used.
 
     arrays : one array, or two that differ: the values for batches of PROBES[0] and PROBES[1] images.
-    kind : the ONNX element type's name in small letters, such as "int4", which arrays hold as int8.
+    kind : the ONNX element type's name in small letters, such as "int4", which arrays hold as int8. What is
+        computed of floats is held in float64, whatever its type.
     latent : floats stored in the file and at most moved or clipped since: what a Sign turns into one-bit weights.
     """
 
@@ -50,6 +55,11 @@ class Constant:
         if len(arrays) == 2 and np.array_equal(*arrays):
             arrays = arrays[:1]
         return cls(arrays, kind or str(arrays[0].dtype), latent and arrays[0].dtype.kind == "f")
+
+    def stored(self, probe: int = 0) -> Array:
+        """The values in the type that the file gives them, which decides where they round."""
+        array = self.arrays[min(probe, len(self.arrays) - 1)]
+        return array.astype(NARROW[self.kind], copy=False) if self.kind in NARROW else array
 
 
 def squeezed(shape: Shape) -> Shape:

@@ -11,10 +11,10 @@ from onnx import helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.evaluate import evaluate_graph
-from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.nodes import Conv, Graph, Relu
 from bcsim.compiler.importer import import_onnx
 from bcsim.data import load_dataset
-from bcsim.execution.float_reference import run_float
+from bcsim.execution.float_reference import MEMORY, most_images, run_float
 from bcsim.execution.input_text import reading_from_text
 from tests.compiler.build import BREVITAS, model, node, save, tensors
 
@@ -196,3 +196,17 @@ def test_float_weights_between_quantisers_are_not_rounded(tmp_path: Path) -> Non
     found = run_float(path, Graph("g", "x", (12,), (), "y"), x)
     expected = 4 * np.maximum(np.rint((x @ weights + [-6, 3]) / 4), 0)
     np.testing.assert_array_equal(found.scores, expected)
+
+
+@pytest.mark.parametrize(("side", "most"), [(1, 1000), (64, 113), (1024, 1)])
+def test_batches_are_as_large_as_memory_has_room_for(side: int, most: int) -> None:
+    """64 x 64 with 32 channels: the input, the convolution, its quantiser, and 9 * 8 values a window."""
+    weights = np.ones((32, 8, 3, 3), np.int16)
+    pads = (1, 1, 1, 1)
+    nodes = (
+        Conv("c", "Conv", ("x",), "c", weights, np.ones(32), (1, 1), pads, 1),
+        Relu("r", "Relu", ("c",), "r"),
+    )
+    graph = Graph("g", "x", (8, side, side), nodes, "r")
+    values = (8 + 2 * 32 + 9 * 8) * side**2
+    assert most_images(graph) == min(1000, max(1, MEMORY // (4 * values))) == most

@@ -181,3 +181,23 @@ def test_a_constant_that_comes_out_infinite_is_refused_where_it_is_used(tmp_path
     assert (
         refusal(built, tmp_path) == "Node 'n_y' (Add): its constant 'c' has values that are NaN or infinite"
     )
+
+
+# Float32 divides these to 2.5, which rounds to the even 2; the quotient of the same numbers in float64 is above 2.5.
+TIE, STEP = np.float32(0.028718717), np.float32(0.011487487)
+
+
+def test_a_quantiser_s_integer_is_that_of_the_file_s_own_arithmetic(shift):
+    assert np.rint(np.float64(TIE) / np.float64(STEP)) != np.rint(TIE / STEP)
+    fake = [node("Div", "w s", "a"), node("Round", "a", "b"), node("Mul", "b s", "c")]
+    linear = [node("QuantizeLinear", "w s z", "q"), node("DequantizeLinear", "q s z", "c")]
+    for nodes in (fake, linear):
+        found = shift(nodes, w=TIE, s=STEP, z=np.int8(0))
+        assert found == float(np.rint(TIE / STEP)) * float(STEP)
+
+
+def test_what_is_computed_on_the_way_rounds_as_the_file_does(shift):
+    arrays = {"w": np.float32(0.1), "s": np.float32(3.0)}
+    product = float(np.float32(np.float32(0.1) * np.float32(3.0)))
+    floor = [node("Mul", "w s", "a"), node("Div", "a w", "b"), node("Floor", "b", "c")]
+    assert shift(floor, **arrays) == np.floor(np.float32(product) / np.float32(0.1))
