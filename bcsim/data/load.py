@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import SPLITS, Dataset, Split
+from bcsim.data.image_folder import load_images
 from bcsim.data.named import NAMES, load_folder, load_named
 
 __all__ = ["load_dataset"]
@@ -23,9 +24,9 @@ MOST_TIMES = 100
 def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = None) -> Dataset:
     """A data set by name (digits, mnist, cifar10, svhn), from an .npz (x, and y if known) or from a folder.
 
-    A folder holds the files of mnist, cifar10 or svhn under their published names. Train and validation are
-    disjoint: validation is the last 10,000 training images of mnist, the last 5,000 of cifar10 and svhn.
-    An .npz has no splits. `limit` keeps the first images. Raises BcsimError for whatever cannot be read.
+    A folder holds the files of mnist, cifar10 or svhn under their published names, or images (`load_images`). Train
+    and validation are disjoint: validation is the last 10,000 training images of mnist, the last 5,000 of cifar10 and
+    svhn. An .npz has no splits. `limit` keeps the first images. Raises BcsimError for whatever cannot be read.
     """
     if split not in SPLITS:
         raise BcsimError(f"Split must be one of {', '.join(SPLITS)}, not {split!r}")
@@ -33,7 +34,7 @@ def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = N
         return load_named(name_or_path, split).head(limit)
     path = Path(name_or_path)
     if path.is_dir():
-        return _load_folder(path, split).head(limit)
+        return _load_folder(path, split, limit).head(limit)
     if path.is_file():
         return _load_npz(path).head(limit)
     raise BcsimError(
@@ -41,12 +42,12 @@ def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = N
     )
 
 
-def _load_folder(path: Path, split: Split) -> Dataset:
-    found = load_folder(path, split)
+def _load_folder(path: Path, split: Split, limit: int | None) -> Dataset:
+    found = load_folder(path, split) or load_images(path, split, None if limit is None else max(limit, 1))
     if found is None:
         raise BcsimError(
             f"Folder {path} has no {split} images under the published names of mnist (IDX), "
-            "cifar10 (binary version) or svhn (.mat)"
+            "cifar10 (binary version) or svhn (.mat), and no PNG, JPEG or other image files"
         )
     return found
 

@@ -284,7 +284,7 @@ def test_unknown_split() -> None:
 def test_folder_without_data(tmp_path: Path) -> None:
     message = (
         f"Folder {tmp_path} has no test images under the published names of mnist (IDX), "
-        "cifar10 (binary version) or svhn (.mat)"
+        "cifar10 (binary version) or svhn (.mat), and no PNG, JPEG or other image files"
     )
     with pytest.raises(BcsimError, match=whole(message)):
         load_dataset(str(tmp_path))
