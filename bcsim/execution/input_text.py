@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -80,13 +81,23 @@ def metadata_text(metadata: Mapping[str, str]) -> str | None:
     return None if scale is None else f"{scale},{offset}"
 
 
+NUMBER = re.compile(
+    r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?|[+-]?\d{1,60}/\d{1,60}", re.ASCII
+)
+GREATEST = Fraction(10) ** 30
+
+
 def _number(what: str, text: str) -> Fraction:
     try:
-        return Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
-        raise BcsimError(
-            f"{what} must be a decimal number or a fraction such as 1/255, not {text!r}"
-        ) from None
+        # An exponent of nine digits would take longer than anybody waits.
+        found = Fraction(text.strip()) if NUMBER.fullmatch(text.strip()) else None
+    except ZeroDivisionError:
+        found = None
+    if found is None:
+        raise BcsimError(f"{what} must be a decimal number or a fraction such as 1/255, not {text!r}")
+    if found and not 1 / GREATEST <= abs(found) <= GREATEST:
+        raise BcsimError(f"{what} must be 0 or of a magnitude from 1e-30 to 1e30, not {text!r}")
+    return found
 
 
 def _positive(what: str, text: str) -> Fraction:

@@ -31,6 +31,7 @@ Array: TypeAlias = NDArray[Any]
 
 MAX_FILE_BYTES = 2**31
 MAX_ELEMENTS = 2**31
+MAX_AXES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class OnnxFile:
     @property
     def folder(self) -> Path:
         return self.path.parent
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the file and of the external data files beside it that are there."""
+        tensors = self.model.graph.initializer
+        names = {e.value for tensor in tensors for e in tensor.external_data if e.key == "location"}
+        return sum(path.stat().st_size for path in map(self.folder.joinpath, names) if path.is_file()) + (
+            self.path.stat().st_size
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,10 @@ def _check_size(path: Path) -> None:
 
 
 def tensor_elements(tensor: TensorProto) -> int:
-    """How many elements `tensor` declares. Raises BcsimError for a negative axis and for above 2**31."""
+    """How many elements `tensor` declares. Raises BcsimError for a negative axis, above 32 axes and above 2**31."""
     dims = [int(dim) for dim in tensor.dims]
+    if len(dims) > MAX_AXES:
+        raise BcsimError(f"Tensor {tensor.name!r} has {len(dims)} axes; accepted are up to {MAX_AXES}")
     if any(dim < 0 for dim in dims):
         raise BcsimError(f"Tensor {tensor.name!r} declares the shape {dims}; no axis may be negative")
     elements = math.prod(dims)
@@ -150,6 +162,8 @@ def tensor_array(tensor: TensorProto, folder: Path) -> Array:
         raise BcsimError(
             f"Tensor {tensor.name!r} has the element type {type_name(tensor.data_type)}; accepted are {accepted}"
         )
+    if tensor.HasField("segment"):
+        raise BcsimError(f"Tensor {tensor.name!r} is stored in segments; accepted are whole tensors")
     elements = tensor_elements(tensor)
     size = -(-elements * storage.bits // 8)
     if tensor.data_location == TensorProto.EXTERNAL:

@@ -6,6 +6,7 @@ import math
 from functools import singledispatch
 from typing import TypeAlias
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import (
     AveragePool,
     Channels,
@@ -21,9 +22,24 @@ from bcsim.compiler.graph.nodes import (
     Transpose,
 )
 
-__all__ = ["Shape", "count_accumulations", "image_shape", "node_shape", "tensor_shapes"]
+__all__ = [
+    "MAX_VALUES",
+    "MAX_WINDOW_VALUES",
+    "Shape",
+    "check_sizes",
+    "count_accumulations",
+    "image_shape",
+    "node_shape",
+    "tensor_shapes",
+]
 
 Shape: TypeAlias = tuple[int, ...]
+
+MAX_VALUES = 1 << 25
+"""In one image's tensor, 256 MiB of float64: a file of kilobytes can ask for any size."""
+
+MAX_WINDOW_VALUES = 1 << 28
+"""In all windows of one image's convolution, copied side by side."""
 
 
 def tensor_shapes(graph: Graph) -> dict[str, Shape]:
@@ -32,6 +48,28 @@ def tensor_shapes(graph: Graph) -> dict[str, Shape]:
     for node in graph.nodes:
         shapes[node.output] = node_shape(node, *(shapes[name] for name in node.inputs))
     return shapes
+
+
+def check_sizes(graph: Graph) -> None:
+    """Raise BcsimError naming the first node whose output or windows take more values than memory has room for."""
+    shapes = tensor_shapes(graph)
+    for node in graph.nodes:
+        shape = shapes[node.output]
+        if math.prod(shape) > MAX_VALUES:
+            raise BcsimError(
+                f"Node {node.name!r} ({node.op}) gives {math.prod(shape)} values for one image; accepted are up to "
+                f"{MAX_VALUES}"
+            )
+        windows = math.prod(shape[1:]) * shapes[node.inputs[0]][0] * _places(node)
+        if windows > MAX_WINDOW_VALUES:
+            raise BcsimError(
+                f"Node {node.name!r} ({node.op}) reads {windows} values in the windows of one image; accepted are up "
+                f"to {MAX_WINDOW_VALUES}"
+            )
+
+
+def _places(node: Node) -> int:
+    return math.prod(node.kernel) if isinstance(node, Conv | MaxPool | AveragePool) else 1
 
 
 def count_accumulations(graph: Graph) -> int:

@@ -14,6 +14,7 @@ from bcsim.common.escape import printable
 from bcsim.common.metadata import WEIGHTS_KEY
 from bcsim.compiler.graph.nodes import Flatten, Graph, Node
 from bcsim.compiler.graph.onnx_file import read_model
+from bcsim.compiler.graph.shapes import check_sizes
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
     channels_last,
@@ -32,6 +33,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     refused,
     views,
 )
+from bcsim.compiler.importer.folding import folding_room
 from bcsim.compiler.importer.structure import read_structure
 from bcsim.compiler.importer.values import Activation, Codes, Scores
 from bcsim.compiler.importer.walk import NodeReport, Walk
@@ -52,12 +54,12 @@ def import_onnx(path: str | Path) -> Graph:
             f"File {file.path} says that its weights are real ({WEIGHTS_KEY}): it runs as a float network, in "
             "onnxruntime, and only networks with few-valued weights compile"
         )
-    walk = Walk(file, read_structure(file.model)).run()
+    walk = Walk(file, read_structure(file.model), folding_room(file)).run()
     for report in walk.reports:
         if report.status == "unsupported":
             raise report.error
     scores = _scores(walk)
-    return Graph(
+    graph = Graph(
         name=printable(file.path.stem),
         input=walk.structure.input,
         input_shape=walk.structure.shape,
@@ -67,6 +69,8 @@ def import_onnx(path: str | Path) -> Graph:
         notes=(*walk.notes, *_map_notes(walk, scores)),
         metadata=metadata,
     )
+    check_sizes(graph)
+    return graph
 
 
 def inspect_onnx(path: str | Path) -> list[NodeReport]:
@@ -78,7 +82,7 @@ def inspect_onnx(path: str | Path) -> list[NodeReport]:
     file = read_model(path)
     reports: list[NodeReport] = []
     try:
-        walk = Walk(file, read_structure(file.model)).run()
+        walk = Walk(file, read_structure(file.model), folding_room(file)).run()
         reports = walk.reports
         if all(report.status != "unsupported" for report in reports):
             _scores(walk)

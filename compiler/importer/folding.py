@@ -16,16 +16,19 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.onnx_file import tensor_array, tensor_elements, type_name
+from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.qonnx import fold_bipolar, fold_quant
 from bcsim.compiler.importer.registry import QONNX, domain_of
 from bcsim.compiler.importer.values import NARROW, Array, Constant
 
-__all__ = ["MAX_FOLDED", "Folded", "fold"]
+__all__ = ["MAX_FOLDED", "Folded", "fold", "folding_room"]
 
 # 2 GiB of float64, above any dense layer that fits a device.
 MAX_FOLDED = 2**28
+# What the smallest file may have computed, and for each byte of a larger one: weights of 4 bits pass through a few
+# operators on their way.
+LEAST_FOLDED, FOLDED_PER_BYTE = 2**22, 16
 
 Operands: TypeAlias = list[Array | None]
 Estimate: TypeAlias = Callable[[NodeContext, list[Array]], int]
@@ -101,6 +104,11 @@ _CONSTANT_TYPES = {
 }
 
 
+def folding_room(file: OnnxFile) -> int:
+    """How many values the constants of a file may take, by its size: a file of kilobytes can ask for any number."""
+    return min(MAX_FOLDED, LEAST_FOLDED + FOLDED_PER_BYTE * file.stored_bytes)
+
+
 def fold(context: NodeContext, available: int = MAX_FOLDED) -> Folded:
     """The outputs of a node whose operands are all Constant (or left out).
 
@@ -137,7 +145,7 @@ def _constant(context: NodeContext, available: int) -> Constant:
 def _check_room(elements: int, available: int) -> None:
     if elements > available:
         raise BcsimError(
-            f"it would produce {elements} values; constants of the file may take up to {MAX_FOLDED} in all"
+            f"it would produce {elements} values; constants of a file of this size may take up to {available} more"
         )
 
 

@@ -11,7 +11,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, type_name
+from bcsim.compiler.graph.onnx_file import type_name
+from bcsim.compiler.graph.shapes import MAX_VALUES
 from bcsim.compiler.importer.node_context import label
 from bcsim.compiler.importer.values import Shape
 
@@ -129,9 +130,9 @@ def _shape(source: ValueInfoProto) -> tuple[Shape, int]:
                 "only the batch axis (axis 0) may be"
             )
     shape = tuple(int(dim.dim_value) for dim in dims[1:])
-    if math.prod(shape) > MAX_ELEMENTS:
+    if math.prod(shape) > MAX_VALUES:
         raise BcsimError(
-            f"Input {source.name!r} has the shape {shape}; accepted are up to {MAX_ELEMENTS} elements"
+            f"Input {source.name!r} has the shape {shape}; accepted are up to {MAX_VALUES} elements"
         )
     return shape, max(1, int(dims[0].dim_value))
 

@@ -13,7 +13,7 @@ from bcsim.compiler.graph.integer_weights import IntegerWeights
 from bcsim.compiler.graph.nodes import AveragePool, Conv, Curve, Dense, MaxPool, Node, Quant
 from bcsim.compiler.graph.onnx_file import OnnxFile, tensor_array, tensor_elements, type_name
 from bcsim.compiler.importer import registry
-from bcsim.compiler.importer.folding import MAX_FOLDED, Folded, fold
+from bcsim.compiler.importer.folding import Folded, fold
 from bcsim.compiler.importer.linear_quant import passed, passes
 from bcsim.compiler.importer.node_context import NodeContext, label
 from bcsim.compiler.importer.structure import Structure
@@ -60,12 +60,12 @@ class Walk:
 
     file: OnnxFile
     structure: Structure
+    room: int
     nodes: list[Node] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reports: list[NodeReport] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
-    room: int = MAX_FOLDED
 
     def run(self) -> Walk:
         """Visit every node. Nothing is raised: what is not supported is reported, and the walk goes on."""
@@ -138,7 +138,8 @@ class Walk:
     def _check_room(self, elements: int) -> None:
         if elements > self.room:
             raise BcsimError(
-                f"the file's constants take more than {MAX_FOLDED} values in all, which is the limit"
+                f"the file's constants take {elements} values more, which a file of its size may not; accepted are up "
+                f"to {self.room}"
             )
 
     def _reserve(self, elements: int) -> None:

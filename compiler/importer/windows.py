@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS
+from bcsim.compiler.graph.shapes import MAX_VALUES
 from bcsim.compiler.importer.node_context import NodeContext
 from bcsim.compiler.importer.values import Activation, Shape
 
@@ -123,8 +123,8 @@ def _checked(windows: Windows) -> Windows:
     if min(windows.counts) < 1:
         rows, columns = windows.kernel
         raise BcsimError(f"its windows of {rows}x{columns} do not fit into its input of {_text(windows)}")
-    if math.prod(windows.padded) > MAX_ELEMENTS:
-        raise BcsimError(f"its input is {_text(windows)}; accepted are up to {MAX_ELEMENTS} pixels")
+    if math.prod(windows.padded) > MAX_VALUES:
+        raise BcsimError(f"its input is {_text(windows)}; accepted are up to {MAX_VALUES} pixels")
     return windows
 
 

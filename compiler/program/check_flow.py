@@ -8,13 +8,12 @@ from math import prod
 import numpy as np
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.shapes import MAX_VALUES, MAX_WINDOW_VALUES
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Encoding, Program
 
-__all__ = ["MAX_VALUES", "check_flow"]
+__all__ = ["check_flow"]
 
-# Values in one image's tensor: 4 GiB as uint16 would hold them.
-MAX_VALUES = 1 << 31
 
 Tensor = tuple[int, int, int, Encoding]
 
@@ -110,4 +109,8 @@ def _check_size(layer: ConvLayer, geometry: Geometry) -> None:
     if max(padded, prod(geometry.windows) * layer.outputs) > MAX_VALUES:
         raise BcsimError(
             f"Layer {layer.name!r} reads or computes more than {MAX_VALUES} values for one image"
+        )
+    if prod(geometry.windows) * geometry.groups * layer.inputs > MAX_WINDOW_VALUES:
+        raise BcsimError(
+            f"Layer {layer.name!r} reads more than {MAX_WINDOW_VALUES} values in the windows of one image"
         )

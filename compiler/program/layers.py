@@ -20,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.geometry import Geometry, dense_geometry
 from bcsim.machine.widths import QUOTIENT_BITS
 
@@ -40,12 +41,25 @@ __all__ = [
 IntArray: TypeAlias = NDArray[np.int64]
 
 
+GREATEST = Fraction(2) ** 300
+
+
+def _magnitude(value: Fraction) -> str:
+    """About how large a number is that floats may not hold."""
+    if not value:
+        return "0"
+    return (
+        f"{'-' if value < 0 else ''}2**{abs(value.numerator).bit_length() - value.denominator.bit_length()}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """Unsigned integers q of `bits` bits that mean x = scale * q + offset.
 
     bits : 1 to QUOTIENT_BITS.
     scale : positive.
+    Both are far within what floats hold, since values are shown and compared as such.
     """
 
     bits: int
@@ -57,6 +71,11 @@ class Encoding:
             raise ValueError(f"Bits must be from 1 to {QUOTIENT_BITS}, not {self.bits!r}")
         if self.scale <= 0:
             raise ValueError(f"Scale must be positive, not {self.scale!r}")
+        if not 1 / GREATEST <= self.scale <= GREATEST or abs(self.offset) > GREATEST:
+            raise BcsimError(
+                f"Values in steps of {_magnitude(self.scale)} from {_magnitude(self.offset)} on are out of range; "
+                "accepted are steps from 2**-300 to 2**300 and values up to 2**300"
+            )
 
     @property
     def levels(self) -> int:

@@ -92,9 +92,11 @@ class NodeFields:
         scale = self._fraction(f"{name}_scale")
         if scale <= 0:
             raise BcsimError(f"node {self.name!r} has the {name}_scale {str(scale)!r}; it must be above 0")
-        return Encoding(
-            self.integer(f"{name}_bits", 1, QUOTIENT_BITS), scale, self._fraction(f"{name}_offset")
-        )
+        bits, offset = self.integer(f"{name}_bits", 1, QUOTIENT_BITS), self._fraction(f"{name}_offset")
+        try:
+            return Encoding(bits, scale, offset)
+        except BcsimError as error:
+            raise BcsimError(f"node {self.name!r}, {name}_scale and {name}_offset: {error}") from None
 
     def tensor(self, index: int, dtype: str, axes: int) -> NDArray[Any]:
         """The initialiser that is the node's input `index`, an array of `axes` axes."""

@@ -225,7 +225,7 @@ REFUSED = {
     "absurd pads": (
         node("Conv", "x w", "a", pads=[0, 2**40, 0, 0]),
         W,
-        "its input is 7x1099511627782, padding included; accepted are up to 2147483648 pixels",
+        "its input is 7x1099511627782, padding included; accepted are up to 33554432 pixels",
     ),
     "too large": (
         node("Conv", "x w", "a"),

@@ -123,7 +123,7 @@ def _no_channels(model: ModelProto) -> None:
         (_set(1, "pool", [7, 7, 1, 1]), "Layer 'conv0' has no whole window in its sources"),
         (
             _set(1, "pads", [1 << 20] * 4),
-            "Layer 'conv0' reads or computes more than 2147483648 values for one image",
+            "Layer 'conv0' reads or computes more than 33554432 values for one image",
         ),
         (
             _set(1, "height", 36),
