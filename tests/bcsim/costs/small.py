@@ -101,7 +101,8 @@ def small_mapping() -> Mapping:
 
 
 def streamed_mapping() -> Mapping:
-    """8 values of 8 bits to 16 of 4 bits, whose weights stream, and on to 3 scores; a weight stream word of 4 bytes."""
-    layers = (dense_layer("hidden", 8, 16, (8, 4), 2), dense_layer("scores", 16, 3, (4, 16), 1))
+    """8 values to 16, all of 8 bits, whose weights stream in words of 2 bytes, and on to 3 scores; 8 lanes."""
+    layers = (dense_layer("hidden", 8, 16, (8, 8), 2), dense_layer("scores", 16, 3, (8, 16), 1))
     program = Program("streamed", InputCoding(encoding(8), encoding(8)), (8,), layers)
-    return map_program(program, replace(MACHINE, spatial=False, weight_words=12, weight_stream_bytes=4))
+    machine = replace(MACHINE, lanes=8, spatial=False, weight_words=8, weight_stream_bytes=2)
+    return map_program(program, machine)

@@ -107,6 +107,28 @@ def bad_table(tmp_path: Path, section: str) -> str:
         ("", "needs a section [adder] with points and a source"),
         ("adder = 3", "needs a section [adder] with points and a source"),
         ("[adder]\npoints = [[1, 1]]", "needs a section [adder] with points and a source"),
+        ('[adder]\npoints = [[1, 1]]\nsource = " "', "needs a section [adder] with points and a source"),
+        ("[adder]\npoints = [[1, 1]]\nsource = 3", "needs a section [adder] with points and a source"),
+        (
+            '[adder]\nsource = "s"\npoints = [3]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [3]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[1, "a"]]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, 'a']]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[1, 2, 3]]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, 2, 3]]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[1, inf]]',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, inf]]",
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = []',
+            "needs at least 1 points [size, pJ] of positive numbers in [adder], not []",
+        ),
         (
             '[adder]\nsource = "s"',
             "needs at least 1 points [size, pJ] of positive numbers in [adder], not None",

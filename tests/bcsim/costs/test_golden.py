@@ -219,15 +219,37 @@ def test_reference_traffic() -> None:
 
 
 def test_streamed_weights() -> None:
-    """hidden: 4 tiles of 2 planes * 2 chunks, 16 words of 16 bits that come in 32 each; scores stay.
+    """hidden: 4 tiles of 2 planes, 8 words of 32 bits that come in 2 words of 2 bytes; the 2 words of scores stay.
 
-    The references bring a weight of each pair of planes, 8 words of 4 * 4 weights.
+    The references bring a weight of each pair of planes, 4 words of 8 * 4 weights.
     """
     mapping = streamed_mapping()
     counts, outside = count_mapping(mapping), 8 * 8 + 4 * 32
-    assert counts.memory["weight"] == MemoryTraffic(12, 16, 16 + 4, 20 * 16, 16, 16 * 16)
-    assert counts.stream_bits == outside + 16 * 32
+    assert counts.memory["weight"] == MemoryTraffic(8, 32, 8 + 2, 10 * 32, 8, 8 * 32)
+    assert counts.stream_bits == outside + 8 * 2 * 16
     for arithmetic, bits in ((FLOAT32, 32), (INT8, 8)):
         other = count_macs(mapping, arithmetic)
-        assert other.memory["weight"] == MemoryTraffic(12, 16 * bits, 12, 12 * 16 * bits, 8, 8 * 16 * bits)
-        assert other.stream_bits == outside + 8 * 16 * bits
+        assert other.memory["weight"] == MemoryTraffic(8, 32 * bits, 4 + 2, 6 * 32 * bits, 4, 4 * 32 * bits)
+        assert other.stream_bits == outside + 4 * 32 * bits
+
+
+def test_activations_of_two_digits() -> None:
+    """The image is a word of 2 digits; hidden drains 4 tiles of 2 rounds, 2 digits each, of 2 lanes; 2 words of values.
+
+    Steps: 4 tiles * 2 planes * 2 digits, then 2 chunks * 2 digits.
+    """
+    mapping = streamed_mapping()
+    drained = 4 * 2 * 2
+    own = MemoryTraffic(256, 32, 16 + 4, 20 * 32, 2 + drained, 2 * 32 + drained * 2 * 4)
+    assert count_mapping(mapping).memory["activation"] == own
+    word = 8 * 8
+    assert count_macs(mapping, INT8).memory["activation"] == MemoryTraffic(
+        128, word, 6, 6 * word, 3, 3 * word
+    )
+
+
+def test_operations_of_more_digits_than_planes() -> None:
+    """72 inputs, 4 outputs at 4 positions of 4 windows, 1 plane, 2 digits; 16 inputs, 2 outputs of 1 digit."""
+    operations = count_mapping(padded_mapping()).operations
+    assert operations["accumulate"] == 72 * 4 * 16 + 16 * 2
+    assert operations["lane_match"] == 72 * 4 * 16 * 2 + 16 * 2
