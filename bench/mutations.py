@@ -127,7 +127,8 @@ def _left_out(tree: ast.AST) -> set[ast.AST]:
     for node in ast.walk(tree):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.AnnAssign | ast.arg):
-            parts = [node.annotation]
+            alias = node.annotation is not None and ast.unparse(node.annotation) == "TypeAlias"
+            parts = [node if alias else node.annotation]
         elif isinstance(node, ast.FunctionDef):
             parts = [node.returns, *node.decorator_list]
         elif isinstance(node, ast.ClassDef):

@@ -202,7 +202,7 @@ def _sums(machine: Machine) -> Iterator[Unit]:
 
 
 def _horner(machine: Machine, greatest: int) -> Iterator[Unit]:
-    """t = (t << p) + s: the low p bits of s meet zeros, so that the adder is p bits narrower than t.
+    """t = (t << p) + s: the low p bits of s meet zeros, so that the adder is no wider than t before its last digit.
 
     greatest : of s.
     """
@@ -211,8 +211,7 @@ def _horner(machine: Machine, greatest: int) -> Iterator[Unit]:
         sum(greatest << digit * position for position in range(count)).bit_length()
         for count in (digits - 1, digits)
     )
-    adder = max(before, greatest.bit_length() - digit)
-    yield _adder("digit sums", "horner", adder, machine.pes, When.STEP)
+    yield _adder("digit sums", "horner", before, machine.pes, When.STEP)
     yield _register("partial totals", "horner", before, machine.pes, When.STEP)
     yield _register("chunk totals", "horner", whole, machine.pes, When.STEP)
 

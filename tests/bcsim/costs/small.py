@@ -101,8 +101,8 @@ def small_mapping() -> Mapping:
 
 
 def streamed_mapping() -> Mapping:
-    """8 values to 16, all of 8 bits, whose weights stream in words of 2 bytes, and on to 3 scores; 8 lanes."""
-    layers = (dense_layer("hidden", 8, 16, (8, 8), 2), dense_layer("scores", 16, 3, (8, 16), 1))
+    """8 values to 16, all of 8 bits, weights of 3 planes that stream in words of 2 bytes, and to 3 scores; 8 lanes."""
+    layers = (dense_layer("hidden", 8, 16, (8, 8), 3), dense_layer("scores", 16, 3, (8, 16), 1))
     program = Program("streamed", InputCoding(encoding(8), encoding(8)), (8,), layers)
     machine = replace(MACHINE, lanes=8, spatial=False, weight_words=8, weight_stream_bytes=2)
     return map_program(program, machine)

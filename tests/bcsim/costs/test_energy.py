@@ -190,6 +190,22 @@ def test_no_table() -> None:
         load_table("x")
 
 
+def test_memory_needs_a_trend(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text('base = "horowitz-45nm"\n[sram]\npoints = [[8192, 10.0]]\nsource = "s"\n')
+    points = "at least 2 points [size, pJ] of positive numbers in [sram], not [[8192, 10.0]]"
+    with pytest.raises(BcsimError, match=whole(f"Energy table {str(path)!r} needs {points}")):
+        load_table(str(path))
+
+
+def test_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_bytes(b"\xff\xfe")
+    message = f"Energy table {str(path)!r} is neither one of {', '.join(TABLES)} nor a readable TOML file"
+    with pytest.raises(BcsimError, match=whole(message)):
+        load_table(str(path))
+
+
 def test_no_toml(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text("[adder\n")

@@ -219,14 +219,14 @@ def test_reference_traffic() -> None:
 
 
 def test_streamed_weights() -> None:
-    """hidden: 4 tiles of 2 planes, 8 words of 32 bits that come in 2 words of 2 bytes; the 2 words of scores stay.
+    """hidden: 4 tiles of 3 planes, 12 words of 32 bits that come in 2 words of 2 bytes; the 2 words of scores stay.
 
-    The references bring a weight of each pair of planes, 4 words of 8 * 4 weights.
+    The references bring a weight for all its planes, 4 words of 8 * 4 weights.
     """
     mapping = streamed_mapping()
     counts, outside = count_mapping(mapping), 8 * 8 + 4 * 32
-    assert counts.memory["weight"] == MemoryTraffic(8, 32, 8 + 2, 10 * 32, 8, 8 * 32)
-    assert counts.stream_bits == outside + 8 * 2 * 16
+    assert counts.memory["weight"] == MemoryTraffic(8, 32, 12 + 2, 14 * 32, 12, 12 * 32)
+    assert counts.stream_bits == outside + 12 * 2 * 16
     for arithmetic, bits in ((FLOAT32, 32), (INT8, 8)):
         other = count_macs(mapping, arithmetic)
         assert other.memory["weight"] == MemoryTraffic(8, 32 * bits, 4 + 2, 6 * 32 * bits, 4, 4 * 32 * bits)
@@ -236,11 +236,11 @@ def test_streamed_weights() -> None:
 def test_activations_of_two_digits() -> None:
     """The image is a word of 2 digits; hidden drains 4 tiles of 2 rounds, 2 digits each, of 2 lanes; 2 words of values.
 
-    Steps: 4 tiles * 2 planes * 2 digits, then 2 chunks * 2 digits.
+    Steps: 4 tiles * 3 planes * 2 digits, then 2 chunks * 2 digits.
     """
     mapping = streamed_mapping()
     drained = 4 * 2 * 2
-    own = MemoryTraffic(256, 32, 16 + 4, 20 * 32, 2 + drained, 2 * 32 + drained * 2 * 4)
+    own = MemoryTraffic(256, 32, 24 + 4, 28 * 32, 2 + drained, 2 * 32 + drained * 2 * 4)
     assert count_mapping(mapping).memory["activation"] == own
     word = 8 * 8
     assert count_macs(mapping, INT8).memory["activation"] == MemoryTraffic(
