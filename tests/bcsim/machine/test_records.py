@@ -1,8 +1,10 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bcsim.machine import records
 from bcsim.machine.parameters import MEDIUM
 from bcsim.machine.records import (
     DrainFields,
@@ -68,3 +70,21 @@ def test_a_spatial_machine_has_more_fields_behind_the_others() -> None:
         spatial = fields(replace(MEDIUM, spatial=True))
         assert spatial[: len(dense)] == dense
         assert record_bits(spatial) == record_bits(dense) + more
+
+
+PAGE = " ".join((Path(__file__).parents[3] / "docs" / "machine.md").read_text(encoding="utf-8").split())
+PARTS = (
+    *(records.IssueFields, records.WeightFields, records.StreamedWalkFields),
+    *(records.DrainFields, records.PositionFields, records.StreamedDrainFields),
+    *(records.StreamFields, records.LoadFields, records.SlotFields, records.WeightStreamFields),
+)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_the_page_has_every_field_in_order_with_its_width(part: type) -> None:
+    fields = [rf"`{name}`(-1)? \({bits}[,)]" for name, bits in records.fields_of(part)]
+    assert re.search(".{0,40}?".join(fields), PAGE)
+
+
+def test_the_page_has_every_field_of_the_walk() -> None:
+    assert all(f"`{name}`" in PAGE for name, _ in records.fields_of(records.WalkFields))
