@@ -11,14 +11,15 @@ import numpy as np
 from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.lowering.fusion import FusedGraph, FusedLayer
 from bcsim.compiler.lowering.linear import Linear, falling, to_linear
-from bcsim.compiler.lowering.linear_operators import identity_operator, linear_operator
+from bcsim.compiler.lowering.linear_operators import LinearOperator, identity_operator, linear_operator
 from bcsim.compiler.lowering.make_layers import Target, make_layer, reached_levels
 from bcsim.compiler.lowering.node_functions import to_functions
-from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps
+from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, Steps, compose
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import score_encoding
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
 from bcsim.compiler.lowering.value_sets import MOST_BITS
+from bcsim.compiler.lowering.weighed_additions import weigh_sources
 from bcsim.compiler.program.geometry import Geometry
 from bcsim.compiler.program.layers import DenseLayer, Encoding, over_windows
 from bcsim.machine.widths import SCORE_BITS
@@ -55,16 +56,19 @@ class Assembler:
 
     def add(self, layer: FusedLayer) -> None:
         """Append the integer layer, and before it the copies that it reads."""
-        source = self._own[layer.sources[0]]
-        if len(layer.sources) > 1:
-            source = self.encodings.shared[layer.sources[0]]
-        names = tuple(self._reading(name, source) for name in layer.sources)
+        reading = [self._source(name, together=len(layer.sources) > 1) for name in layer.sources]
+        source = reading[0]
+        names = tuple(map(self._reading, layer.sources, reading))
         shapes = [self.fused.image(name) for name in layer.sources]
         operator = linear_operator(layer.linear, shapes) if layer.linear else identity_operator(shapes[0])
         functions = to_functions(layer.elementwise)
-        linear = to_linear(operator.weights, operator.scale, functions, source)
+        if len(set(reading)) > 1:
+            linear, adds_exactly = self._weighed(layer, operator, functions, reading)
+        else:
+            linear, adds_exactly = to_linear(operator.weights, operator.scale, functions, source), True
         target = self._target(layer, linear)
         geometry, exact = self._padded(layer, operator.geometry, source)
+        exact = exact and adds_exactly
         target = replace(target, exact=target.exact and exact)
         self._append(layer, linear, target, replace(geometry, pool=layer.pool), names)
         self._own[layer.output] = target.encoding
@@ -74,6 +78,33 @@ class Assembler:
             # Some values may have turned out to be reached by no accumulator.
             self.known = {**self.known, layer.output: tuple(v for v in values if holds(target.encoding, [v]))}
 
+    def _source(self, tensor: str, together: bool) -> Encoding:
+        """What a layer reads a tensor in, alone or together with others."""
+        return self.encodings.shared.get(tensor, self._own[tensor]) if together else self._own[tensor]
+
+    def _weighed(
+        self,
+        layer: FusedLayer,
+        operator: LinearOperator,
+        functions: Sequence[PiecewiseFunction],
+        encodings: Sequence[Encoding],
+    ) -> tuple[Linear, bool]:
+        """An addition of sources in unlike encodings, and whether their steps are in the ratio of its weights."""
+        found = weigh_sources(operator, encodings)
+        if found.error:
+            steps = " and ".join(f"{float(encoding.scale):.4g}" for encoding in encodings)
+            self.notes.append(
+                f"Layer {layer.name!r} adds values of the steps {steps} as {found.weights[0]} to {found.weights[1]}, "
+                f"which is off by up to {float(found.error):.1g} of the larger step"
+            )
+        shift = Line((Fraction(1),), (found.offset,))
+        first, *rest = functions or [shift]
+        ahead = compose(shift, first) if functions and isinstance(first, Line) else shift
+        rest = rest if functions and isinstance(first, Line) else list(functions)
+        plain = Encoding(encodings[0].bits, Fraction(1), Fraction(0))
+        linear = to_linear(found.operator.weights, found.operator.scale, [ahead, *rest], plain)
+        return replace(linear, source=encodings[0]), not found.error
+
     def _target(self, layer: FusedLayer, linear: Linear) -> Target:
         if layer is self.fused.layers[-1]:
             return self._score_target(layer, linear)
@@ -81,7 +112,8 @@ class Assembler:
         thresholds, low, high = linear.thresholds(encoding)
         exact = holds(encoding, values) and (_quantises(linear.functions) or self._reads_exactly(layer))
         found = Target(encoding, exact, values is None, thresholds, low, high)
-        free = layer.output not in self.encodings.padded and layer.output not in self.encodings.shared
+        bound = {*self.encodings.padded, *self.encodings.shared, *self.encodings.weighed}
+        free = layer.output not in bound
         return _of_reached_values(linear, found, values) if free else found
 
     def _score_target(self, layer: FusedLayer, linear: Linear) -> Target:
@@ -93,8 +125,8 @@ class Assembler:
         return Target(encoding, exact, True, *linear.thresholds(encoding))
 
     def _reads_exactly(self, layer: FusedLayer) -> bool:
-        shared = self.encodings.shared if len(layer.sources) > 1 else self._own
-        return all(holds(shared[name], self.known[name]) for name in layer.sources)
+        together = len(layer.sources) > 1
+        return all(holds(self._source(name, together), self.known[name]) for name in layer.sources)
 
     def _reading(self, tensor: str, encoding: Encoding) -> str:
         """The layer that gives the tensor in an encoding, appended where there is none yet."""

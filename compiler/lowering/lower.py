@@ -58,7 +58,7 @@ def lower(
     padded = padded_tensors(fused.layers).get(tensor, frozenset())
     coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
     known = known_values(fused.layers[:-1], input_values(coding), tensor, given)
-    together = rounded_together(fused.layers, known)
+    together = rounded_together(fused.layers, known, tensor)
     samples = _calibrate(graph, fused, known, together, calibration)
     stream = tensor, coding.stream
     encodings = plan_encodings(fused.layers, stream, known, given, samples, ranging)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
 
-from bcsim.compiler.graph.nodes import FloatArray
+from bcsim.compiler.graph.nodes import Add, FloatArray
 from bcsim.compiler.lowering.calibrate import Ranging, range_encoding
 from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding
@@ -32,11 +32,13 @@ class Encodings:
     own : what a tensor's layer gives.
     shared : what a layer of several sources reads them in, by the name of a source.
     padded : the tensors that layers pad, and with what.
+    weighed : tensors that additions read together, each in its own encoding, of as many bits, and weigh.
     """
 
     own: Mapping[str, Encoding]
     shared: Mapping[str, Encoding]
     padded: Mapping[str, frozenset[Fraction]]
+    weighed: Mapping[str, Encoding]
 
 
 def plan_encodings(
@@ -58,18 +60,41 @@ def plan_encodings(
     """
     padded = padded_tensors(layers)
     planner = _Planner(known, bits, samples, ranging, padded)
+    weighed = _weighed(layers, known, padded, stream[0])
     shared = {
         name: encoding
         for group in _groups(layers)
+        if not group & weighed.keys()
         for encoding in [planner.together(sorted(group))]
         for name in group
     }
     alone = {layer.sources[0] for layer in layers if len(layer.sources) == 1}
     own = dict([stream])
     for layer in layers[:-1]:
-        own[layer.output] = planner.own(layer.output, shared.get(layer.output), layer.output in alone)
+        name = layer.output
+        own[name] = weighed.get(name) or planner.own(name, shared.get(name), name in alone)
     _round_once(layers, own, known)
-    return Encodings(own, shared, padded)
+    return Encodings(own, shared, padded, weighed)
+
+
+def _weighed(
+    layers: Sequence[FusedLayer], known: Known, padded: Mapping[str, frozenset[Fraction]], stream: str
+) -> dict[str, Encoding]:
+    """Encodings of the tensors that additions alone read together, each quantised by the network, on no common grid."""
+    encodings: dict[str, Encoding] = {}
+    for group in _groups(layers):
+        readers = [layer for layer in layers if len(layer.sources) > 1 and group & set(layer.sources)]
+        grids = {name: _common_grid([name], known, padded) for name in sorted(group)}
+        if (
+            stream not in group
+            and all(isinstance(layer.linear, Add) for layer in readers)
+            and _common_grid(sorted(group), known, padded) is None
+            and all(grids.values())
+        ):
+            found = {name: grid for name, grid in grids.items() if grid}
+            bits = max(grid.bits for grid in found.values())
+            encodings |= {name: replace(grid, bits=bits) for name, grid in found.items()}
+    return encodings
 
 
 def _round_once(layers: Sequence[FusedLayer], own: dict[str, Encoding], known: Known) -> None:
@@ -99,10 +124,14 @@ def holds(encoding: Encoding, values: Sequence[Fraction] | None) -> bool:
     return all(place.denominator == 1 and 0 <= place < encoding.levels for place in places)
 
 
-def rounded_together(layers: Sequence[FusedLayer], known: Known) -> list[list[str]]:
-    """The tensors that layers read together on no grid of 8 bits that holds all their values, group by group."""
+def rounded_together(layers: Sequence[FusedLayer], known: Known, stream: str) -> list[list[str]]:
+    """The tensors that layers read together on no grid of 8 bits that holds all their values, group by group.
+
+    stream : the tensor that the host streams. Tensors that additions weigh are not rounded.
+    """
     padded = padded_tensors(layers)
-    groups = [sorted(group) for group in _groups(layers)]
+    weighed = _weighed(layers, known, padded, stream)
+    groups = [sorted(group) for group in _groups(layers) if not group & weighed.keys()]
     return [group for group in groups if _common_grid(group, known, padded) is None]
 
 

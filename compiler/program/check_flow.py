@@ -63,7 +63,9 @@ def _check_sources(layer: ConvLayer, tensors: dict[str, Tensor]) -> None:
         if name not in tensors:
             raise BcsimError(f"Layer {layer.name!r} reads {name!r}, which is not a layer before it")
         rows, columns, given, encoding = tensors[name]
-        if (geometry.height, geometry.width, channels) != (rows, columns, given) or layer.source != encoding:
+        # An addition weighs sources that have as many bits and mean other values.
+        fits = layer.source == encoding or (name != layer.sources[0] and layer.source.bits == encoding.bits)
+        if (geometry.height, geometry.width, channels) != (rows, columns, given) or not fits:
             raise BcsimError(
                 f"Layer {layer.name!r} takes {geometry.height}x{geometry.width}x{channels} values of "
                 f"{layer.source.bits} bits, but {name or 'the input'!r} gives {rows}x{columns}x{given} of "

@@ -43,9 +43,18 @@ def test_grids_that_8_bits_cannot_hold_together_become_a_range(high: int, exact:
     net = _net()
     a = net.quant(net.conv("x", 2), 1.0, 0, 1)
     b = net.affine(net.quant(net.conv("x", 2), 1.0, 0, 1), 1.0, high - 1)
-    shared = planned(net, net.add(a, b)).shared[a]
+    shared = planned(net, net.concat(a, b)).shared[a]
     assert (shared.bits, shared.scale == 1) == (8, exact)
     assert holds(shared, (Fraction(0), Fraction(high))) == exact
+
+
+def test_grids_that_an_addition_weighs_keep_their_steps_and_get_as_many_bits() -> None:
+    net = _net()
+    a, b = net.quant(net.conv("x", 2), 0.3, 0, 255), net.quant(net.conv("x", 2), 0.7, -3, 4)
+    found = planned(net, net.quant(net.add(a, b), 1.0, 0, 3))
+    assert found.shared == {}
+    assert found.weighed == {a: found.own[a], b: found.own[b]}
+    assert [(found.own[name].bits, float(found.own[name].scale)) for name in (a, b)] == [(8, 0.3), (8, 0.7)]
 
 
 def test_ranges_of_what_is_read_together_cover_all() -> None:
