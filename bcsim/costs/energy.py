@@ -118,17 +118,18 @@ def load_table(name_or_path: str) -> EnergyTable:
 
 
 def _read_table(name_or_path: str) -> dict[str, Any]:
+    if name_or_path in TABLES:
+        return tomllib.loads(table_text(name_or_path))
     try:
-        packaged = name_or_path in TABLES
-        if packaged:
-            return tomllib.loads(table_text(name_or_path))
+        if not Path(name_or_path).exists():
+            raise FileNotFoundError(name_or_path)
         return tomllib.loads(read_file(name_or_path, MOST_TABLE, "Energy table").decode("utf-8"))
-    except (BcsimError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BcsimError(f"Energy table {name_or_path!r} is not valid TOML: {error}") from error
+    except (OSError, ValueError) as error:
         raise BcsimError(
             f"Energy table {name_or_path!r} is neither one of {', '.join(TABLES)} nor a readable TOML file"
         ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BcsimError(f"Energy table {name_or_path!r} is not valid TOML: {error}") from error
 
 
 def _read_base(table: str, base: object) -> dict[str, Any]:

@@ -206,6 +206,17 @@ def test_no_text(tmp_path: Path) -> None:
         load_table(str(path))
 
 
+@pytest.mark.parametrize(("size", "fits"), [(1 << 20, True), ((1 << 20) + 1, False)])
+def test_a_table_has_at_most_a_mebibyte(tmp_path: Path, size: int, fits: bool) -> None:
+    path, text = tmp_path / "mine.toml", table_text("horowitz-45nm")
+    path.write_text(text + "#" * (size - len(text.encode())), "utf-8")
+    if fits:
+        assert load_table(str(path)) == load_table("horowitz-45nm")
+        return
+    with pytest.raises(BcsimError, match=rf"^Energy table {path} has more than 1048576 bytes"):
+        load_table(str(path))
+
+
 def test_no_toml(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text("[adder\n")
