@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
+from math import gcd, lcm
 from typing import TypeAlias
 
 import numpy as np
@@ -36,14 +37,16 @@ def score_encoding(
     values : scores of calibration images, float64, if there are any.
     Exact means that no score of any input clips and that accumulators of one class with different real
     scores get different integers; classes then compare as their real scores do, but for differences below
-    one step, half a step of rounding each. Where all classes have the same gain and biases that differ by multiples of
-    it, the step is that gain, nothing is rounded, and no difference is lost at all.
+    one step, half a step of rounding each. Where all gains and all differences of biases are multiples of one step and
+    the scores' bits hold it, nothing is rounded, and no difference is lost at all.
     """
     least, most = _extremes(functions, lowest, highest)
+    lattice = _lattice_step(functions)
+    if lattice and most - least <= STEPS * lattice:
+        return Encoding(SCORE_BITS, lattice, least), True
     step = _smallest_gain(functions)
     if step:
-        finest = 0 if _on_one_lattice(functions, step) else FINEST_SHIFT
-        for shift in range(finest, -1, -1):
+        for shift in range(FINEST_SHIFT, -1, -1):
             if most - least <= STEPS * step / (1 << shift):
                 return Encoding(SCORE_BITS, step / (1 << shift), least), True
     if values is not None and len(values):
@@ -72,13 +75,14 @@ def _smallest_gain(functions: Sequence[PiecewiseFunction]) -> Fraction:
     return min((abs(scale) for scale in line.scale if scale), default=Fraction(0))
 
 
-def _on_one_lattice(functions: Sequence[PiecewiseFunction], step: Fraction) -> bool:
+def _lattice_step(functions: Sequence[PiecewiseFunction]) -> Fraction:
+    """The greatest step whose multiples all scores are, counted from one of them; 0 where there is none."""
     line = functions[0]
-    assert isinstance(line, Line)
-    first = line.shift[0]
-    return all(abs(scale) == step for scale in line.scale) and all(
-        (s - first) % step == 0 for s in line.shift
-    )
+    if len(functions) > 1 or not isinstance(line, Line):
+        return Fraction(0)
+    parts = [*line.scale, *(shift - line.shift[0] for shift in line.shift)]
+    below = lcm(*(part.denominator for part in parts))
+    return Fraction(gcd(*(int(part * below) for part in parts)), below)
 
 
 def _with_margin(values: FloatArray, least: Fraction, most: Fraction) -> tuple[Fraction, Fraction]:

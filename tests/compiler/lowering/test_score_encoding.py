@@ -28,20 +28,43 @@ def test_biases_that_differ_by_whole_gains_lose_nothing() -> None:
     assert encoding.scale == 2
 
 
-def test_other_biases_take_parts_of_the_gain() -> None:
-    encoding, exact = score_encoding([_line([1], [0, "1/3", 0])], LOW, HIGH, None)
+@pytest.mark.parametrize(
+    ("scale", "shift", "step"),
+    [
+        ([1], [0, "1/3", 0], Fraction(1, 3)),
+        ([1, "1/2", -3], [0], Fraction(1, 2)),
+        ([6, 4, 10], ["1/2", "13/2", "1/2"], Fraction(2)),
+        ([1, 0, 1], [0, 5, 0], Fraction(1)),
+    ],
+)
+def test_multiples_of_one_step_lose_nothing(scale: list[object], shift: list[object], step: Fraction) -> None:
+    encoding, exact = score_encoding([_line(scale, shift)], LOW, HIGH, None)
     assert exact
-    assert encoding == Encoding(16, Fraction(1, 256), Fraction(1, 3) - 12)
+    assert encoding.scale == step
+    values = [
+        Fraction(s) * a + Fraction(b) for s, b in zip(scale * 3, shift * 3, strict=False) for a in (-8, 9)
+    ]  # type: ignore[arg-type]
+    assert all(((value - encoding.offset) / step).denominator == 1 for value in values)
+
+
+FINE = "1/100003"
+"""A part of a gain whose multiples 16 bits do not hold."""
+
+
+def test_other_biases_take_parts_of_the_gain() -> None:
+    encoding, exact = score_encoding([_line([1], [0, FINE, 0])], LOW, HIGH, None)
+    assert exact
+    assert encoding == Encoding(16, Fraction(1, 256), Fraction(FINE) - 12)
 
 
 def test_unlike_gains_take_parts_of_the_smallest() -> None:
-    encoding, exact = score_encoding([_line([1, "1/2", -3], [0])], LOW, HIGH, None)
+    encoding, exact = score_encoding([_line([1, "1/2", -3], [0, FINE, 0])], LOW, HIGH, None)
     assert exact
     assert encoding == Encoding(16, Fraction(1, 512), Fraction(-36))
 
 
 def test_a_constant_class_takes_no_part_in_the_smallest_gain() -> None:
-    encoding, exact = score_encoding([_line([1, 0, 1], [0, 5, 0])], LOW, HIGH, None)
+    encoding, exact = score_encoding([_line([1, 0, 1], [0, FINE, 0])], LOW, HIGH, None)
     assert exact
     assert encoding.scale == Fraction(1, 256)
 
