@@ -83,9 +83,11 @@ def count_accumulations(graph: Graph) -> int:
 
 
 def image_shape(shape: Shape) -> tuple[int, int, int]:
-    """(C, H, W) of an image, and of a flat tensor (C,), which has one position."""
-    channels, rows, columns = shape if len(shape) == 3 else (*shape, 1, 1)
-    return channels, rows, columns
+    """(C, H, W) of an image, of a flat tensor (C,), which has one position, and of any other, which has one row."""
+    if len(shape) == 3:
+        channels, rows, columns = shape
+        return channels, rows, columns
+    return shape[0], 1, math.prod(shape[1:])
 
 
 @singledispatch

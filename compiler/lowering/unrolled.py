@@ -117,9 +117,15 @@ def _matrix(conv: Conv, image: tuple[int, int, int]) -> NDArray[np.int16]:
     matrix = np.zeros((outputs, len(down), len(across), channels, rows, columns), dtype=np.int16)
     for i, y in enumerate(down):
         for j, x in enumerate(across):
-            ys, xs = slice(max(0, y), min(rows, y + high)), slice(max(0, x), min(columns, x + wide))
+            ys, xs = _inside(y, high, rows), _inside(x, wide, columns)
             part = conv.weights[:, :, ys.start - y : ys.stop - y, xs.start - x : xs.stop - x]
             for o in range(outputs):
                 first = o * conv.groups // outputs * per_group
                 matrix[o, i, j, first : first + per_group, ys, xs] = part[o]
     return matrix.reshape(outputs * len(down) * len(across), -1)
+
+
+def _inside(place: int, length: int, size: int) -> slice:
+    """What of a kernel at `place` lies in the image; empty where all of it is padding."""
+    first = min(max(0, place), size)
+    return slice(first, max(first, min(size, place + length)))

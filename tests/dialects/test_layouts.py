@@ -145,3 +145,20 @@ def test_parts_refused(made, message, tmp_path):
     places = {"zero": [0], "one": [1], "two": [2], "axis": [3], "sizes": [1, 2]}
     built = model([made], tensors(**{name: np.int64(value) for name, value in places.items()}), (4,))
     assert refusal(built, tmp_path) == f"Node 'n_y' ({made.op_type}): {message}"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("shape", [(1, 9), (2, 9), (2, 2, 3, 3)])
+def test_two_dense_layers_that_flatten_an_input_of_any_rank(shape, moved, tmp_path):
+    """The input has two readers, so that it is streamed in its own shape."""
+    size, back = int(np.prod(shape)), [0, *range(len(shape), 0, -1)]
+    nodes = [
+        *([node("Transpose", "x", "g", perm=back)] if moved else []),
+        node("Flatten", "g" if moved else "x", "f"), node("MatMul", "f w", "a"), node("Sign", "a", "b"),
+        node("Reshape", "x s", "h"), node("MatMul", "h v", "c"), node("Sign", "c", "d"),
+        node("Concat", "b d", "e", axis=1), node("MatMul", "e u", "y"),
+    ]  # fmt: skip
+    weights = {"w": signs(RNG, size, 4), "v": signs(RNG, size, 3), "u": signs(RNG, 7, 3)}
+    built = model(nodes, tensors(**weights, s=np.int64([0, -1])), shape)
+    x = pixels(RNG, 30, (size,))
+    check(built, tmp_path, x, lambda made, pixel: runtime(made, pixel.reshape(-1, *shape)))

@@ -88,3 +88,10 @@ def test_pads_of_two_values_are_refused(tmp_path):
     assert refusal(padded(-1.0, *made), tmp_path) == (
         "Node 'n_a' (AveragePool): node 'n_e' (Pad) before it pads with -1; accepted before a mean are zeros"
     )
+
+
+def test_scores_of_a_convolution_with_windows_beyond_the_image(tmp_path):
+    """Unrolled for its scores; the first and the last windows hold nothing but padding."""
+    made = [node("Conv", "x w c", "a", pads=[0, 2, 1, 3], strides=[2, 2]), node("Flatten", "a", "y")]
+    arrays = tensors(w=signs(RNG, 4, 3, 2, 1), c=[0.5, -3.0, 8.0, 1.0])
+    check(model(made, arrays, (3, 2, 5)), tmp_path, pixels(RNG, 20, (3, 2, 5)))
