@@ -1,0 +1,118 @@
+"""What moves, pools or joins quantised tensors, and what ends a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tests.soak.builder import Builder, Tensor
+
+__all__ = ["ending", "join", "move"]
+
+
+def move(b: Builder, x: Tensor) -> Tensor:
+    """A pooling, a reshape, a transpose and back, a part of the channels, or nothing."""
+    kind = b.whole(0, 7)
+    if kind == 0:
+        return replace(x, name=b.node(b.one_of("Identity", "Dropout"), [x.name]))
+    if kind == 1:
+        axes = b.constant([len(x.shape) + 1], np.int64)
+        return replace(x, name=b.node("Squeeze", [b.node("Unsqueeze", [x.name, axes]), axes]))
+    if len(x.shape) == 1:
+        return _part(b, x) if kind > 4 else x
+    if kind == 2:
+        return _there_and_back(b, x)
+    if kind == 3:
+        flat = b.node("Flatten", [x.name], axis=1)
+        shape = b.constant([0, *x.shape], np.int64)
+        return replace(x, name=b.node("Reshape", [flat, shape]))
+    if kind == 4:
+        return _part(b, x)
+    return _max_pool(b, x) if kind < 7 else _average(b, x)
+
+
+def _there_and_back(b: Builder, x: Tensor) -> Tensor:
+    rank = len(x.shape) + 1
+    last = b.node("Transpose", [x.name], perm=[0, *range(2, rank), 1])
+    return replace(x, name=b.node("Transpose", [last], perm=[0, rank - 1, *range(1, rank - 1)]))
+
+
+def _part(b: Builder, x: Tensor) -> Tensor:
+    """A Slice of the channels, or one part of a Split."""
+    channels = x.shape[0]
+    if channels < 2:
+        return x
+    first = b.whole(1, channels - 1)
+    if b.rarely(2):
+        sizes = b.constant([first, channels - first], np.int64)
+        name = b.node("Split", [x.name, sizes], outputs=2, axis=1)
+        return replace(x, name=f"{name}_1", shape=(channels - first, *x.shape[1:]))
+    given = [b.constant([value], np.int64) for value in (0, first, 1)]
+    return replace(x, name=b.node("Slice", [x.name, *given]), shape=(first, *x.shape[1:]))
+
+
+def _max_pool(b: Builder, x: Tensor) -> Tensor:
+    if b.rarely(4):
+        return replace(
+            x, name=b.node("GlobalMaxPool", [x.name]), shape=(x.shape[0], *[1] * (len(x.shape) - 1))
+        )
+    axes = len(x.shape) - 1
+    kernel = [b.whole(1, min(3, size)) for size in x.shape[1:]]
+    strides = [b.whole(1, 3) for _ in kernel]
+    pads = [b.whole(0, k - 1) if b.rarely(3) else 0 for k in kernel * 2]
+    sizes = tuple(
+        (size + pads[i] + pads[axes + i] - kernel[i]) // strides[i] + 1 for i, size in enumerate(x.shape[1:])
+    )
+    made = b.node("MaxPool", [x.name], kernel_shape=kernel, strides=strides, pads=pads)
+    return replace(x, name=made, shape=(x.shape[0], *sizes))
+
+
+def _average(b: Builder, x: Tensor) -> Tensor:
+    """A mean over a power of two of values, which float64 holds exactly."""
+    channels, sizes = x.shape[0], x.shape[1:]
+    area = math.prod(sizes)
+    if area & (area - 1) == 0 and b.rarely(2):
+        if b.rarely(2):
+            return replace(x, name=b.node("GlobalAveragePool", [x.name]), shape=(channels, *[1] * len(sizes)))
+        if len(sizes) == 2:
+            axes = b.constant([2, 3], np.int64)
+            return replace(x, name=b.node("ReduceMean", [x.name, axes], keepdims=0), shape=(channels,))
+    kernel = [b.one_of(*(k for k in (1, 2, 4) if k <= size)) for size in sizes]
+    strides = [b.whole(1, 2) for _ in kernel]
+    made = b.node("AveragePool", [x.name], kernel_shape=kernel, strides=strides)
+    shape = tuple((size - k) // s + 1 for size, k, s in zip(sizes, kernel, strides, strict=True))
+    return replace(x, name=made, shape=(channels, *shape))
+
+
+def join(b: Builder, branches: Sequence[Tensor]) -> Tensor:
+    """The sum of branches of one shape, or a concatenation of those of one size; else the last."""
+    first, last = branches[0], branches[-1]
+    if len(branches) < 2 or first.name == last.name:
+        return last
+    names, span = [first.name, last.name], first.span + last.span
+    if first.shape == last.shape and b.rarely(2):
+        return Tensor(b.node(b.one_of("Add", "Sum"), names), first.shape, span)
+    if first.shape[1:] == last.shape[1:]:
+        shape = (first.shape[0] + last.shape[0], *first.shape[1:])
+        return Tensor(b.node("Concat", names, axis=1), shape, span)
+    return last
+
+
+def ending(b: Builder, x: Tensor) -> Tensor:
+    """Nothing, or what the hardware leaves out."""
+    kind = b.whole(0, 7)
+    if kind < 4 or len(x.shape) > 1:
+        return x
+    if kind == 4:
+        return replace(x, name=b.node(b.one_of("Softmax", "LogSoftmax"), [x.name], axis=1))
+    if kind == 5:
+        b.classes = True
+        return replace(x, name=b.node("ArgMax", [x.name], axis=1, keepdims=0))
+    if kind == 6:
+        b.classes = True
+        name = b.node("TopK", [x.name, b.constant([1], np.int64)], outputs=2, axis=1)
+        return replace(x, name=f"{name}_1")
+    return replace(x, name=b.node(b.one_of("Sigmoid", "Tanh"), [x.name]))
