@@ -92,11 +92,17 @@ def _rebatched(model: ModelProto, graph: Graph) -> ModelProto:
     for value in model.graph.input:
         if value.type.tensor_type.HasField("shape") and value.type.tensor_type.shape.dim:
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    own = model.graph.output[0].name
     del model.graph.value_info[:]
     del model.graph.output[:]
     # Without a type: the engines find the one that it has, which need not be float32.
-    model.graph.output.append(ValueInfoProto(name=graph.output))
+    model.graph.output.append(ValueInfoProto(name=graph.output if _makes(model, graph.output) else own))
     return model
+
+
+def _makes(model: ModelProto, name: str) -> bool:
+    """Whether the file has the tensor; what integers of QuantizeLinear mean is one of the graph's alone."""
+    return any(name in node.output for node in model.graph.node)
 
 
 def _onnxruntime(model: ModelProto, graph: Graph, path: Path) -> Runner:
@@ -115,7 +121,7 @@ def _onnxruntime(model: ModelProto, graph: Graph, path: Path) -> Runner:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda x: np.asarray(session.run([graph.output], {graph.input: x})[0])
+    return lambda x: np.asarray(session.run(None, {graph.input: x})[0])
 
 
 def _evaluator(model: ModelProto, graph: Graph) -> Runner:
@@ -125,7 +131,7 @@ def _evaluator(model: ModelProto, graph: Graph) -> Runner:
     domains = {node.domain for node in model.graph.node} - known
     model.opset_import.extend(helper.make_opsetid(domain, 1) for domain in sorted(domains))
     session: Any = ReferenceEvaluator(model, new_ops=list(OPERATORS))
-    return lambda x: np.asarray(session.run([graph.output], {graph.input: x})[0])
+    return lambda x: np.asarray(session.run(None, {graph.input: x})[0])
 
 
 def _batches(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:

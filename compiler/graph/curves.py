@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["CURVES", "evaluate_curve"]
+__all__ = ["CURVES", "evaluate_curve", "round_floats"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -38,6 +39,7 @@ CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {
     "Exp": np.exp,
     "Gelu": _gelu,
     "HardSwish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "Identity": lambda x: x,
     "Mish": lambda x: x * np.tanh(_softplus(x)),
     "Sigmoid": special.expit,
     "Sinh": np.sinh,
@@ -53,3 +55,11 @@ CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 def evaluate_curve(name: str, x: FloatArray) -> FloatArray:
     """The function of x, float64, the shape of x."""
     return np.asarray(CURVES[name](x), dtype=np.float64)
+
+
+def round_floats(x: FloatArray, kind: str) -> FloatArray:
+    """x rounded to floats of a kind, such as "float32", float64 again; itself where the kind is "exact"."""
+    if kind == "exact":
+        return x
+    with np.errstate(over="ignore"):
+        return x.astype(np.dtype(getattr(ml_dtypes, kind, kind))).astype(np.float64)

@@ -8,7 +8,7 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.curves import evaluate_curve
+from bcsim.compiler.graph.curves import evaluate_curve, round_floats
 from bcsim.compiler.graph.image_windows import correlate, taps
 from bcsim.compiler.graph.nodes import (
     Add,
@@ -156,12 +156,12 @@ def _(node: Clip, x: FloatArray) -> FloatArray:
 
 @evaluate_node.register
 def _(node: LeakyRelu, x: FloatArray) -> FloatArray:
-    return np.where(x >= 0, x, x * _by_channel(node.slope, x))
+    return np.where(x >= 0, x, round_floats(x * _by_channel(node.slope, x), node.kind))
 
 
 @evaluate_node.register
 def _(node: Curve, x: FloatArray) -> FloatArray:
-    return evaluate_curve(node.function, x)
+    return round_floats(evaluate_curve(node.function, x), node.kind)
 
 
 @evaluate_node.register

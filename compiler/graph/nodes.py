@@ -185,16 +185,25 @@ class Clip(Node):
 
 @dataclass(frozen=True, slots=True)
 class LeakyRelu(Node):
-    """y = x where x >= 0, else slope * x; slope float64 of shape () or (C,), 0 or above. PRelu has one per channel."""
+    """y = x where x >= 0, else slope * x; slope float64 of shape () or (C,), 0 or above. PRelu has one per channel.
+
+    kind : the type of y's floats in the file, to which the product is rounded.
+    """
 
     slope: FloatArray
+    kind: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)
 class Curve(Node):
-    """y = function(x); function is a name of bcsim.compiler.graph.curves.CURVES."""
+    """y = function(x); function is a name of bcsim.compiler.graph.curves.CURVES.
+
+    kind : the type of y's floats in the file, to which the result is rounded: what a curve that nears a line or a
+        bound becomes equal to, a quantiser behind it takes for a tie. "exact" inside of a chain of several nodes.
+    """
 
     function: str
+    kind: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)

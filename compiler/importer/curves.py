@@ -47,7 +47,7 @@ def prelu(context: NodeContext) -> Lowered:
 
 def _bent(context: NodeContext, x: Activation, slope: FloatArray) -> Lowered:
     fields = (context.name, context.op, (x.name,), context.output)
-    node = LeakyRelu(*fields, slope) if slope.any() else Relu(*fields)
+    node = LeakyRelu(*fields, slope, context.precision) if slope.any() else Relu(*fields)
     return Lowered(x.at(context.output), (node,))
 
 
@@ -121,15 +121,16 @@ def _scaled(context: NodeContext, curve: str, inner: float, outer: float, diviso
     if inner == outer == 1:
         return _chained(context, x, lambda fields: Curve(*fields, curve))
     spread = np.asarray(divisor) ** 2
-    return _chained(
-        context,
-        x,
+    steps: list[Step] = [
         (lambda fields: BatchNorm(*fields, ONE, ZERO, ZERO, spread, 0.0))
         if divisor
         else (lambda fields: Affine(*fields, np.asarray(inner), ZERO)),
-        lambda fields: Curve(*fields, curve),
+        lambda fields: Curve(*fields, curve, "exact"),
         lambda fields: Affine(*fields, np.asarray(outer), ZERO),
-    )
+    ]
+    if not divisor:
+        steps.append(lambda fields: Curve(*fields, "Identity"))
+    return _chained(context, x, *steps)
 
 
 @operator("HardSigmoid")
@@ -174,10 +175,15 @@ def _chained(context: NodeContext, x: Activation, *steps: Step) -> Lowered:
     names = [f"{context.output}/{index}" for index in range(1, len(steps))]
     sources, targets = [x.name, *names], [*names, context.output]
     nodes = (
-        step((context.name, context.op, (source,), target))
+        _in_precision(context, step((context.name, context.op, (source,), target)))
         for step, source, target in zip(steps, sources, targets, strict=True)
     )
     return Lowered(x.at(context.output), tuple(nodes))
+
+
+def _in_precision(context: NodeContext, node: Node) -> Node:
+    wanted = isinstance(node, LeakyRelu) or (isinstance(node, Curve) and node.kind != "exact")
+    return replace(node, kind=context.precision) if wanted else node  # type: ignore[call-arg]
 
 
 def _positive(context: NodeContext, name: str, default: float) -> float:

@@ -11,7 +11,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Quant
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.values import Activation, Codes, Constant
+from bcsim.compiler.importer.values import Activation, Codes, Constant, Scores
 
 __all__ = ["Grid", "clip_codes", "dequantised", "passed", "passes", "read_grid"]
 
@@ -77,6 +77,8 @@ def quantize_linear(context: NodeContext) -> Lowered:
 
 @operator("DequantizeLinear")
 def dequantize_linear(context: NodeContext) -> Lowered:
+    if isinstance(value := context.operand(0), Scores):
+        return Lowered(value)
     before = len(context.before)
     x = dequantised(context, 0, read_grid(context, 1, 2), context.output)
     nodes = tuple(context.before[before:])

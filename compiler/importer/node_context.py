@@ -44,6 +44,7 @@ class NodeContext:
     opset : the version of the operator's own operator set.
     folder : where external tensors of its attributes lie.
     batch : the batch size that the file fixes, else 1.
+    precision : the type that the file's floats have, such as "float32".
     before : nodes that bring inputs into the graph's order; `image`, `channel_first` and `channels` add to them.
     """
 
@@ -52,6 +53,7 @@ class NodeContext:
     opset: int
     folder: Path
     batch: int = 1
+    precision: str = "float32"
     before: list[Node] = field(default_factory=list)
 
     @property

@@ -15,7 +15,7 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import MICROSOFT, ONNX, find, operator
 from bcsim.compiler.importer.values import Activation, Constant, Value
 
-_UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "ReduceMean", "Sigmoid", "Softmax")
+_UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
 
 
 @operator("QLinearConv", domains=(*ONNX, *MICROSOFT))
@@ -28,7 +28,7 @@ def qlinear_conv(context: NodeContext) -> Lowered:
     return _between(context, "Conv", operands, (0, 3, 8), (6, 7))
 
 
-@operator("QLinearMatMul", domains=(*ONNX, *MICROSOFT))
+@operator("QLinearMatMul")
 def qlinear_matmul(context: NodeContext) -> Lowered:
     x, _ = _input(context, 0)
     weights, _ = _weights(context, 3, axis=-1)

@@ -25,6 +25,9 @@ __all__ = ["NodeReport", "Status", "Walk"]
 _ODD = ("Erf", "Sigmoid", "Softsign", "Tanh")
 _KEPT = "it changes no value that the classes depend on"
 
+# The names of ONNX' types, and numpy's.
+_PRECISIONS = {"float": "float32", "float16": "float16", "bfloat16": "bfloat16", "double": "float64"}
+
 Status: TypeAlias = Literal["lowered", "folded", "dropped", "unsupported"]
 
 
@@ -115,7 +118,14 @@ class Walk:
     def _context(self, node: NodeProto) -> NodeContext:
         operands = tuple(self._value(name) for name in node.input)
         opset = self.structure.opsets.get(registry.domain_of(node), 1)
-        return NodeContext(node, operands, opset, self.file.folder, self.structure.batch)
+        return NodeContext(node, operands, opset, self.file.folder, self.structure.batch, self._precision)
+
+    @property
+    def _precision(self) -> str:
+        """The one type of float that the file stores, float32 where it stores several or none."""
+        stored = {type_name(tensor.data_type) for tensor in self.structure.initializers.values()}
+        floats = stored & set(_PRECISIONS)
+        return _PRECISIONS[floats.pop()] if len(floats) == 1 else "float32"
 
     def _value(self, name: str) -> Value | None:
         """What a tensor is; an initialiser is read when a node first needs it."""

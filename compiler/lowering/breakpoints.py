@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.lowering.curves import Curved
+from bcsim.compiler.lowering.float_rounding import rounds_from
 from bcsim.compiler.lowering.piecewise import (
     Bend,
     Limit,
@@ -109,7 +110,7 @@ def _pull_function(function: PiecewiseFunction, breakpoints: Breakpoints, channe
     if isinstance(function, Limit):
         return _pull_limit(function, breakpoints)
     if isinstance(function, Bend):
-        return _pull_bend(at(function.slope, channel), breakpoints)
+        return _pull_bend(at(function.slope, channel), function.kind, breakpoints)
     if isinstance(function, Smooth):
         return _pull_smooth(function, breakpoints)
     if isinstance(function, Whole):
@@ -139,10 +140,25 @@ def _pull_limit(limit: Limit, breakpoints: Breakpoints) -> Breakpoints:
     return breakpoints.limited(first, last)
 
 
-def _pull_bend(slope: Fraction, breakpoints: Breakpoints) -> Breakpoints:
+def _unrounded(breakpoints: Breakpoints, kind: str) -> Breakpoints:
+    """The breakpoints of what is rounded to a float before it meets these."""
+    if kind == "exact":
+        return breakpoints
+    closed, bounds = breakpoints.closed.copy(), []
+    for k in range(breakpoints.first, breakpoints.last):
+        beyond = bool(closed[k]) != breakpoints.rising
+        place, reached = rounds_from(breakpoints.bound(k), kind, beyond=beyond)
+        bounds.append(place)
+        closed[k] = reached == breakpoints.rising
+    return replace(_moved(breakpoints, bounds, breakpoints.first), closed=closed)
+
+
+def _pull_bend(slope: Fraction, kind: str, breakpoints: Breakpoints) -> Breakpoints:
     """x = b from 0 on, x = b / slope below; without a slope the bend is a limit."""
     if slope == 0:
         return _pull_limit(Limit(Fraction(0), None), breakpoints)
+    if slope != 1:
+        breakpoints = _falling_side(breakpoints, kind)
     bounds = [breakpoints.bound(k) for k in range(breakpoints.first, breakpoints.last)]
     return _moved(breakpoints, [b if b >= 0 else b / slope for b in bounds], breakpoints.first)
 
@@ -159,12 +175,23 @@ def _pull_whole(whole: Whole, breakpoints: Breakpoints) -> Breakpoints:
     return replace(_moved(breakpoints, bounds, breakpoints.first), closed=closed)
 
 
+def _falling_side(breakpoints: Breakpoints, kind: str) -> Breakpoints:
+    """The breakpoints, those up to 0 before rounding: only what a bend scales is rounded."""
+    before = _unrounded(breakpoints, kind)
+    closed, bounds = breakpoints.closed.copy(), []
+    for k in range(breakpoints.first, breakpoints.last):
+        scaled = before.bound(k) < 0
+        bounds.append(before.bound(k) if scaled else breakpoints.bound(k))
+        closed[k] = before.closed[k] if scaled else closed[k]
+    return replace(_moved(breakpoints, bounds, breakpoints.first), closed=closed)
+
+
 def _pull_smooth(smooth: Smooth, breakpoints: Breakpoints) -> Breakpoints:
     """Where the curve takes the value of each breakpoint, but for those that it always or never goes beyond.
 
     Raises BcsimError for breakpoints that it crosses twice.
     """
-    curve = smooth.curve
+    curve, breakpoints = smooth.curve, _unrounded(breakpoints, smooth.kind)
     places = range(breakpoints.first, breakpoints.last)
     bounds = [breakpoints.bound(k) for k in places]
     below = [

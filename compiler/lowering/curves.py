@@ -157,6 +157,7 @@ _CURVES: Mapping[str, Callable[[], Curved]] = {
     "Exp": lambda: _smooth(ZERO, None, MP.exp, MP.log, ONE),
     "Gelu": lambda: _valley(_gelu, -0.75),
     "HardSwish": _hard_swish,
+    "Identity": lambda: Curved(None, None, lambda x: x, lambda y: y),
     "Mish": lambda: _valley(_mish, -1.19),
     "Sigmoid": lambda: _smooth(
         ZERO, ONE, lambda x: 1 / (1 + MP.exp(-x)), lambda y: MP.log(y / (1 - y)), HALF

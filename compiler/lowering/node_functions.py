@@ -116,12 +116,12 @@ def _(node: Clip) -> list[PiecewiseFunction]:
 
 @node_functions.register
 def _(node: LeakyRelu) -> list[PiecewiseFunction]:
-    return [Bend(_exact(node.slope))]
+    return [Bend(_exact(node.slope), node.kind)]
 
 
 @node_functions.register
 def _(node: Curve) -> list[PiecewiseFunction]:
-    return [Smooth(curve_of(node.function), f"Node {node.name!r} ({node.op})")]
+    return [Smooth(curve_of(node.function), node.kind, f"Node {node.name!r} ({node.op})")]
 
 
 @node_functions.register

@@ -13,6 +13,7 @@ from math import floor
 from typing import TypeAlias
 
 from bcsim.compiler.lowering.curves import Curved
+from bcsim.compiler.lowering.float_rounding import rounded
 
 __all__ = [
     "Bend",
@@ -97,20 +98,26 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """y = x where x >= 0, else slope * x; slopes 0 or above, one for all channels or one per channel."""
+    """y = x where x >= 0, else slope * x rounded to a float; slopes 0 or above, one for all or one per channel.
+
+    kind : of the float, a name of FORMATS.
+    """
 
     slope: Fractions
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """y = curve(x), computed to 200 bits.
+    """y = curve(x), computed to 200 bits and rounded to a float.
 
+    kind : of the float, a name of FORMATS.
     node : the graph's node, for messages.
     rises : whether x is known to lie where the curve rises.
     """
 
     curve: Curved
+    kind: str
     node: str
     rises: bool = False
 
@@ -161,9 +168,9 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
         x = x if function.low is None else max(x, function.low)
         return x if function.high is None else min(x, function.high)
     if isinstance(function, Bend):
-        return x if x >= 0 else at(function.slope, channel) * x
+        return x if x >= 0 else rounded(at(function.slope, channel) * x, function.kind)
     if isinstance(function, Smooth):
-        return function.curve.forward(x)
+        return rounded(function.curve.forward(x), function.kind)
     if isinstance(function, Whole):
         return function.forward(x)
     pairs = zip(*function.row(channel), strict=True)

@@ -1,4 +1,4 @@
-"""Activation functions with curves before a quantiser, held to their definitions in float64."""
+"""Activation functions with curves before a quantiser, held to their definitions, rounded to the file's float32."""
 
 from math import erf
 
@@ -34,7 +34,7 @@ def witness(function, scale, bits, signed, gain=GAIN):
     low = -(1 << (bits - 1)) if signed else 0
 
     def scores(built, x):
-        value = function(gain * (x @ WEIGHTS))
+        value = function(gain * (x @ WEIGHTS)).astype(np.float32).astype(np.float64)
         return np.rint(np.clip(value / scale, low, low + (1 << bits) - 1)) * scale @ LAST
 
     return scores

@@ -1,0 +1,148 @@
+"""The table of operators in docs/onnx.md: how far the networks of every row get.
+
+python -m bench.onnx_table                    # prints it, every network run at the levels program and machine
+python -m bench.onnx_table --verilog          # each as Verilog too, in Verilator
+python -m bench.onnx_table --verilog --write  # and writes it into docs/onnx.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+import bcsim
+from bcsim.common.errors import BcsimError
+from bcsim.common.files import write_text
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.program.layers import Program
+from bcsim.data import Dataset
+from bcsim.execution.execute import execute
+from bcsim.execution.float_reference import run_float
+from bcsim.execution.raw_levels import program_input
+from bcsim.machine.parameters import SMALL
+from bcsim.results.cost_report import map_enlarged
+from bcsim.simulator.simulator import run_machine
+from bench.common import run_main
+from bench.onnx_networks import ROWS, Network, Row
+
+__all__ = ["PAGE", "Reached", "check_network", "check_row", "row_text", "table_lines"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "onnx.md"
+HEADER = ("| operators | accepted | program | machine | Verilog |", "|---|---|---|---|---|")
+IMAGES, MACHINE_IMAGES = 64, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a network gets.
+
+    program : "exact" or "rounded", where float activations or scores are rounded after training.
+    machine, verilog : whether these levels equal the one above on some images; verilog is None where it was not run.
+    """
+
+    program: str
+    machine: bool
+    verilog: bool | None = None
+
+
+def check_network(network: Network, *, verilog: bool = False) -> Reached:
+    """The network at every level. Raises BcsimError where it does not compile, AssertionError where levels differ."""
+    images = np.random.default_rng(5).integers(0, 256, (IMAGES, *network.shape), dtype=np.uint8)
+    data = Dataset("random pixels", images.reshape(IMAGES, -1), None, 8, 255)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        path.write_bytes(network.model().SerializeToString())
+        model = bcsim.load(path)
+        program = bcsim.compile(model, calibration=data, input="raw")
+        assert model.graph is not None
+        floats = run_float(path, model.graph, images.reshape(IMAGES, -1).astype(np.float64))
+    q = program_input(program, data)
+    scores = execute(program, q).scores
+    if program.exact and any(model.graph.output in node.output for node in network.model().graph.node):
+        step = float(program.layers[-1].target.scale)
+        off = np.abs(program.layers[-1].target.decode(scores) - floats.scores).max()
+        assert off <= step / 2 + 1e-4 * np.abs(floats.scores).max(), f"scores are {off} off"
+    return _on_machine(program, q[:MACHINE_IMAGES].astype(np.uint8), scores[:MACHINE_IMAGES], verilog)
+
+
+def _on_machine(program: Program, q: np.ndarray, scores: np.ndarray, verilog: bool) -> Reached:  # type: ignore[type-arg]
+    kind = "exact" if program.exact else "rounded"
+    try:
+        mapping = map_enlarged(program, SMALL)
+    except BcsimError:
+        return Reached(kind, machine=False, verilog=False)
+    run = run_machine(mapping, q)
+    assert (run.scores == scores).all(), "machine and program differ"
+    return Reached(kind, machine=True, verilog=_in_verilator(mapping, q) if verilog else None)
+
+
+def _in_verilator(mapping: Mapping, q: np.ndarray) -> bool:  # type: ignore[type-arg]
+    from bcsim.rtl.generate.project import Stimulus
+    from bcsim.rtl.generate.verify import verify
+
+    assert verify(mapping, Stimulus("random pixels", q[:1])).equal, "Verilog and machine differ"
+    return True
+
+
+def check_row(row: Row, *, verilog: bool = False) -> Reached:
+    """What all networks of a row reach; as Verilog the first alone is run."""
+    found = [
+        check_network(network, verilog=verilog and index == 0) for index, network in enumerate(row.networks)
+    ]
+    program = "exact" if all(reached.program == "exact" for reached in found) else "rounded"
+    return Reached(program, all(reached.machine for reached in found), found[0].verilog)
+
+
+def row_text(row: Row, reached: Reached) -> str:
+    """The row as Markdown."""
+    cells = (_operators(row), row.accepted, reached.program, _word(reached.machine), _word(reached.verilog))
+    return f"| {' | '.join(cells)} |"
+
+
+def _operators(row: Row) -> str:
+    """Names, each domain's together."""
+    domains = dict.fromkeys(name.rpartition(".")[0] for name in row.operators)
+    names = {
+        domain: tuple(name.rpartition(".")[2] for name in row.operators if name.rpartition(".")[0] == domain)
+        for domain in domains
+    }
+    by_names: dict[tuple[str, ...], list[str]] = {}
+    for domain, of_domain in names.items():
+        by_names.setdefault(of_domain, []).append(domain)
+    parts = []
+    for of_domain, where in by_names.items():
+        said = ", ".join(f"`{domain}`" if domain else "none" for domain in where)
+        parts.append(", ".join(of_domain) + (f" of {said}" if where != [""] else ""))
+    return "; ".join(parts)
+
+
+def _word(reached: bool | None) -> str:
+    return "not run" if reached is None else "yes" if reached else "no"
+
+
+def table_lines(*, verilog: bool) -> Iterable[str]:
+    """The table, line by line, as its networks are run."""
+    yield from HEADER
+    for row in ROWS:
+        yield row_text(row, check_row(row, verilog=verilog))
+
+
+def _main() -> None:
+    lines = []
+    for line in table_lines(verilog="--verilog" in sys.argv[1:]):
+        print(line, flush=True)
+        lines.append(line)
+    if "--write" in sys.argv[1:]:
+        text = PAGE.read_text(encoding="utf-8").splitlines()
+        places = [index for index, line in enumerate(text) if line.startswith("| operators |")]
+        end = next(index for index in range(places[0], len(text)) if not text[index].startswith("|"))
+        write_text(PAGE, "\n".join([*text[: places[0]], *lines, *text[end:]]) + "\n")
+
+
+if __name__ == "__main__":
+    run_main(_main)
