@@ -430,7 +430,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         (),
-        "outputs that are maps of scores, for each position of an image or sequence",
+        "maps of scores, for each position of an image or sequence",
         (_image("q = Sign(a) ", "y = Conv(q, map)"),),
     ),
 )

@@ -118,7 +118,7 @@ def _operators(row: Row) -> str:
     for of_domain, where in by_names.items():
         said = ", ".join(f"`{domain}`" if domain else "none" for domain in where)
         parts.append(", ".join(of_domain) + (f" of {said}" if where != [""] else ""))
-    return "; ".join(parts)
+    return "; ".join(parts) or "*outputs*"
 
 
 def _word(reached: bool | None) -> str:

@@ -29,10 +29,11 @@ def test_the_networks_of_a_row_have_its_operators(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_the_page_says_what_the_networks_reach(row: Row) -> None:
-    """Verilog is generated from what the machine runs; `python -m bench.onnx_table --verilog` simulates it."""
+    """Verilog is what the machine runs, generated; `python -m bench.onnx_table --verilog` simulates it."""
     reached = check_row(row)
-    expected = row_text(row, replace(reached, verilog=reached.machine))
-    assert expected in PAGE.read_text(encoding="utf-8").splitlines()
+    verilog = (True, None) if reached.machine else (False,)
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    assert any(row_text(row, replace(reached, verilog=ran)) in lines for ran in verilog)
 
 
 def test_the_page_has_no_other_rows() -> None:
