@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("bcsim", "compiler", "rtl", "models")
 
 HARDWARE = "rtl/common rtl/datapath rtl/sequencer rtl/streams rtl/bus rtl/accelerator.py"
-COMPILER = "compiler/graph compiler/program compiler/importer compiler/lowering compiler/mapping"
+COMPILER = (
+    "compiler/graph compiler/program compiler/importer compiler/lowering compiler/mapping compiler/standard"
+)
 LEVELS = f"bcsim/common bcsim/machine {COMPILER} bcsim/data bcsim/execution bcsim/simulator bcsim/costs"
 
 # A folder, and the folders that its files may import beside their own.
@@ -27,6 +29,7 @@ MAY_IMPORT = {
     "compiler/importer": "bcsim/common compiler/graph",
     "compiler/lowering": "bcsim/common bcsim/machine compiler/graph compiler/program",
     "compiler/mapping": "bcsim/common bcsim/machine compiler/program",
+    "compiler/standard": "bcsim/common compiler/program",
     "bcsim/execution": "bcsim/common bcsim/data compiler/graph compiler/program bcsim/execution/kernels",
     "bcsim/execution/kernels": "bcsim/common compiler/program compiler/mapping",
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",

@@ -17,6 +17,7 @@ from bcsim.commands.options import (
     Range,
     RangeMethod,
     parse_bits,
+    refuse_compiled,
 )
 from bcsim.common.console import standard_output
 
@@ -39,15 +40,28 @@ def compile(
     input: Input = None,
     range: Range = RangeMethod.mse,
     percentile: Percentile = 99.9,
+    standard: Annotated[
+        bool,
+        typer.Option(
+            "--standard",
+            help="Write it in ONNX's own operators, which onnxruntime runs with the same integers: raw levels in, "
+            "scores and class out. MODEL may be a stored program too.",
+        ),
+    ] = False,
 ) -> None:
     """Compile MODEL to an integer program, stored as ONNX in bcsim's own domain; `bcsim run` takes it."""
     from bcsim import api
     from bcsim.compiler.program.onnx_format import save_program
+    from bcsim.compiler.standard.model import save_standard
     from bcsim.results.input_meaning import compiled_meaning
     from bcsim.results.summary import print_program
 
-    program = api.compile(
-        api.load(model),
+    loaded = api.load(model)
+    if standard:
+        refuse_compiled(loaded, bits, calibrate, input)
+    stored = loaded.program if standard else None
+    program = stored or api.compile(
+        loaded,
         bits=parse_bits(bits),
         calibration=calibrate,
         data=data,
@@ -55,7 +69,7 @@ def compile(
         range_method=range.value,
         percentile=percentile,
     )
-    save_program(program, output)
+    (save_standard if standard else save_program)(program, output)
     console = standard_output()
     print_program(program, console)
     console.print(f"Floats are read as {compiled_meaning(program)}", markup=False)

@@ -36,6 +36,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "compile": (
         ("bcsim compile digits -o program.onnx", "calibrated on the network's own data set"),
         ("bcsim compile digits -o program.onnx --data my.npz --bits 4", "for images of your own"),
+        ("bcsim compile digits -o standard.onnx --standard", "for onnxruntime: the same integers"),
     ),
     "verilog": (("bcsim verilog digits -o out --machine tiny --no-check", "then: pytest out"),),
     "verify": (("bcsim verify digits --images 1 --machine tiny", "one image through Verilator"),),

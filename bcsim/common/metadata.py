@@ -12,6 +12,9 @@ __all__ = [
     "PREPROCESSED_DATASET_KEY",
     "PREPROCESSING_KEY",
     "ROUNDING_KEY",
+    "SCORE_OFFSET_KEY",
+    "SCORE_SCALE_KEY",
+    "STANDARD_KEY",
     "WEIGHTS_KEY",
 ]
 
@@ -44,3 +47,12 @@ ORIGIN_KEY = "bcsim.reading"
 
 NOTES_KEY = "bcsim.notes"
 """Of a program: what lowering noted, a list of strings in JSON."""
+
+STANDARD_KEY = "bcsim.standard"
+"""Says "1" of a program in ONNX's own operators, for other runtimes."""
+
+SCORE_SCALE_KEY = "bcsim.score_scale"
+"""Of such a program: a score q stands for scale * q + offset, both fractions."""
+
+SCORE_OFFSET_KEY = "bcsim.score_offset"
+"""The offset of `SCORE_SCALE_KEY`."""

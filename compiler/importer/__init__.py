@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
-from bcsim.common.metadata import WEIGHTS_KEY
+from bcsim.common.metadata import STANDARD_KEY, WEIGHTS_KEY
 from bcsim.compiler.graph.nodes import Flatten, Graph, Node
-from bcsim.compiler.graph.onnx_file import read_model
+from bcsim.compiler.graph.onnx_file import OnnxFile, read_model
 from bcsim.compiler.graph.shapes import check_sizes
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
     activations,
@@ -54,6 +54,7 @@ def import_onnx(path: str | Path) -> Graph:
             f"File {file.path} says that its weights are real ({WEIGHTS_KEY}): it runs as a float network, in "
             "onnxruntime, and only networks with few-valued weights compile"
         )
+    _refuse_standard(file)
     walk = Walk(file, read_structure(file.model), folding_room(file)).run()
     for report in walk.reports:
         if report.status == "unsupported":
@@ -82,6 +83,7 @@ def inspect_onnx(path: str | Path) -> list[NodeReport]:
     file = read_model(path)
     reports: list[NodeReport] = []
     try:
+        _refuse_standard(file)
         walk = Walk(file, read_structure(file.model), folding_room(file)).run()
         reports = walk.reports
         if all(report.status != "unsupported" for report in reports):
@@ -89,6 +91,15 @@ def inspect_onnx(path: str | Path) -> list[NodeReport]:
     except BcsimError as error:
         reports.append(NodeReport(file.model.graph.name, "graph", "", "unsupported", reason=str(error)))
     return reports
+
+
+def _refuse_standard(file: OnnxFile) -> None:
+    """Raise BcsimError for a file that bcsim wrote for other runtimes."""
+    if any(entry.key == STANDARD_KEY for entry in file.model.metadata_props):
+        raise BcsimError(
+            f"File {file.path} is a program in standard operators, for onnxruntime and other runtimes; for bcsim "
+            "compile the network without --standard"
+        )
 
 
 def _scores(walk: Walk) -> Activation:
