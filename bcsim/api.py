@@ -8,7 +8,7 @@ result = bcsim.simulate(program, "mnist", machine="medium", reference=model)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.common.metadata import DATASET_KEY
+from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lowering.calibrate import RangeMethod
-from bcsim.compiler.lowering.lower import lower
+from bcsim.compiler.lowering.lower import MissingCalibrationError, lower
 from bcsim.compiler.lowering.own_grid import own_grid
 from bcsim.compiler.program.layers import Program
 from bcsim.data import NAMES, Dataset, load_dataset
@@ -60,28 +61,80 @@ def compile(
     """
     if model.graph is None:
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
+    options = _Options([bits] if isinstance(bits, int) else bits, range_method, percentile)
+    known = data if isinstance(data, Dataset) else load_dataset(data, "test", 1) if data else None
+    for named in (known, calibration):
+        if isinstance(named, Dataset):
+            check_preprocessing(model.metadata, named)
+    if calibration is None:
+        program = _exact(model, options, known, input)
+        if program is not None:
+            return program
+    return _calibrated(model, options, calibration, data, known, input)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How `compile` rounds."""
+
+    bits: Sequence[int] | None
+    range_method: RangeMethod
+    percentile: float
+
+    def lower(self, graph: Graph, reading: InputReading, inputs: NDArray[np.float64] | None) -> Program:
+        with working("Compiling"):
+            return lower(
+                graph,
+                pixel=reading.lowered,
+                bits=self.bits,
+                calibration=inputs,
+                range_method=self.range_method,
+                percentile=self.percentile,
+            )
+
+
+def _exact(model: Model, options: _Options, known: Dataset | None, text: str | None) -> Program | None:
+    """The program of a network that needs no calibration, None where one would make it another program."""
+    assert model.graph is not None
+    reading, origin = _reading(model, known, text)
+    try:
+        program = options.lower(model.graph, reading, None)
+    except MissingCalibrationError:
+        return None
+    return _finished(model, program, reading, origin, known) if program.exact else None
+
+
+def _calibrated(
+    model: Model,
+    options: _Options,
+    calibration: str | Dataset | None,
+    data: str | Dataset | None,
+    known: Dataset | None,
+    text: str | None,
+) -> Program:
+    """The program with ranges from calibration images, where there are any."""
+    assert model.graph is not None
     images, missing, note = calibration_images(model, calibration, data)
     if images is not None:
         check_preprocessing(model.metadata, images)
-    known = data if isinstance(data, Dataset) else load_dataset(data, "test", 1) if data else images
-    reading, origin = _reading(model, known, input)
+    reading, origin = _reading(model, known or images, text)
     inputs = None if images is None else _calibration_inputs(model, reading, origin, images)
     try:
-        with working("Compiling"):
-            program = lower(
-                model.graph,
-                pixel=reading.lowered,
-                bits=[bits] if isinstance(bits, int) else bits,
-                calibration=inputs,
-                range_method=range_method,
-                percentile=percentile,
-            )
-    except BcsimError as error:
-        wanted = missing and "calibration images" in str(error)
-        raise (BcsimError(f"{error}; {missing}") if wanted else error) from error
-    metadata = {**program.metadata, **({DATASET_KEY: images.name} if images and images.name in NAMES else {})}
-    notes = (*program.notes, *([note] if note and not program.exact else []))
-    return reading.attach(replace(program, name=model.name, notes=notes, metadata=origin.attach(metadata)))
+        program = options.lower(model.graph, reading, inputs)
+    except MissingCalibrationError as error:
+        raise BcsimError(f"{error}; {missing}" if missing else str(error)) from error
+    if note and not program.exact:
+        program = replace(program, notes=(*program.notes, note))
+    return _finished(model, program, reading, origin, images)
+
+
+def _finished(
+    model: Model, program: Program, reading: InputReading, origin: InputOrigin, images: Dataset | None
+) -> Program:
+    """The program made to take raw levels, with what it was read and calibrated by."""
+    named = {DATASET_KEY: images.name} if images is not None and images.name in NAMES else {}
+    metadata = origin.attach({**program.metadata, **named})
+    return reading.attach(replace(program, name=model.name, metadata=metadata))
 
 
 def _reading(model: Model, known: Dataset | None, text: str | None) -> tuple[InputReading, InputOrigin]:

@@ -129,6 +129,8 @@ def _left_out(tree: ast.AST) -> set[ast.AST]:
         if isinstance(node, ast.AnnAssign | ast.arg):
             alias = node.annotation is not None and ast.unparse(node.annotation) == "TypeAlias"
             parts = [node if alias else node.annotation]
+        elif isinstance(node, ast.ExceptHandler):
+            parts = [node.type]
         elif isinstance(node, ast.FunctionDef):
             parts = [node.returns, *node.decorator_list]
         elif isinstance(node, ast.ClassDef):

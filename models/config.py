@@ -1,6 +1,7 @@
 """Recipes as TOML files: the fields of `Recipe`, one to a line (no PyTorch here)."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
@@ -20,14 +21,18 @@ def read_config(path: Path) -> dict[str, Any]:
         values = tomllib.loads(read_file(path, _MOST_BYTES, "Recipe").decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BcsimError(f"Recipe {path} is not TOML: {error}") from None
+    return check_fields(path, values)
+
+
+def check_fields(path: Path, values: Mapping[str, object]) -> dict[str, Any]:
+    """The fields of a recipe that the file `path` holds; raises BcsimError for an unknown one or a wrong type."""
     kinds = _kinds()
-    for name, value in values.items():
+    for name in values:
         if name not in kinds:
             raise BcsimError(
                 f"Recipe {path} has an unknown field {name!r}; its fields are {', '.join(kinds)}"
             )
-        values[name] = _checked(path, name, value, kinds[name])
-    return values
+    return {name: _checked(path, name, value, kinds[name]) for name, value in values.items()}
 
 
 def _kinds() -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Loss and optimisers of the paper in PyTorch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -52,3 +54,17 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, base: float) -> None:
     """Give every group `base` times its multiplier."""
     for group in optimiser.param_groups:
         group["lr"] = base * group["multiplier"]
+
+
+def check_optimiser(optimiser: torch.optim.Optimizer, fresh: list[dict[str, Any]]) -> None:
+    """Raise ValueError where a loaded state is none of this optimiser's.
+
+    fresh : the parameter groups of its state as it was made; learning rates alone change in a training.
+    """
+    for group, made in zip(optimiser.state_dict()["param_groups"], fresh, strict=True):
+        if {**group, "lr": 0} != {**made, "lr": 0}:
+            raise ValueError("its optimiser has other settings")
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape not in (parameter.shape, torch.Size([])):
+                raise ValueError(f"its optimiser's {name} has the shape {tuple(value.shape)}")

@@ -56,7 +56,7 @@ def start(recipe: Recipe, device: str, threads: int | None, resume: Path | None)
 
 def resumed_recipe(path: Path, given: dict[str, object]) -> Recipe:
     """The recipe in a checkpoint; raises BcsimError where what the user gave differs from it."""
-    recipe = Recipe(**checkpoint.load(path)["recipe"])
+    recipe = checkpoint.recipe_of(path, checkpoint.load(path))
     for name, value in given.items():
         kept = getattr(recipe, name)
         if kept != value:

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from bcsim.models.device import choose_device, memory_errors, prepare
 from bcsim.models.evaluate import Images, error_rate
 from bcsim.models.inference import sampled, with_weights
 from bcsim.models.layers import binary_layers, build
-from bcsim.models.optimise import make_optimiser, set_learning_rate, squared_hinge
+from bcsim.models.optimise import check_optimiser, make_optimiser, set_learning_rate, squared_hinge
 from bcsim.models.recipes import Inference, Recipe
 
 
@@ -118,22 +118,40 @@ class Trainer:
         checkpoint.save(path, state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from the state that `save` wrote and `checkpoint.load` read."""
+        """Continue from the state that `save` wrote and `checkpoint.load` read.
+
+        Raises ValueError, and whatever else PyTorch raises, where its parts do not belong to this training.
+        """
+        fresh = copy.deepcopy(self.optimiser.state_dict()["param_groups"])
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        check_optimiser(self.optimiser, fresh)
         self.history = [EpochReport(**report) for report in state["history"]]
+        _check_history(self.history, self.recipe.epochs)
         self.best_state = state["best_state"]
+        if self.history:
+            self._best()
         self._pass = None if state["pass"] is None else _Pass(**state["pass"])
+        if self._pass is not None:
+            _check_pass(self._pass, len(self._train))
         torch.set_rng_state(state["generator"])
         if self.device.type == "cuda" and state["cuda_generators"]:
             torch.cuda.set_rng_state_all(state["cuda_generators"])
 
     @classmethod
     def resume(cls, path: Path, splits: Splits, device: str = "cpu") -> "Trainer":
-        """The training that `save` wrote to `path`, ready to go on."""
+        """The training that `save` wrote to `path`, ready to go on; raises BcsimError where its parts do not fit."""
         state = checkpoint.load(path)
-        trainer = cls(Recipe(**state["recipe"]), splits, device)
-        trainer.restore(state)
+        trainer = cls(checkpoint.recipe_of(path, state), splits, device)
+        try:
+            trainer.restore(state)
+        except BcsimError:
+            raise
+        except Exception as error:  # PyTorch meets parts of other shapes and types with many errors
+            reason = str(error).strip().partition("\n")[0]
+            raise BcsimError(
+                f"Checkpoint {path} does not fit the training that it describes: {reason}"
+            ) from error
         return trainer
 
     def _epoch(self) -> EpochReport | None:
@@ -193,3 +211,25 @@ class Trainer:
         else:
             self.best_state = copy.deepcopy(self.model.state_dict())
         return EpochReport(epoch, loss, error, best, best_epoch, seconds)
+
+
+def _check_history(history: list[EpochReport], epochs: int) -> None:
+    """Raise ValueError unless the epochs are counted from 1 to at most `epochs` and their figures are numbers."""
+    for index, report in enumerate(history, 1):
+        figures = astuple(report)
+        if not all(type(value) in (int, float) and math.isfinite(value) for value in figures):
+            raise ValueError(f"the figures of epoch {index} are not numbers")
+        if report.epoch != index or not 1 <= report.best_epoch <= index:
+            raise ValueError(f"epoch {index} is called {report.epoch}, its best {report.best_epoch}")
+    if len(history) > epochs:
+        raise ValueError(f"it has {len(history)} epochs of {epochs}")
+
+
+def _check_pass(begun: _Pass, images: int) -> None:
+    """Raise ValueError unless the pass takes every image once and has begun to."""
+    whole = isinstance(begun.order, Tensor) and torch.equal(begun.order.sort().values, torch.arange(images))
+    figures = (begun.steps, begun.seconds, begun.loss)
+    if not whole or type(begun.steps) is not int or begun.steps < 0:
+        raise ValueError("its pass does not take every training image once")
+    if not all(type(value) in (int, float) for value in figures):
+        raise ValueError("the figures of its pass are not numbers")

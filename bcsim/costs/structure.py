@@ -149,7 +149,7 @@ def _padding(machine: Machine) -> Iterator[Unit]:
 
 def _late_pairs(machine: Machine) -> int:
     """Pairs whose terms have no register of their own: the odd ones of digits of 4 bits and more."""
-    return machine.lanes // 4 if machine.digit >= 4 else 0
+    return machine.lanes // 4 if machine.digit in (4, 8) else 0
 
 
 def _lanes(machine: Machine) -> Iterator[Unit]:

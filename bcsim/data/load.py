@@ -31,7 +31,7 @@ def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = N
     if split not in SPLITS:
         raise BcsimError(f"Split must be one of {', '.join(SPLITS)}, not {split!r}")
     if name_or_path in NAMES:
-        return load_named(name_or_path, split).head(limit)
+        return load_named(name_or_path, split, limit).head(limit)
     path = Path(name_or_path)
     if path.is_dir():
         return _load_folder(path, split, limit).head(limit)
@@ -43,7 +43,9 @@ def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = N
 
 
 def _load_folder(path: Path, split: Split, limit: int | None) -> Dataset:
-    found = load_folder(path, split) or load_images(path, split, None if limit is None else max(limit, 1))
+    found = load_folder(path, split, limit=limit) or load_images(
+        path, split, None if limit is None else max(limit, 1)
+    )
     if found is None:
         raise BcsimError(
             f"Folder {path} has no {split} images under the published names of mnist (IDX), "

@@ -20,7 +20,7 @@ from bcsim.data.splits import digits_split
 __all__ = ["NAMES", "RAW", "load_folder", "load_named"]
 
 Images: TypeAlias = tuple[Bytes, Labels]
-Reader: TypeAlias = Callable[[Path, Split], Images | None]
+Reader: TypeAlias = Callable[[Path, Split, int | None], Images | None]
 
 RAW: Mapping[str, tuple[int, int]] = {
     "digits": (5, 16),
@@ -51,7 +51,7 @@ def _cut(images: Images, split: Split, validation: int) -> Images:
     return images[0][kept], images[1][kept]
 
 
-def _mnist(folder: Path, split: Split) -> Images | None:
+def _mnist(folder: Path, split: Split, limit: int | None) -> Images | None:
     """The IDX pair of the split, or None where the folder has no such files."""
     stem = "t10k" if split == "test" else "train"
     x = find_packed(folder, f"{stem}-images-idx3-ubyte", f"{stem}-images.idx3-ubyte")
@@ -61,23 +61,33 @@ def _mnist(folder: Path, split: Split) -> Images | None:
     return _cut((read_idx(x), read_idx(y).astype(np.int64)), split, validation=10_000)
 
 
-def _cifar10(folder: Path, split: Split) -> Images | None:
-    """The records of the split's binary files, or None where the folder has none or not all of them."""
+def _cifar10(folder: Path, split: Split, limit: int | None) -> Images | None:
+    """The records of the split's binary files, or None where the folder has none or not all of them.
+
+    Files behind the first `limit` training images are not read: unpacking all of them takes half a minute.
+    """
     names = ["test_batch"] if split == "test" else [f"data_batch_{i}" for i in range(1, 6)]
     paths = [find_packed(folder, f"{name}.bin") for name in names]
     if None in paths:
         return None
+    if split == "train" and limit is not None and paths[0] is not None:
+        first = read_cifar(paths[0])
+        if CIFAR_BATCH == len(first[0]) >= limit:
+            return first
     x, y = zip(*(read_cifar(path) for path in paths if path is not None), strict=True)
     return _cut((np.concatenate(x), np.concatenate(y)), split, validation=5_000)
 
 
-def _svhn(folder: Path, split: Split) -> Images | None:
+def _svhn(folder: Path, split: Split, limit: int | None) -> Images | None:
     path = folder / ("test_32x32.mat" if split == "test" else "train_32x32.mat")
     return _cut(read_mat(path), split, validation=5_000) if path.is_file() else None
 
 
 MOST_LISTED = 1 << 20
 """Bytes of a list of images."""
+
+CIFAR_BATCH = 10_000
+"""Images in each training file."""
 
 READERS: Mapping[str, Reader] = {"mnist": _mnist, "cifar10": _cifar10, "svhn": _svhn}
 NAMES = ("digits", *READERS)
@@ -91,10 +101,12 @@ def _note(folder: Path, split: Split) -> str:
     return f"{count} test images are not the published pixels ({listed.name})"
 
 
-def load_folder(folder: Path, split: Split, name: str | None = None) -> Dataset | None:
+def load_folder(
+    folder: Path, split: Split, name: str | None = None, limit: int | None = None
+) -> Dataset | None:
     """The first data set whose files of `split` lie in `folder`, or None; `name` accepts that one alone."""
     for known in READERS if name is None else (name,):
-        if (images := READERS[known](folder, split)) is not None:
+        if (images := READERS[known](folder, split, limit)) is not None:
             return Dataset(name or str(folder), *images, *RAW[known], note=_note(folder, split))
     return None
 
@@ -106,16 +118,16 @@ def _folders(name: str) -> tuple[Path, ...]:
     return (*named, user_cache_path("bcsim") / name)
 
 
-def load_named(name: str, split: Split) -> Dataset:
+def load_named(name: str, split: Split, limit: int | None = None) -> Dataset:
     """Data set `name`, downloaded into the cache folder where it is not at hand; raises BcsimError."""
     if name == "digits":
         return _digits(split)
     folders = _folders(name)
     for folder in folders:
-        if (found := load_folder(folder, split, name)) is not None:
+        if (found := load_folder(folder, split, name, limit)) is not None:
             return found
     fetch(name, folders[-1])
-    found = load_folder(folders[-1], split, name)
+    found = load_folder(folders[-1], split, name, limit)
     if found is None:
         raise BcsimError(
             f"Data set {name} has no {split} files in {folders[-1]}; its files are "

@@ -110,6 +110,7 @@ class Result:
     level : "program", or "machine" where every image went through the machine cycle by cycle, bit for bit equal.
     accuracy_float, accuracy_program, agreement : fractions of the images, None without labels or float network.
     exact : the program equals the float network's own quantisers for every possible input.
+    advice : changes of the machine that would make it faster, with the cycles that they would take.
     input : what the numbers of the data were read as.
     machine_run : the machine level's own record: cycles, writes, output words; of an ensemble, its first member's.
     members : networks whose scores were averaged; above 1, everything counted is the sum over them.
@@ -135,6 +136,7 @@ class Result:
     energy: EnergyReport
     layers: tuple[LayerResult, ...]
     notes: tuple[str, ...]
+    advice: tuple[str, ...]
     scores_program: NDArray[np.float64]
     classes_program: NDArray[np.int64]
     scores_float: NDArray[np.float64] | None
@@ -181,6 +183,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "energy": _energy_json(result.energy),
         "layers": [_layer_json(layer) for layer in result.layers],
         "notes": list(result.notes),
+        "advice": list(result.advice),
     }
 
 

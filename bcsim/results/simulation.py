@@ -22,6 +22,7 @@ from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.input_origin import program_reading
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
+from bcsim.results.advice import advise
 from bcsim.results.cost_report import cycles_of, energy_report, enlargement_note, map_enlarged, steady_layers
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.input_meaning import input_meaning, label_note
@@ -103,6 +104,7 @@ def simulate(
         energy=energy,
         layers=_layers(program, run, counts, by_layer, _fidelity(program, dataset, reference, q)),
         notes=tuple(filter(None, notes)),
+        advice=advise(mapping, run.steady, run.per_image),
         scores_program=program.layers[-1].target.decode(scores),
         classes_program=classes,
         scores_float=floats.scores if floats else None,

@@ -26,6 +26,8 @@ def print_summary(result: Result, console: PlainConsole) -> None:
         f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)}); "
         "of counted actions, without leakage, clock tree and control"
     )
+    for line in result.advice:
+        console.print(f"Advice: {line}")
     for note in result.notes:
         console.print(f"Note: {note}")
 

@@ -24,7 +24,11 @@ from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layers import Encoding, Program
 
-__all__ = ["lower"]
+__all__ = ["MissingCalibrationError", "lower"]
+
+
+class MissingCalibrationError(BcsimError):
+    """A tensor that the network does not quantise has no calibration images to take its range from."""
 
 
 def lower(
@@ -119,7 +123,7 @@ def _calibrate(
         rounded = dict.fromkeys([*wanted, *(name for group in together for name in group)])
         return calibration_values(graph, images, [*rounded, fused.layers[-1].output])
     for name in wanted:
-        raise BcsimError(
+        raise MissingCalibrationError(
             f"Tensor {name!r} is not quantised by the network: its range needs calibration images (--calibrate)"
         )
     return {}

@@ -19,6 +19,8 @@ MAX_FRACTION_BITS = 24
 MAX_REMAINDER = 1 << 61
 MAX_ACCUMULATOR = 1 << 40
 MAX_SHIFT = 15
+# Sums of this many planes of the greatest shift stay within int32.
+MAX_PLANES = 64
 ROWS = 64
 
 
@@ -60,10 +62,15 @@ def _check_input(program: Program) -> None:
 def _check_layer(layer: DenseLayer) -> None:
     _check_planes(layer)
     low, high = _reach(layer)
-    if not -MAX_ACCUMULATOR < layer.low <= low or not high <= layer.high < MAX_ACCUMULATOR:
+    if (layer.low, layer.high) != (low, high):
         raise BcsimError(
             f"Layer {layer.name!r} states accumulators from {layer.low} to {layer.high}; "
             f"its weights and source give {low} to {high}"
+        )
+    if not -MAX_ACCUMULATOR < low <= high < MAX_ACCUMULATOR:
+        raise BcsimError(
+            f"Layer {layer.name!r} has accumulators from {low} to {high}; accepted are magnitudes below "
+            f"{MAX_ACCUMULATOR}"
         )
     if layer.requantiser.bits != layer.target.bits:
         raise BcsimError(
@@ -82,6 +89,10 @@ def _check_planes(layer: DenseLayer) -> None:
             f"Layer {layer.name!r} has {layer.inputs} inputs and {layer.outputs} outputs; both must be positive"
         )
     shifts = [plane.shift for plane in layer.planes]
+    if len(shifts) > MAX_PLANES:
+        raise BcsimError(
+            f"Layer {layer.name!r} has {len(shifts)} weight planes; accepted are up to {MAX_PLANES}"
+        )
     falls = {before - after for before, after in pairwise(shifts)}
     if shifts[-1:] != [0] or not falls <= {0, 1} or shifts[0] > MAX_SHIFT:
         raise BcsimError(

@@ -219,6 +219,19 @@ def test_calibration_by_the_data_that_is_run(tmp_path: Path) -> None:
     assert not any("calibrated" in note for note in other.notes)
 
 
+def test_an_exact_network_needs_no_calibration_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it load any: a large data set's training part takes a while to unpack."""
+    arrays = {"a": np.ones((64, 5)), "b": np.ones((5, 10))}
+    nodes = (node("MatMul", "x a", "h"), node("Sign", "h", "r"), node("MatMul", "r b", "y"))
+    found = bcsim.load(save(model(nodes, tensors(**arrays), shape=(64,)), tmp_path))
+    monkeypatch.setattr("bcsim.results.calibration.load_dataset", pytest.fail)
+    program = bcsim.compile(found, data="digits")
+    assert program.exact
+    assert program.metadata["bcsim.dataset"] == "digits"
+
+
 def test_program_remembers_the_named_data_set_it_was_calibrated_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     arrays = {"a": np.sign(rng.normal(size=(64, 5))), "b": np.sign(rng.normal(size=(5, 10)))}

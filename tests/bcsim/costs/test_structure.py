@@ -6,7 +6,7 @@ from bcsim.costs.structure import CONTROL, by_block, machine_memories, machine_u
 from bcsim.machine.parameters import parse_machine
 from tests.rtl.netlist import elaborated
 
-BASE = "tiny,lanes=4,pes=4,requantisers=2,activation_words=16,weight_words=16,parameter_words=16,layers=2"
+BASE = "tiny,lanes=4,pes=4,requantisers=2,activation_words=16,weight_words=32,parameter_words=16,layers=2"
 CHANGES = {
     "p4": "lanes=8,pes=8",
     "p8": "digit=8,requantisers=4",
