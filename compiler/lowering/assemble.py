@@ -122,6 +122,8 @@ class Assembler:
         if values and grid:
             return _of_reached_values(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
         encoding, exact = score_encoding([linear.line, *linear.functions], *linear.bounds(), self.scores)
+        if not exact:
+            self.notes.append(_score_note(encoding, self.scores is not None))
         return Target(encoding, exact, True, *linear.thresholds(encoding))
 
     def _reads_exactly(self, layer: FusedLayer) -> bool:
@@ -140,6 +142,11 @@ class Assembler:
         operator = identity_operator(self.fused.image(tensor))
         linear = to_linear(operator.weights, operator.scale, [], self._own[tensor])
         exact = holds(encoding, self.known[tensor])
+        if not exact and self.known[tensor] is not None:
+            self.notes.append(
+                f"Tensor {tensor!r} is rounded to {encoding.bits} bits of the step {float(encoding.scale):.4g} where "
+                "it is read together with others"
+            )
         target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
         source = self._made[tensor, self._own[tensor]]
         self._append(layer, linear, target, operator.geometry, (source,))
@@ -174,6 +181,17 @@ class Assembler:
         falls = falling(to_functions(layer.behind_pool), made.outputs)
         minimum = falls if geometry.pool and falls.any() else None
         self.layers.append(over_windows(made, geometry, names, minimum))
+
+
+def _score_note(encoding: Encoding, calibrated: bool) -> str:
+    """What the scores are rounded to, and how to have it finer."""
+    step, bits = float(encoding.scale), encoding.bits
+    if calibrated:
+        return f"The scores are rounded to steps of {step:.4g}, {bits} bits for the range of the calibration images"
+    return (
+        f"The scores are rounded to steps of {step:.4g}, {bits} bits for all that any input could give: calibration "
+        "images (--calibrate) make the steps finer"
+    )
 
 
 def _quantises(functions: Sequence[PiecewiseFunction]) -> bool:

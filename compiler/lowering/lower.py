@@ -12,19 +12,24 @@ from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
 from bcsim.compiler.lowering.fusion import FusedGraph, fuse_layers
+from bcsim.compiler.lowering.merged_means import merge_means
 from bcsim.compiler.lowering.prepare import prepare_graph
 from bcsim.compiler.lowering.quantiser_grids import input_coding, input_values
 from bcsim.compiler.lowering.tensor_encodings import (
-    DEFAULT_BITS,
+    Encodings,
     padded_tensors,
     plan_encodings,
     rounded_together,
 )
 from bcsim.compiler.lowering.value_sets import MOST_BITS, known_values
 from bcsim.compiler.program.check import check_program
-from bcsim.compiler.program.layers import Encoding, Program
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 
 __all__ = ["MissingCalibrationError", "lower"]
+
+
+MOST_NAMES = 8
+"""Tensors that a note names one by one."""
 
 
 class MissingCalibrationError(BcsimError):
@@ -53,11 +58,13 @@ def lower(
     """
     graph = prepare_graph(graph)
     ranging = Ranging(range_method, percentile)
-    fused = fuse_layers(graph)
-    tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)
-    padded = padded_tensors(fused.layers).get(tensor, frozenset())
-    coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
-    known = known_values(fused.layers[:-1], input_values(coding), tensor, given)
+    fused, given, coding, known = _analysed(graph, pixel, bits)
+    rounded = {name for name, values in known.items() if values is None and name not in given}
+    merged = merge_means(graph, rounded)
+    if merged is not graph:
+        graph = merged
+        fused, given, coding, known = _analysed(graph, pixel, bits)
+    tensor = fused.path.tensor
     together = rounded_together(fused.layers, known, tensor)
     samples = _calibrate(graph, fused, known, together, calibration)
     stream = tensor, coding.stream
@@ -67,7 +74,7 @@ def lower(
         built.add(layer)
     notes = (
         *graph.notes,
-        *_rounded_notes(fused, known, given),
+        *_rounded_notes(fused, known, encodings),
         *_together_notes(together, known, samples),
         *built.notes,
     )
@@ -76,6 +83,17 @@ def lower(
     program = Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
     check_program(program)
     return program
+
+
+def _analysed(
+    graph: Graph, pixel: Encoding, bits: Sequence[int] | None
+) -> tuple[FusedGraph, dict[str, int], InputCoding, dict[str, tuple[Fraction, ...] | None]]:
+    """The layers to be, the bits given for tensors, the input's coding and the values that tensors can take."""
+    fused = fuse_layers(graph)
+    tensor, given = fused.path.tensor, _bits_by_tensor(bits, fused)
+    padded = padded_tensors(fused.layers).get(tensor, frozenset())
+    coding = input_coding(fused.path.elementwise, pixel, given.get(tensor), padded)
+    return fused, given, coding, known_values(fused.layers[:-1], input_values(coding), tensor, given)
 
 
 def _bits_by_tensor(bits: Sequence[int] | None, fused: FusedGraph) -> dict[str, int]:
@@ -130,16 +148,24 @@ def _calibrate(
 
 
 def _rounded_notes(
-    fused: FusedGraph, known: Mapping[str, tuple[Fraction, ...] | None], bits: Mapping[str, int]
+    fused: FusedGraph, known: Mapping[str, tuple[Fraction, ...] | None], encodings: Encodings
 ) -> list[str]:
-    """A note for every sum and mean that reads values rounded to make it."""
-    return [
-        f"Tensor {name!r} is rounded to {bits.get(name, DEFAULT_BITS)} bits before {layer.name!r} ({layer.linear.op})"
-        for layer in fused.layers
-        if layer.linear is not None and not layer.is_weighted
-        for name in dict.fromkeys(layer.sources)
-        if known[name] is None
-    ]
+    """A note on every tensor that the network does not quantise: rounded for a sum or mean, or for layers."""
+    notes, named = [], set()
+    for layer in fused.layers:
+        for name in dict.fromkeys(layer.sources):
+            if layer.linear is not None and not layer.is_weighted and known[name] is None:
+                named.add(name)
+                bits = encodings.own[name].bits
+                notes.append(
+                    f"Tensor {name!r} is rounded to {bits} bits before {layer.name!r} ({layer.linear.op})"
+                )
+    rest = [name for name, values in known.items() if values is None and name not in named]
+    if rest:
+        listed = ", ".join(f"{name!r} ({encodings.own[name].bits} bits)" for name in rest[:MOST_NAMES])
+        listed += f" and {len(rest) - MOST_NAMES} more" * (len(rest) > MOST_NAMES)
+        notes.append(f"The network does not quantise these tensors, so they are rounded: {listed}")
+    return notes
 
 
 def _together_notes(

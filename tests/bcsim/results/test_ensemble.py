@@ -85,8 +85,9 @@ def test_notes_of_single_members_name_them(members: list[Result]) -> None:
     notes = combine("three", members, None).notes
     expected = "An ensemble of 3 networks: scores are averaged, cycles, counts and energy added."
     assert notes[0] == expected
-    assert notes[1] == "UCI hand-written digits, CC BY 4.0"
-    assert all(note.startswith(("1: ", "2: ", "3: ")) for note in notes[2:])
+    assert notes[1].startswith("The network does not quantise these tensors, so they are rounded: ")
+    assert notes[2] == "UCI hand-written digits, CC BY 4.0"
+    assert all(note.startswith(("1: ", "2: ", "3: ")) for note in notes[3:])
 
 
 def test_members_need_one_machine(members: list[Result], tmp_path: Path) -> None:

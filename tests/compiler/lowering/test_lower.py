@@ -231,9 +231,17 @@ def test_a_linear_tensor_gets_an_offset_and_a_level_at_zero() -> None:
     assert float(target.scale * 255 + target.offset) == pytest.approx(2.5, abs=0.02)
 
 
+def rounded(tensors: str) -> str:
+    return f"The network does not quantise these tensors, so they are rounded: {tensors}"
+
+
 def test_notes_metadata_and_shape_go_with_the_program() -> None:
     program = lower(relu_net(), pixel=PIXEL, calibration=images())
-    assert (program.name, program.input_shape, program.notes) == ("chain", (6,), ("read so",))
+    assert (program.name, program.input_shape, program.notes) == (
+        "chain",
+        (6,),
+        ("read so", rounded("'t2' (8 bits)")),
+    )
     assert [layer.float_output for layer in program.layers] == ["t2", "t3"]
 
 
@@ -250,7 +258,8 @@ def test_rounding_that_is_uneven_from_a_floor_on_needs_a_table(bits: int, notes:
     program = lower(graph, pixel=PIXEL, bits=[bits], calibration=calibration)
     assert isinstance(program.layers[0].requantiser, Search)
     assert not program.layers[0].exact
-    assert len(program.notes) == notes
+    assert program.notes[0] == rounded(f"'t2' ({bits} bits)")
+    assert len(program.notes) == 1 + notes
 
 
 def test_scores_without_an_exact_division_are_within_the_stated_distance() -> None:
@@ -262,8 +271,13 @@ def test_scores_without_an_exact_division_are_within_the_stated_distance() -> No
         r"Layer 'dense': \d+ of 655350 levels of its float values begin up to 0\.\d+ accumulator steps beside "
         r"nearest-level rounding, as 16 fraction bits allow"
     )
-    assert [re.fullmatch(pattern, note) is not None for note in program.notes] == [True]
     layer = program.layers[0]
+    step, *rest = program.notes
+    assert step == (
+        f"The scores are rounded to steps of {float(layer.target.scale):.4g}, 16 bits for all that any input could "
+        "give: calibration images (--calibrate) make the steps finer"
+    )
+    assert [re.fullmatch(pattern, note) is not None for note in rest] == [True]
     for _ in range(5):
         levels = rng.integers(0, 256, 600).tolist()
         expected = [float(value) for value in exact_outputs(nodes, levels)]
