@@ -8,17 +8,18 @@ python -m bench.onnx_table --verilog --write  # and writes it into docs/onnx.md
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 import bcsim
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_text
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Program
 from bcsim.data import Dataset
 from bcsim.execution.execute import execute
@@ -30,7 +31,7 @@ from bcsim.simulator.simulator import run_machine
 from bench.common import run_main
 from bench.onnx_networks import ROWS, Network, Row
 
-__all__ = ["PAGE", "Reached", "check_network", "check_row", "row_text", "table_lines"]
+__all__ = ["PAGE", "Reached", "check_network", "check_row", "check_verilog", "row_text", "table_lines"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "onnx.md"
 HEADER = ("| operators | accepted | program | machine | Verilog |", "|---|---|---|---|---|")
@@ -50,8 +51,11 @@ class Reached:
     verilog: bool | None = None
 
 
-def check_network(network: Network, *, verilog: bool = False) -> Reached:
-    """The network at every level. Raises BcsimError where it does not compile, AssertionError where levels differ."""
+def check_network(network: Network) -> tuple[Reached, Program, NDArray[np.uint8]]:
+    """The network at the levels program and machine, its program, and images for the machine.
+
+    Raises BcsimError where it does not compile, AssertionError where levels differ.
+    """
     images = np.random.default_rng(5).integers(0, 256, (IMAGES, *network.shape), dtype=np.uint8)
     data = Dataset("random pixels", images.reshape(IMAGES, -1), None, 8, 255)
     with TemporaryDirectory() as folder:
@@ -67,35 +71,51 @@ def check_network(network: Network, *, verilog: bool = False) -> Reached:
         step = float(program.layers[-1].target.scale)
         off = np.abs(program.layers[-1].target.decode(scores) - floats.scores).max()
         assert off <= step / 2 + 1e-4 * np.abs(floats.scores).max(), f"scores are {off} off"
-    return _on_machine(program, q[:MACHINE_IMAGES].astype(np.uint8), scores[:MACHINE_IMAGES], verilog)
+    some = q[:MACHINE_IMAGES].astype(np.uint8)
+    return _on_machine(program, some, scores[:MACHINE_IMAGES]), program, some
 
 
-def _on_machine(program: Program, q: np.ndarray, scores: np.ndarray, verilog: bool) -> Reached:  # type: ignore[type-arg]
+def _on_machine(program: Program, q: NDArray[np.uint8], scores: NDArray[np.uint16]) -> Reached:
     kind = "exact" if program.exact else "rounded"
     try:
         mapping = map_enlarged(program, SMALL)
     except BcsimError:
         return Reached(kind, machine=False, verilog=False)
-    run = run_machine(mapping, q)
-    assert (run.scores == scores).all(), "machine and program differ"
-    return Reached(kind, machine=True, verilog=_in_verilator(mapping, q) if verilog else None)
+    assert (run_machine(mapping, q).scores == scores).all(), "machine and program differ"
+    return Reached(kind, machine=True)
 
 
-def _in_verilator(mapping: Mapping, q: np.ndarray) -> bool:  # type: ignore[type-arg]
-    from bcsim.rtl.generate.project import Stimulus
-    from bcsim.rtl.generate.verify import verify
-
-    assert verify(mapping, Stimulus("random pixels", q[:1])).equal, "Verilog and machine differ"
-    return True
-
-
-def check_row(row: Row, *, verilog: bool = False) -> Reached:
-    """What all networks of a row reach; as Verilog the first alone is run."""
-    found = [
-        check_network(network, verilog=verilog and index == 0) for index, network in enumerate(row.networks)
-    ]
+def check_row(row: Row) -> Reached:
+    """What all networks of a row reach at the levels program and machine."""
+    found = [check_network(network)[0] for network in row.networks]
     program = "exact" if all(reached.program == "exact" for reached in found) else "rounded"
-    return Reached(program, all(reached.machine for reached in found), found[0].verilog)
+    machine = all(reached.machine for reached in found)
+    return Reached(program, machine, None if machine else False)
+
+
+def check_verilog(rows: Sequence[Row]) -> Iterator[bool]:
+    """Whether each row's networks run as Verilog: all on one machine that fits them, built in Verilator once."""
+    from bcsim.rtl.generate.project import Stimulus, write_project
+    from bcsim.rtl.generate.verify import compare
+
+    parts = [[check_network(network) for network in row.networks] for row in rows]
+    machine = SMALL
+    for reached, program, _ in (part for row in parts for part in row):
+        machine = map_enlarged(program, machine).machine if reached.machine else machine
+    with TemporaryDirectory() as scratch:
+        for index, row in enumerate(parts):
+            for place, (_, program, q) in enumerate(row):
+                folder = Path(scratch) / f"{index}-{place}"
+                folder.mkdir()
+                expected = write_project(
+                    folder, map_program(program, machine), Stimulus("random pixels", q[:1])
+                )
+                built = Path(scratch) / "build"
+                found = compare(folder, expected, simulator="verilator", built=built)
+                assert found.equal, (
+                    f"Verilog and machine differ in network {place} of {rows[index].operators}"
+                )
+            yield all(reached.machine for reached, _, _ in row)
 
 
 def row_text(row: Row, reached: Reached) -> str:
@@ -125,11 +145,12 @@ def _word(reached: bool | None) -> str:
     return "not run" if reached is None else "yes" if reached else "no"
 
 
-def table_lines(*, verilog: bool) -> Iterable[str]:
+def table_lines(*, verilog: bool) -> Iterator[str]:
     """The table, line by line, as its networks are run."""
     yield from HEADER
-    for row in ROWS:
-        yield row_text(row, check_row(row, verilog=verilog))
+    ran: Iterable[bool | None] = check_verilog(ROWS) if verilog else [None] * len(ROWS)
+    for row, found in zip(ROWS, ran, strict=True):
+        yield row_text(row, replace(check_row(row), verilog=found))
 
 
 def _main() -> None:

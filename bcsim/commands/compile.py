@@ -16,6 +16,7 @@ from bcsim.commands.options import (
     Percentile,
     Range,
     RangeMethod,
+    WeightBits,
     parse_bits,
     refuse_compiled,
 )
@@ -36,6 +37,7 @@ def compile(
         ),
     ] = None,
     bits: Bits = None,
+    weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     input: Input = None,
     range: Range = RangeMethod.mse,
@@ -56,7 +58,7 @@ def compile(
     from bcsim.results.input_meaning import compiled_meaning
     from bcsim.results.summary import print_program
 
-    loaded = api.load(model)
+    loaded = api.load(model, weight_bits=weight_bits)
     if standard:
         refuse_compiled(loaded, bits, calibrate, input)
     stored = loaded.program if standard else None

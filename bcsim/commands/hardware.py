@@ -49,6 +49,7 @@ def prepare(
     model: str,
     *,
     bits: str | None,
+    weight_bits: int | None,
     calibrate: str | None,
     input: str | None,
     machine: str | None,
@@ -64,7 +65,7 @@ def prepare(
     from bcsim.machine.parameters import SMALL, parse_machine
     from bcsim.results.cost_report import enlargement_note, map_enlarged
 
-    loaded = api.load(model)
+    loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(
         loaded, bits=parse_bits(bits), calibration=calibrate, data=data, input=input

@@ -22,6 +22,7 @@ __all__ = [
     "Percentile",
     "Range",
     "RangeMethod",
+    "WeightBits",
     "parse_bits",
     "refuse_compiled",
 ]
@@ -56,6 +57,14 @@ Bits: TypeAlias = Annotated[
         metavar="N,N,...",
         help="Bits of hidden activations, 1 to 8: one for all, or one for each linear layer's input. Default: 8, "
         "and what the network's own quantisers say.",
+    ),
+]
+WeightBits: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Round real weights to N bits, 2 to 8, after training, for each output. A layer of 8 bits takes 9 "
+        "times the steps of one-bit weights; a note tells what rounding costs. Default: real weights are refused.",
     ),
 ]
 Calibrate: TypeAlias = Annotated[

@@ -19,6 +19,7 @@ from bcsim.commands.options import (
     Percentile,
     Range,
     RangeMethod,
+    WeightBits,
     parse_bits,
     refuse_compiled,
 )
@@ -63,6 +64,7 @@ def run(
         ),
     ] = None,
     bits: Bits = None,
+    weight_bits: WeightBits = None,
     level: Annotated[
         Level, typer.Option(help="machine: every image cycle by cycle, held equal.")
     ] = Level.program,
@@ -104,7 +106,7 @@ def run(
     for path in (json if json != "-" else None, report, outputs, trace):
         if path is not None:
             check_folder(path)
-    loaded = [api.load(path) for path in member_paths(model or SHIPPED[0])]
+    loaded = [api.load(path, weight_bits=weight_bits) for path in member_paths(model or SHIPPED[0])]
     for member in loaded:
         refuse_compiled(member, bits, calibrate, input)
     dataset = load_dataset(_data_name(data, loaded[0]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
-from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def verify(
     machine: MachineName = None,
     data: DataName = None,
     bits: Bits = None,
+    weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     input: Input = None,
     pauses: Pauses = None,
@@ -52,6 +53,7 @@ def verify(
     mapping, stimulus, meaning = prepare(
         model,
         bits=bits,
+        weight_bits=weight_bits,
         calibrate=calibrate,
         input=input,
         machine=machine,

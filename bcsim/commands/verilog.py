@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
-from bcsim.commands.options import Bits, Calibrate, Input, ModelPath
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output, working
 from bcsim.common.tables import new_table
 
@@ -30,6 +30,7 @@ def verilog(
     data: DataName = None,
     images: Images = 2,
     bits: Bits = None,
+    weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     input: Input = None,
     pauses: Pauses = None,
@@ -49,6 +50,7 @@ def verilog(
     mapping, stimulus, meaning = prepare(
         model,
         bits=bits,
+        weight_bits=weight_bits,
         calibrate=calibrate,
         input=input,
         machine=machine,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
 from bcsim.common.metadata import DATASET_KEY
 from bcsim.common.shipped import SHIPPED
@@ -37,11 +38,14 @@ class Model:
         return self.metadata.get(DATASET_KEY)
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
     """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp, cifar10-cnn).
 
+    weight_bits : 2 to 8, that real weights are rounded to after training, for each output; by default they are refused.
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
     """
+    if weight_bits is not None and not 2 <= weight_bits <= 8:
+        raise BcsimError(f"Weight bits must be from 2 to 8, not {weight_bits!r}")
     from bcsim.compiler.importer import import_onnx
     from bcsim.compiler.program.onnx_format import is_program, load_program
 
@@ -49,7 +53,7 @@ def load(path: str | Path) -> Model:
     if is_program(file):
         program = load_program(file)
         return Model(program.name, file, program=program)
-    return Model(printable(file.stem), file, graph=import_onnx(file))
+    return Model(printable(file.stem), file, graph=import_onnx(file, weight_bits))
 
 
 def locate(path: str | Path) -> Path:

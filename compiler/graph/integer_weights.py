@@ -26,7 +26,10 @@ TOLERANCE = 1e-6
 # Weights converted at a time, 8 MiB of float64.
 _BLOCK = 2**20
 
-ACCEPTED = "two- or three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale"
+ACCEPTED = (
+    "two- or three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale, and real ones that --weight-bits "
+    "rounds"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,14 @@ class IntegerWeights:
 
     weights : int16 (O, I), at most MAX_INTEGER in magnitude.
     scale : float64 (O,), positive; 1 for an output whose weights are all 0.
+    rounded : the bits that real weights were rounded to, and the signal-to-noise ratio that this leaves, in dB; None
+        where nothing was rounded.
     """
 
     weights: NDArray[np.int16]
     scale: FloatArray
     deviation: float
+    rounded: tuple[int, float] | None = None
 
     @property
     def kind(self) -> str:
@@ -51,12 +57,12 @@ class IntegerWeights:
         return "-1, 0, +1" if (self.weights == 0).any() else "+-1"
 
 
-def integer_weights(values: NDArray[Any], name: str) -> IntegerWeights:
+def integer_weights(values: NDArray[Any], name: str, bits: int | None = None) -> IntegerWeights:
     """The integers and scales behind `values`, numbers (O, I), in float64.
 
     Outputs with weights of one magnitude (and 0) take -1, 0 and +1; others the integers of the largest scale, common
-    to the tensor or else to the output, under which all are integers to a relative TOLERANCE. Raises BcsimError
-    naming the tensor `name` where there is none.
+    to the tensor or else to the output, under which all are integers to a relative TOLERANCE. Where there is none,
+    the weights are rounded to `bits` bits; raises BcsimError naming the tensor `name` where bits is None.
     """
     if 0 in values.shape:
         raise BcsimError(f"weight tensor {name!r} is empty; expected at least one input and one output")
@@ -65,6 +71,8 @@ def integer_weights(values: NDArray[Any], name: str) -> IntegerWeights:
             f"weight tensor {name!r} has values that are NaN or infinite; weights must be finite"
         )
     scale = _scales(values)
+    if scale is None and bits is not None:
+        return _rounded(values, bits)
     if scale is None:
         raise BcsimError(_refusal(values.astype(np.float64, copy=False), name))
     weights, deviation = np.empty(values.shape, dtype=np.int16), 0.0
@@ -73,6 +81,16 @@ def integer_weights(values: NDArray[Any], name: str) -> IntegerWeights:
         weights[rows] = np.rint(block / steps)
         deviation = max(deviation, _deviation(block, weights[rows] * steps))
     return IntegerWeights(weights, scale, deviation)
+
+
+def _rounded(values: NDArray[Any], bits: int) -> IntegerWeights:
+    """Each output's weights rounded to integers of `bits` bits, the greatest in magnitude to the greatest integer."""
+    floats = values.astype(np.float64)
+    top = np.abs(floats).max(axis=1)
+    scale = np.where(top == 0, 1.0, top / ((1 << (bits - 1)) - 1))
+    weights = np.rint(floats / scale[:, None]).astype(np.int16)
+    error, power = np.sum((weights * scale[:, None] - floats) ** 2), np.sum(floats**2)
+    return IntegerWeights(weights, scale, 0.0, (bits, 10 * float(np.log10(power / error))))
 
 
 def _blocks(values: NDArray[Any]) -> Iterator[tuple[slice, FloatArray]]:

@@ -64,10 +64,12 @@ class Dense(Node):
 
     weights : int16 (O, I), small integers, for BinaryConnect -1 and +1.
     scale : float64 (O,), positive: the real value of one weight unit, per output.
+    rounded : whether the file's weights are real, and were rounded to these after training.
     """
 
     weights: NDArray[np.int16]
     scale: FloatArray
+    rounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Conv(Node):
     pads : (top, left, bottom, right) rows and columns around the image.
     groups : of channels; C for a depthwise convolution.
     outside : what the pads hold; with -1 or +1 signs stay signs of one bit.
+    rounded : whether the file's weights are real, and were rounded to these after training.
     """
 
     weights: NDArray[np.int16]
@@ -92,6 +95,7 @@ class Conv(Node):
     pads: tuple[int, int, int, int]
     groups: int
     outside: float = 0.0
+    rounded: bool = False
 
     @property
     def kernel(self) -> tuple[int, int]:

@@ -41,21 +41,23 @@ from bcsim.compiler.importer.walk import NodeReport, Walk
 __all__ = ["NodeReport", "import_onnx", "inspect_onnx"]
 
 
-def import_onnx(path: str | Path) -> Graph:
+def import_onnx(path: str | Path, weight_bits: int | None = None) -> Graph:
     """The float graph of the ONNX file `path`.
+
+    weight_bits : 2 to 8, that real weights are rounded to, for each output; None to refuse them.
 
     Raises BcsimError for a file that is no ONNX model and for the first thing in it that is not supported: one
     sentence with the node's name, its operator, the reason and what is accepted.
     """
     file = read_model(path)
     metadata = {entry.key: entry.value for entry in file.model.metadata_props}
-    if metadata.get(WEIGHTS_KEY) == "real":
+    if metadata.get(WEIGHTS_KEY) == "real" and weight_bits is None:
         raise BcsimError(
             f"File {file.path} says that its weights are real ({WEIGHTS_KEY}): it runs as a float network, in "
             "onnxruntime, and only networks with few-valued weights compile"
         )
     _refuse_standard(file)
-    walk = Walk(file, read_structure(file.model), folding_room(file)).run()
+    walk = Walk(file, read_structure(file.model), folding_room(file), weight_bits).run()
     for report in walk.reports:
         if report.status == "unsupported":
             raise report.error

@@ -26,7 +26,9 @@ MAX_DILATED = 32 * 32
 def conv(context: NodeContext) -> Lowered:
     kernels = _kernels(context)
     weights = integer_weights(
-        kernels.reshape(len(kernels), math.prod(kernels.shape[1:])), context.operand_name(1)
+        kernels.reshape(len(kernels), math.prod(kernels.shape[1:])),
+        context.operand_name(1),
+        context.weight_bits,
     )
     x, groups = context.image(), context.attribute("group", 1)
     _check_kernels(context, kernels.shape, context.shape(x), groups)
@@ -37,7 +39,9 @@ def conv(context: NodeContext) -> Lowered:
     product = f"{context.output}/product" if bias.any() else context.output
     fields = (context.name, context.op, (x.name,), product)
     outside = _outside(context, x, windows)
-    node = Conv(*fields, integers, weights.scale, windows.stride, windows.pads, groups, outside)
+    node = Conv(
+        *fields, integers, weights.scale, windows.stride, windows.pads, groups, outside, bool(weights.rounded)
+    )
     after = (
         (Affine(context.name, context.op, (product,), context.output, np.ones(()), bias),)
         if bias.any()

@@ -23,7 +23,8 @@ def matmul(context: NodeContext) -> Lowered:
     if len(context.activation().shape or ()) > 1 and matrix.ndim == 2:
         return dense_at_positions(context, matrix)
     x, weights, notes = _operands(context, transposed=False)
-    node = Dense(context.name, context.op, (x.name,), context.output, weights.weights, weights.scale)
+    fields = (context.name, context.op, (x.name,), context.output)
+    node = Dense(*fields, weights.weights, weights.scale, bool(weights.rounded))
     return Lowered(Activation(context.output, (len(weights.scale),)), (node,), notes)
 
 
@@ -39,7 +40,9 @@ def gemm(context: NodeContext) -> Lowered:
     bias = context.channels(2, "bias", out)[1] * beta if context.operand(2) is not None else np.zeros(())
     between = f"{context.output}/product" if bias.any() else context.output
     signs = weights.weights * np.int16(np.sign(alpha))
-    dense = Dense(context.name, context.op, (x.name,), between, signs, weights.scale * abs(alpha))
+    dense = Dense(
+        context.name, context.op, (x.name,), between, signs, weights.scale * abs(alpha), bool(weights.rounded)
+    )
     if not bias.any():
         return Lowered(out, (dense,), notes)
     return Lowered(
@@ -63,12 +66,21 @@ def _operands(context: NodeContext, transposed: bool) -> tuple[Activation, Integ
     if x.shape is not None:
         x, order = context.channel_first(x, 0)
         values = values if order is None else values[:, order]
-    weights = integer_weights(values, name)
+    weights = integer_weights(values, name, context.weight_bits)
     return x, weights, weight_notes(context, weights)
 
 
 def weight_notes(context: NodeContext, weights: IntegerWeights) -> tuple[str, ...]:
     """What a user should know of how the weights of input 1 were read."""
+    if weights.rounded:
+        bits, decibels = weights.rounded
+        # Even and odd integers together take a plane more than their bits.
+        planes = bits + 1
+        return (
+            f"Node {context.name!r} ({context.op}): the real weights of {context.operand_name(1)!r} are rounded to "
+            f"{bits} bits for each output, which leaves a signal-to-noise ratio of {decibels:.1f} dB; their {planes} "
+            f"planes take {planes} times the steps of one-bit weights",
+        )
     # Below 1e-12 it is float64's own rounding of scale times integer.
     if weights.deviation < 1e-12:
         return ()

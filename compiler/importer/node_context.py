@@ -45,6 +45,7 @@ class NodeContext:
     folder : where external tensors of its attributes lie.
     batch : the batch size that the file fixes, else 1.
     precision : the type that the file's floats have, such as "float32".
+    weight_bits : that real weights are rounded to; None to refuse them.
     before : nodes that bring inputs into the graph's order; `image`, `channel_first` and `channels` add to them.
     """
 
@@ -54,6 +55,7 @@ class NodeContext:
     folder: Path
     batch: int = 1
     precision: str = "float32"
+    weight_bits: int | None = None
     before: list[Node] = field(default_factory=list)
 
     @property

@@ -58,12 +58,14 @@ class Walk:
     """A walk's findings.
 
     reports : one for each ONNX node. values : what every tensor is known to be. dropped : the nodes
-    behind the last graph node. room : constants still allowed, elements.
+    behind the last graph node. room : constants still allowed, elements. weight_bits : that real weights are
+    rounded to, None to refuse them.
     """
 
     file: OnnxFile
     structure: Structure
     room: int
+    weight_bits: int | None = None
     nodes: list[Node] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reports: list[NodeReport] = field(default_factory=list)
@@ -118,7 +120,9 @@ class Walk:
     def _context(self, node: NodeProto) -> NodeContext:
         operands = tuple(self._value(name) for name in node.input)
         opset = self.structure.opsets.get(registry.domain_of(node), 1)
-        return NodeContext(node, operands, opset, self.file.folder, self.structure.batch, self._precision)
+        return NodeContext(
+            node, operands, opset, self.file.folder, self.structure.batch, self._precision, self.weight_bits
+        )
 
     @property
     def _precision(self) -> str:

@@ -69,7 +69,7 @@ class Assembler:
         target = self._target(layer, linear)
         geometry, exact = self._padded(layer, operator.geometry, source)
         exact = exact and adds_exactly
-        target = replace(target, exact=target.exact and exact)
+        target = replace(target, exact=target.exact and exact and not layer.has_rounded_weights)
         self._append(layer, linear, target, replace(geometry, pool=layer.pool), names)
         self._own[layer.output] = target.encoding
         self._made[layer.output, target.encoding] = layer.name

@@ -52,6 +52,11 @@ class FusedLayer:
         return isinstance(self.linear, Dense | Conv)
 
     @property
+    def has_rounded_weights(self) -> bool:
+        """Whether the file's weights are real."""
+        return isinstance(self.linear, Dense | Conv) and self.linear.rounded
+
+    @property
     def pads(self) -> bool:
         """Whether its windows reach beyond its sources, where they read `outside`."""
         return isinstance(self.linear, Conv | AveragePool) and any(self.linear.pads)

@@ -76,7 +76,7 @@ def _unrolled(conv: Conv, chain: Sequence[Node], flat: Positions, shapes: dict[s
     positions = prod(image_shape(shapes[conv.output])[1:])
     weights, scale = _matrix(conv, image_shape(shapes[conv.inputs[0]])), np.repeat(conv.scale, positions)
     source, product = f"{flat.output}/source", f"{flat.output}/0" if chain else flat.output
-    dense = Dense(conv.name, conv.op, (source,), product, weights, scale)
+    dense = Dense(conv.name, conv.op, (source,), product, weights, scale, conv.rounded)
     return [Flatten(conv.name, conv.op, conv.inputs, source), dense, *_spread(chain, dense, flat, positions)]
 
 

@@ -59,12 +59,23 @@ def verify(
         return compare(folder, expected, simulator=simulator, waves=waves)
 
 
-def compare(folder: Path, expected: MachineRun, *, simulator: str, waves: Path | None = None) -> Verification:
-    """Build and run the bench that `write_project` left in `folder`."""
+def compare(
+    folder: Path,
+    expected: MachineRun,
+    *,
+    simulator: str,
+    waves: Path | None = None,
+    built: Path | None = None,
+) -> Verification:
+    """Build and run the bench that `write_project` left in `folder`.
+
+    built : where the simulation is built; one that is there already must be of the same machine.
+    """
     try:
-        built = folder / "build"
-        with working("Building the simulation"):
-            build(built, [folder / f"{TOP}.v"], TOP, simulator=simulator, waves=waves is not None)
+        built = built or folder / "build"
+        if not built.exists():
+            with working("Building the simulation"):
+                build(built, [folder / f"{TOP}.v"], TOP, simulator=simulator, waves=waves is not None)
         where = waves.resolve() if waves else None
         with working("Simulating"):
             run(built, "accelerator_bench", TOP, simulator=simulator, cwd=folder, waves=where)

@@ -97,7 +97,8 @@ def test_a_scale_near_one_that_all_weights_share_is_kept():
 def test_refusal_names_the_smallest_values():
     assert refusal(np.linspace(-0.731, 0.7, 512).reshape(8, 64) ** 3) == (
         "weight tensor 'W' has 512 distinct values (-0.3906, -0.3861, -0.3817, ...); accepted are two- or "
-        "three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale"
+        "three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale, and real ones that "
+        "--weight-bits rounds"
     )
 
 

@@ -286,7 +286,7 @@ REFUSED = {
         node("Conv", "x w", "a"),
         np.arange(1, 17).reshape(1, 4, 2, 2) ** 0.5,
         "weight tensor 'w' has 16 distinct values (1, 1.414, 1.732, ...); accepted are two- or three-valued weights "
-        "(+-c, 0) or integers of 2 to 8 bits times a scale",
+        "(+-c, 0) or integers of 2 to 8 bits times a scale, and real ones that --weight-bits rounds",
     ),
 }
 

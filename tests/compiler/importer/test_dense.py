@@ -191,7 +191,8 @@ REFUSED = {
         [MATMUL],
         {"w": np.arange(1, 13).reshape(4, 3) ** 0.5},
         "Node 'n_y' (MatMul): weight tensor 'w' has 12 distinct values (1, 1.414, 1.732, ...); accepted are two- or "
-        "three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale",
+        "three-valued weights (+-c, 0) or integers of 2 to 8 bits times a scale, and real ones that "
+        "--weight-bits rounds",
     ),
     "other inputs": (
         [MATMUL],
