@@ -25,6 +25,7 @@ from bcsim.compiler.program.layers import (
     over_windows,
 )
 from bcsim.compiler.program.node_fields import NodeFields
+from bcsim.compiler.program.text import layer_text
 
 __all__ = ["DOMAIN", "encoding_attributes", "layer_arrays", "layer_node", "make_node", "read_layer"]
 
@@ -51,7 +52,9 @@ def layer_node(layer: DenseLayer, reads: Sequence[str], tensors: Sequence[str], 
         **(_window_attributes(layer.windows) if isinstance(layer, ConvLayer) else {}),
     }
     kind = "Conv" if isinstance(layer, ConvLayer) else "Dense"
-    return make_node(kind, layer.name, [*reads, *tensors], output, attributes)
+    node = make_node(kind, layer.name, [*reads, *tensors], output, attributes)
+    node.doc_string = layer_text(layer)
+    return node
 
 
 def make_node(
@@ -122,13 +125,22 @@ def _requantiser(fields: NodeFields, first: int) -> Requantiser:
 
 
 def _window_attributes(geometry: Geometry) -> dict[str, Any]:
-    pool = geometry.pool and {"pool": [*geometry.pool.kernel, *geometry.pool.stride]}
+    pool = geometry.pool and {"pool_kernel": geometry.pool.kernel, "pool_stride": geometry.pool.stride}
     names = (field.name for field in field_names(Geometry) if field.name != "pool")
     return {name: getattr(geometry, name) for name in names} | (pool or {})
 
 
+def _pool(fields: NodeFields) -> Pool | None:
+    """Files of bcsim 0.1.0 and before have both sizes in one attribute."""
+    if fields.has("pool"):
+        sizes = fields.four("pool", 1, MAX_SIZE)
+        return Pool(sizes[:2], sizes[2:])
+    if not fields.has("pool_kernel"):
+        return None
+    return Pool(fields.pair("pool_kernel", 1, MAX_SIZE), fields.pair("pool_stride", 1, MAX_SIZE))
+
+
 def _geometry(fields: NodeFields) -> Geometry:
-    pool = fields.four("pool", 1, MAX_SIZE) if fields.has("pool") else None
     return Geometry(
         height=fields.integer("height", 1, MAX_SIZE),
         width=fields.integer("width", 1, MAX_SIZE),
@@ -138,7 +150,7 @@ def _geometry(fields: NodeFields) -> Geometry:
         pads=fields.four("pads", 0, MAX_SIZE),
         groups=fields.integer("groups", 1, MAX_SIZE),
         pad_level=fields.integer("pad_level", 0, (1 << 16) - 1),
-        pool=pool and Pool(pool[:2], pool[2:]),
+        pool=_pool(fields),
     )
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_bytes
 from bcsim.common.metadata import NOTES_KEY
+from bcsim.common.version import __version__
 from bcsim.compiler.graph.onnx_file import MAX_ELEMENTS, OnnxFile, read_model
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.layer_onnx import (
@@ -31,6 +32,7 @@ from bcsim.compiler.program.layer_onnx import (
 )
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, InputCoding, Program
 from bcsim.compiler.program.node_fields import NodeFields
+from bcsim.compiler.program.onnx_values import FORMAT, image_value, layer_values, stored_tensor
 
 __all__ = ["is_program", "load_program", "save_program"]
 
@@ -70,20 +72,24 @@ def _has_domain(model: ModelProto) -> bool:
 
 def _to_model(program: Program) -> ModelProto:
     nodes = [_encode_node(program)]
-    tensors = [numpy_helper.from_array(array, name) for name, array in _input_arrays(program).items()]
+    tensors = [stored_tensor(name, array) for name, array in _input_arrays(program).items()]
     outputs = {"": "q0"} | {layer.name: f"q{index}" for index, layer in enumerate(program.layers, 1)}
     for index, layer in enumerate(program.layers):
         arrays = {f"layer{index}.{name}": array for name, array in layer_arrays(layer).items()}
-        tensors += [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        tensors += [stored_tensor(name, array) for name, array in arrays.items()]
         reads = [outputs[name] for name in layer.sources] if isinstance(layer, ConvLayer) else [f"q{index}"]
         nodes.append(layer_node(layer, reads, list(arrays), f"q{index + 1}"))
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["images", *program.input_shape])
-    rows, columns = program.layers[-1].geometry.output
-    shape = ["images", *((rows, columns) if (rows, columns) != (1, 1) else ()), program.classes]
-    scores = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.UINT16, shape)
-    graph = helper.make_graph(nodes, program.name, [image], [scores], tensors)
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)]
-    model = helper.make_model(graph, producer_name="bcsim", ir_version=IR_VERSION, opset_imports=opsets)
+    *values, scores = layer_values(program)
+    graph = helper.make_graph(
+        nodes, program.name, [image_value(program)], [scores], tensors, doc_string=FORMAT, value_info=values
+    )
+    model = helper.make_model(
+        graph,
+        producer_name="bcsim",
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)],
+    )
     helper.set_model_props(model, {**program.metadata, NOTES_KEY: json.dumps(program.notes)})
     return model
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bcsim.common.escape import printable
 from bcsim.compiler.program.layers import ConvLayer, DenseLayer, Divide, Encoding, InputCoding, Program
 
-__all__ = ["program_text"]
+__all__ = ["layer_text", "program_text"]
 
 
 def program_text(program: Program) -> str:
@@ -27,7 +27,7 @@ def _lines(program: Program) -> Iterator[str]:
     yield f"program {program.name}: {shape} -> {program.classes} classes"
     yield f"input {_input(program.input)}"
     for index, layer in enumerate(program.layers):
-        yield f"{index} {_layer(layer)}"
+        yield f"{index} {layer_text(layer)}"
     for note in program.notes:
         yield f"note {note}"
 
@@ -39,7 +39,8 @@ def _input(coding: InputCoding) -> str:
     return f"{_encoding(coding.pixel)} {how} -> {_encoding(coding.stream)}"
 
 
-def _layer(layer: DenseLayer) -> str:
+def layer_text(layer: DenseLayer) -> str:
+    """What a layer reads, gives and computes, and a digest of its weights and parameters, in one line."""
     shifts = ",".join(str(plane.shift) for plane in layer.planes)
     requantiser = layer.requantiser
     if isinstance(requantiser, Divide):

@@ -11,6 +11,7 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.version import __version__
 from bcsim.compiler.lowering.lower import lower
 from bcsim.compiler.program.check import check_program
 from bcsim.compiler.program.geometry import Pool
@@ -20,6 +21,7 @@ from bcsim.compiler.program.text import program_text
 from tests.compiler.nets import PIXEL, Net
 from tests.compiler.program.test_onnx_format import same
 
+OLD = Path(__file__).with_name("stored-0.1.0.onnx")
 TEXT = """\
 program net: 2x6x6 -> 3 classes
 input u3 (0.25, -0.5) as it is -> u3 (0.25, -0.5)
@@ -62,6 +64,35 @@ def test_round_trip_of_another_order_of_the_input(tmp_path: Path) -> None:
     assert same(load_program(tmp_path / "p.onnx"), program)
 
 
+def test_a_file_of_the_version_before_loads_as_it_was() -> None:
+    """Written by 0.1.0, before tensors had shapes and poolings two attributes; its text stands beside it."""
+    text = OLD.with_suffix(".txt").read_text(encoding="utf-8")
+    assert program_text(load_program(OLD)) == text
+    assert not onnx.load(OLD).graph.value_info
+
+
+def test_every_tensor_and_node_says_what_it_is(stored: Path) -> None:
+    model = onnx.load(stored)
+    graph = model.graph
+    values = {value.name: value for value in [*graph.input, *graph.value_info, *graph.output]}
+    assert set(values) == {"image", "q0", "q1", "q2", "q3", "q4"}
+    sizes = {
+        name: [size.dim_value or size.dim_param for size in value.type.tensor_type.shape.dim]
+        for name, value in values.items()
+    }
+    assert sizes["image"] == ["images", 2, 6, 6]
+    assert sizes["q0"] == ["images", 6, 6, 2]
+    assert sizes["q1"] == sizes["q2"] == sizes["q3"] == ["images", 3, 3, 4]
+    assert sizes["q4"] == ["images", 3]
+    kinds = [values[f"q{index}"].type.tensor_type.elem_type for index in range(5)]
+    assert kinds == [onnx.TensorProto.UINT8] * 4 + [onnx.TensorProto.UINT16]
+    assert all(value.doc_string for value in values.values())
+    assert values["q1"].doc_string == "q of 2 bits, x = 1 * q + 0"
+    assert all(tensor.doc_string for tensor in graph.initializer)
+    assert graph.node[1].doc_string.startswith("conv conv0 of input: 6x6x2 x u3")
+    assert (model.producer_name, model.producer_version) == ("bcsim", __version__)
+
+
 def test_the_file_is_a_valid_model(stored: Path) -> None:
     model = onnx.load(stored)
     onnx.checker.check_model(model)
@@ -78,6 +109,14 @@ def _set(node: int, name: str, value: object) -> Callable[[ModelProto], None]:
     def change(model: ModelProto) -> None:
         (found,) = [a for a in model.graph.node[node].attribute if a.name == name]
         found.CopyFrom(helper.make_attribute(name, value))
+
+    return change
+
+
+def _drop(node: int, name: str) -> Callable[[ModelProto], None]:
+    def change(model: ModelProto) -> None:
+        (found,) = [a for a in model.graph.node[node].attribute if a.name == name]
+        model.graph.node[node].attribute.remove(found)
 
     return change
 
@@ -110,7 +149,9 @@ def _no_channels(model: ModelProto) -> None:
         (_set(1, "kernel", [3]), "node 'conv0' has 1 integers in 'kernel'; it needs 2"),
         (_set(1, "pads", [1, 1]), "node 'conv0' has 2 integers in 'pads'; it needs 4"),
         (_set(1, "stride", [0, 1]), "node 'conv0' has stride 0; accepted are 1 to 1048576"),
-        (_set(1, "pool", [1, 1, 0, 1]), "node 'conv0' has pool 0; accepted are 1 to 1048576"),
+        (_set(1, "pool_stride", [0, 1]), "node 'conv0' has pool_stride 0; accepted are 1 to 1048576"),
+        (_set(1, "pool_kernel", [2]), "node 'conv0' has 1 integers in 'pool_kernel'; it needs 2"),
+        (_drop(1, "pool_stride"), "node 'conv0' needs the attribute 'pool_stride', a list of integers"),
         (
             _set(1, "pad_level", 8),
             "Layer 'conv0' pads by [1, 1, 1, 1] with level 8; accepted are pads from 0 and levels from 0 to 7",
@@ -120,7 +161,7 @@ def _no_channels(model: ModelProto) -> None:
             "Layer 'conv4' has 3 groups; they must divide its channels and its 4 outputs",
         ),
         (_set(2, "groups", 4), "Layer 'conv4' has 2 inputs, but its windows have 1"),
-        (_set(1, "pool", [7, 7, 1, 1]), "Layer 'conv0' has no whole window in its sources"),
+        (_set(1, "pool_kernel", [7, 7]), "Layer 'conv0' has no whole window in its sources"),
         (
             _set(1, "pads", [1 << 20] * 4),
             "Layer 'conv0' reads or computes more than 33554432 values for one image",
