@@ -149,8 +149,8 @@ def _read_pads(context: NodeContext, rank: int) -> tuple[Shape, Shape]:
     if context.operand(1) is None:
         values = context.attribute("pads", context.attribute("paddings", []))
     else:
-        values = [int(value) for value in context.constant(1, "pads").ravel()]
-    axes = list(range(rank)) if context.operand(3) is None else context.constant(3, "axes").ravel().tolist()
+        values = context.integers(1, "pads")
+    axes = list(range(rank)) if context.operand(3) is None else context.integers(3, "axes")
     if len(values) != 2 * len(axes) or any(not -rank <= axis < rank for axis in axes):
         raise BcsimError(f"its pads are {values}; expected two numbers for each of {len(axes)} axes")
     sides = np.zeros((2, rank), dtype=np.int64)

@@ -15,12 +15,24 @@ from bcsim.compiler.graph.nodes import FloatArray, Node
 from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
 from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Truth, Value
 
-__all__ = ["Lowered", "NodeContext", "label"]
+__all__ = ["Lowered", "NodeContext", "label", "whole_numbers"]
+
+LIMIT = 1 << 63
+"""Of the magnitude of what int64 holds."""
 
 
 def label(node: NodeProto) -> str:
     """The node's name, or its first output's where it has none."""
     return str(node.name or next(iter(node.output), ""))
+
+
+def whole_numbers(array: Array, what: str) -> list[int]:
+    """The values of an array, called `what` in messages, one after the other. Raises BcsimError where one is no
+    int64."""
+    values = array.ravel().tolist()
+    if not all(-LIMIT <= value < LIMIT and value == int(value) for value in values):
+        raise BcsimError(f"{what} must hold whole numbers of 64 bits")
+    return [int(value) for value in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,10 @@ class NodeContext:
         if not np.isfinite(array).all():
             raise BcsimError(f"its {what} {self.operand_name(index)!r} has values that are NaN or infinite")
         return array
+
+    def integers(self, index: int, what: str) -> list[int]:
+        """Like `constant`, of whole numbers of 64 bits, in any type, one after the other."""
+        return whole_numbers(self.constant(index, what), f"its {what} {self.operand_name(index)!r}")
 
     def scalar(self, index: int, what: str) -> float:
         """Like `finite`, of a single value."""

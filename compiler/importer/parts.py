@@ -33,7 +33,7 @@ def _sizes(context: NodeContext, whole: int) -> list[int]:
     parts = context.attribute("num_outputs", len(context.proto.output))
     sizes = context.attribute("split", [])
     if isinstance(context.operand(1), Constant):
-        sizes = context.constant(1, "split").ravel().tolist()
+        sizes = context.integers(1, "split")
     if not sizes:
         most = -(-whole // parts)
         sizes = [min(most, whole - most * index) for index in range(parts)]
@@ -76,15 +76,9 @@ def _bounds(context: NodeContext) -> tuple[list[int], list[int], list[int], list
     if context.operand(1) is None:
         starts, ends = context.attribute("starts", []), context.attribute("ends", [])
         return starts, ends, context.attribute("axes", list(range(len(starts)))), [1] * len(starts)
-    starts, ends = (
-        context.constant(index, name).ravel().tolist() for index, name in ((1, "starts"), (2, "ends"))
-    )
-    axes = (
-        list(range(len(starts)))
-        if context.operand(3) is None
-        else context.constant(3, "axes").ravel().tolist()
-    )
-    steps = [1] * len(starts) if context.operand(4) is None else context.constant(4, "steps").ravel().tolist()
+    starts, ends = (context.integers(index, name) for index, name in ((1, "starts"), (2, "ends")))
+    axes = list(range(len(starts))) if context.operand(3) is None else context.integers(3, "axes")
+    steps = [1] * len(starts) if context.operand(4) is None else context.integers(4, "steps")
     return starts, ends, axes, steps
 
 

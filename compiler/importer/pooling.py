@@ -93,11 +93,7 @@ def reduce_mean(context: NodeContext) -> Lowered:
 
 def _reduced_axes(context: NodeContext) -> list[int]:
     """The axes it reduces, counted behind the batch axis."""
-    given = (
-        context.attribute("axes", [])
-        if context.operand(1) is None
-        else context.constant(1, "axes").ravel().tolist()
-    )
+    given = context.attribute("axes", []) if context.operand(1) is None else context.integers(1, "axes")
     rank = len(context.shape(context.activation())) + 1
     return sorted({(axis + rank if axis < 0 else axis) - 1 for axis in given})
 

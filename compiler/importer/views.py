@@ -9,7 +9,7 @@ import numpy as np
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Flatten, Round
 from bcsim.compiler.importer.layouts import flattened, reshaped, transposed
-from bcsim.compiler.importer.node_context import Lowered, NodeContext
+from bcsim.compiler.importer.node_context import Lowered, NodeContext, whole_numbers
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import PROBES, Activation, Array, Constant, Scores, Shape, Truth
 
@@ -100,7 +100,7 @@ def reshape(context: NodeContext) -> Lowered:
 def _resolved(context: NodeContext, batch: int, shape: Shape, target: Array) -> Shape | None:
     """The new shape without the batch axis; None where the batch axis does not stay first and whole."""
     full = (batch, *shape)
-    wanted = [int(value) for value in target.ravel()]
+    wanted = whole_numbers(target, "its shape")
     if not context.attribute("allowzero", 0):
         wanted = [full[i] if value == 0 and i < len(full) else value for i, value in enumerate(wanted)]
     if wanted.count(-1) == 1 and (rest := -math.prod(wanted)) > 0:
@@ -113,7 +113,7 @@ def _axes(context: NodeContext) -> list[int]:
     """The axes of Squeeze and Unsqueeze: an attribute in operator sets below 13, an input from then on."""
     if context.operand(1) is None:
         return [int(axis) for axis in context.attribute("axes", [])]
-    return [int(axis) for axis in context.constant(1, "axes").ravel()]
+    return context.integers(1, "axes")
 
 
 def _positive(axes: list[int], rank: int) -> list[int]:

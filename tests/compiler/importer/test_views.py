@@ -183,3 +183,19 @@ def test_integer_input_that_is_cast(tmp_path):
     built = model([node("Cast", "x", "y", to=TensorProto.FLOAT)])
     built.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.UINT8, ["N", 4]))
     assert imported(built, tmp_path).nodes == ()
+
+
+@pytest.mark.parametrize("wrong", [0.5, np.nan, np.inf, 1e30])
+@pytest.mark.parametrize(
+    ("op", "inputs", "what"),
+    [
+        ("Slice", "x c one one", "starts"), ("Slice", "x one one c", "axes"), ("Split", "x c", "split"),
+        ("Squeeze", "x c", "axes"), ("Reshape", "x c", "shape"), ("Pad", "x c", "pads"), ("ReduceMean", "x c", "axes"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_not_whole_are_refused(op, inputs, what, wrong, tmp_path):
+    given = {"axis": 1} if op == "Split" else {}
+    built = model(
+        [node(op, inputs, "y", **given)], tensors(c=[wrong], one=np.int64([1])), (3, 4, 4), opset=18
+    )
+    assert f"its {what}" in refusal(built, tmp_path)
