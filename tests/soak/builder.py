@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-__all__ = ["BREVITAS", "Array", "Builder", "Draw", "Tensor"]
+__all__ = ["BREVITAS", "Array", "Builder", "Draw", "Seeded", "Tensor"]
 
 Array: TypeAlias = NDArray[Any]
 Draw: TypeAlias = Any
@@ -83,3 +83,13 @@ class Builder:
         if self.rarely(3):
             return np.asarray(self.random.choice(values))
         return self.random.choice(values, self.channel_shape(x))
+
+
+class Seeded(Builder):
+    """Choices from a generator of numpy, in place of Hypothesis."""
+
+    def whole(self, low: int, high: int) -> int:
+        return int(self.draw.integers(low, high + 1))
+
+    def one_of(self, *values: Any) -> Any:
+        return values[self.whole(0, len(values) - 1)]

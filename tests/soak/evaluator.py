@@ -239,6 +239,11 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     return e / e.sum(axis=axis, keepdims=True)
 
 
+def log_softmax(x: Array, *, axis: int = -1) -> Array:
+    x = x - x.max(axis=axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
+
+
 def arg_max(x: Array, *, axis: int = 0, keepdims: int = 1) -> Array:
     return np.argmax(x, axis=axis, keepdims=bool(keepdims))
 
@@ -294,7 +299,7 @@ OPERATORS: Mapping[str, Operator] = {
     "LeakyRelu": lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x),
     "Less": binary(np.less),
     "LessOrEqual": binary(np.less_equal),
-    "LogSoftmax": lambda x, axis=-1: np.log(softmax(x, axis=axis)),
+    "LogSoftmax": log_softmax,
     "MatMul": binary(np.matmul),
     "Max": lambda *values: np.maximum(*values),
     "MaxPool": max_pool,

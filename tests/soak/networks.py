@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.soak.builder import Builder, Draw, Tensor
+from tests.soak.builder import Builder, Draw, Seeded, Tensor
 from tests.soak.linear import conv, dense, qlinear
 from tests.soak.moves import ending, join, move
 from tests.soak.quantisers import arithmetic, quantiser
 
-__all__ = ["Case", "networks"]
+__all__ = ["Case", "networks", "seeded"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -60,7 +60,16 @@ class Case:
 @st.composite
 def networks(draw: Draw) -> Case:
     """A network of one to four layers on flat inputs, sequences or images."""
-    b = Builder(draw)
+    return build(Builder(draw))
+
+
+def seeded(number: int) -> Case:
+    """The network of a number, which is always the same."""
+    return build(Seeded(np.random.default_rng(number)))
+
+
+def build(b: Builder) -> Case:
+    """The network that the choices of `b` make."""
     shape = b.one_of(
         (b.whole(1, 12),),
         (b.whole(1, 4), b.whole(1, 9)),
