@@ -25,10 +25,10 @@ OPERATORS = accepted()
 
 
 def mutated_model(model: ModelProto, random: Generator) -> bytes:
-    """The file with one to four mutations; now and then of its bytes too."""
+    """The file with one mutation, or up to four; now and then of its bytes too."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    for _ in range(int(random.integers(1, 5))):
+    for _ in range(max(1, int(random.integers(-1, 5)))):
         MUTATIONS[random.integers(len(MUTATIONS))](copy, random)
     raw = copy.SerializeToString()
     return mutated_bytes(raw, random) if random.random() < 0.1 else raw
