@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,31 +22,56 @@ from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.lowering.calibrate import RangeMethod
 from bcsim.compiler.lowering.lower import MissingCalibrationError, lower
 from bcsim.compiler.lowering.own_grid import own_grid
-from bcsim.compiler.program.layers import Program
+from bcsim.compiler.program import layers
+from bcsim.compiler.program.onnx_format import save_program
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.execution.input_origin import InputOrigin
 from bcsim.execution.input_reading import InputReading
 from bcsim.execution.input_text import metadata_text, reading_from_metadata, reading_from_text
 from bcsim.execution.raw_levels import check_preprocessing
+from bcsim.interface.arguments import Data, model_of, named_or_dataset, require_program
+from bcsim.interface.hardware import verify, verilog
+from bcsim.interface.program import Program, with_methods
+from bcsim.interface.simulate import simulate
 from bcsim.results.calibration import calibration_images
-from bcsim.results.model import Model, load
-from bcsim.results.simulation import simulate
+from bcsim.results.model import Model
+from bcsim.results.model import load as load_model
 
-__all__ = ["compile", "load", "simulate"]
+__all__ = ["compile", "load", "save", "simulate", "verify", "verilog"]
+
+
+def load(path: str | Path) -> Model:
+    """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp, cifar10-cnn).
+
+    Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
+    """
+    if not isinstance(path, str | Path):
+        raise BcsimError(f"Network must be a path or a bundled network's name, not {type(path).__name__}")
+    model = load_model(path)
+    return replace(model, program=with_methods(model.program)) if model.program else model
+
+
+def save(program: layers.Program, path: str | Path) -> Path:
+    """Store a program as ONNX in bcsim's own domain, which `load` and `bcsim run` take; the file.
+
+    Raises BcsimError where it cannot be written.
+    """
+    save_program(require_program(program), path)
+    return Path(path)
 
 
 def compile(
-    model: Model,
+    model: Model | str | Path,
     *,
     bits: int | Sequence[int] | None = None,
-    calibration: str | Dataset | None = None,
-    data: str | Dataset | None = None,
+    calibration: Data | None = None,
+    data: Data | None = None,
     input: str | None = None,
     range_method: RangeMethod = "mse",
     percentile: float = 99.9,
 ) -> Program:
-    """The integer program of a float network.
+    """The integer program of a float network: a model, a path, or a bundled network's name.
 
     bits : of every hidden activation, 1 to 8; or of each linear layer's input, the network's own first. By
         default 8, and what the network's own quantisers say.
@@ -59,6 +86,12 @@ def compile(
 
     Raises BcsimError where the network cannot be lowered, `bits` do not fit, or calibration images are missing.
     """
+    model = model_of(model)
+    calibration, data = (None if each is None else named_or_dataset(each) for each in (calibration, data))
+    if range_method not in get_args(RangeMethod):
+        raise BcsimError(
+            f"Range method must be one of {', '.join(get_args(RangeMethod))}, not {range_method!r}"
+        )
     if model.graph is None:
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
     options = _Options([bits] if isinstance(bits, int) else bits, range_method, percentile)
@@ -81,7 +114,9 @@ class _Options:
     range_method: RangeMethod
     percentile: float
 
-    def lower(self, graph: Graph, reading: InputReading, inputs: NDArray[np.float64] | None) -> Program:
+    def lower(
+        self, graph: Graph, reading: InputReading, inputs: NDArray[np.float64] | None
+    ) -> layers.Program:
         with working("Compiling"):
             return lower(
                 graph,
@@ -129,12 +164,12 @@ def _calibrated(
 
 
 def _finished(
-    model: Model, program: Program, reading: InputReading, origin: InputOrigin, images: Dataset | None
+    model: Model, program: layers.Program, reading: InputReading, origin: InputOrigin, images: Dataset | None
 ) -> Program:
     """The program made to take raw levels, with what it was read and calibrated by."""
     named = {DATASET_KEY: images.name} if images is not None and images.name in NAMES else {}
     metadata = origin.attach({**program.metadata, **named})
-    return reading.attach(replace(program, name=model.name, metadata=metadata))
+    return with_methods(reading.attach(replace(program, name=model.name, metadata=metadata)))
 
 
 def _reading(model: Model, known: Dataset | None, text: str | None) -> tuple[InputReading, InputOrigin]:

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/costs": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/results": LEVELS,
-    "bcsim/api.py": f"{LEVELS} bcsim/results",
+    "bcsim/interface": f"{LEVELS} bcsim/results bcsim/report rtl/generate",
+    "bcsim/api.py": f"{LEVELS} bcsim/results bcsim/interface",
     "rtl/common": "bcsim/machine",
     "rtl/datapath": "bcsim/machine rtl/common",
     "rtl/sequencer": "bcsim/machine rtl/common",
@@ -52,10 +53,10 @@ MAY_IMPORT = {
     ),
     "models": "bcsim/common bcsim/data",
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",
-    "bcsim/commands": f"bcsim/api.py {LEVELS} bcsim/results bcsim/report rtl/generate models",
+    "bcsim/commands": f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface rtl/generate models",
     "bcsim/cli.py": "bcsim/common bcsim/commands",
     "bcsim/__main__.py": "bcsim/cli.py",
-    "bcsim": "bcsim/api.py bcsim/common bcsim/data bcsim/machine bcsim/results",
+    "bcsim": "bcsim/api.py bcsim/common bcsim/data bcsim/machine bcsim/interface bcsim/results",
 }
 PARTED = ("bcsim", "compiler", "rtl")
 """Packages whose files stand in folders; those beside the folders have rows of their own."""

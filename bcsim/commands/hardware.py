@@ -10,13 +10,8 @@ from rich.console import Console
 from bcsim.commands.completion import complete_data, complete_machine
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from bcsim.compiler.mapping.mapping import Mapping
-    from bcsim.compiler.program.layers import Program
+    from bcsim.interface.hardware import Prepared
     from bcsim.results.input_meaning import InputMeaning
-    from bcsim.rtl.generate.project import Stimulus
 
 __all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare", "print_meaning"]
 
@@ -56,59 +51,25 @@ def prepare(
     data: str | None,
     images: int,
     pauses: int | None,
-) -> tuple[Mapping, Stimulus, InputMeaning | None]:
+) -> Prepared:
     """The network on its machine, what the bench streams in, and what that was read as (None for random values)."""
     from bcsim import api
     from bcsim.commands.options import parse_bits, refuse_compiled
     from bcsim.common.console import errors
-    from bcsim.compiler.mapping.mapping import map_program
-    from bcsim.machine.parameters import SMALL, parse_machine
-    from bcsim.results.cost_report import enlargement_note, map_enlarged
+    from bcsim.interface.hardware import prepare as prepare_program
+    from bcsim.machine.parameters import SMALL
+    from bcsim.results.cost_report import enlargement_note
 
     loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(
         loaded, bits=parse_bits(bits), calibration=calibrate, data=data, input=input
     )
-    mapping = map_program(program, parse_machine(machine)) if machine else map_enlarged(program, SMALL)
-    if note := enlargement_note(mapping.machine, SMALL if machine is None else mapping.machine):
+    prepared = prepare_program(program, machine, data or loaded.dataset, images, pauses)
+    chosen = prepared.mapping.machine
+    if note := enlargement_note(chosen, SMALL if machine is None else chosen):
         errors.print(note)
-    name, q, meaning = _images(mapping.program, data or loaded.dataset, images)
-    return mapping, _stimulus(mapping, name, q, pauses), meaning
-
-
-def _stimulus(mapping: Mapping, name: str, q: NDArray[np.uint8], pauses: int | None) -> Stimulus:
-    import numpy as np
-
-    from bcsim.rtl.generate.project import Stimulus
-    from bcsim.rtl.generate.vectors import random_pauses
-    from bcsim.simulator.weight_stream import memory_gaps
-
-    if pauses is None:
-        return Stimulus(name, q)
-    generator = np.random.default_rng(pauses)
-    gaps = random_pauses(generator, len(q) * mapping.beats)
-    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1))
-    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q))))
-    return Stimulus(name, q, gaps.tolist(), holds.tolist(), weight_gaps.tolist())
-
-
-def _images(
-    program: Program, data: str | None, images: int
-) -> tuple[str, NDArray[np.uint8], InputMeaning | None]:
-    import numpy as np
-
-    from bcsim.data import load_dataset
-    from bcsim.execution.raw_levels import program_input
-    from bcsim.results.input_meaning import input_meaning
-
-    if data is None:
-        levels = program.input.stream.levels
-        q = np.random.default_rng(0).integers(0, levels, (images, program.inputs), np.uint8)
-        return "random values", q, None
-    dataset = load_dataset(data, "test", images)
-    meaning = input_meaning(program, dataset)
-    return dataset.name, program_input(program, dataset).astype(np.uint8), meaning
+    return prepared
 
 
 def print_meaning(meaning: InputMeaning | None, console: Console) -> None:

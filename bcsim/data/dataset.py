@@ -46,6 +46,12 @@ class Dataset:
         if not len(self.x):
             raise BcsimError(f"Data set {self.name} has no images")
 
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.x.shape[1:]))
+        what = "floats" if self.is_float else f"levels 0 to {self.full}"
+        labels = "no labels" if self.y is None else "labelled"
+        return f"<Dataset {self.name}: {len(self):,} images of {shape}, {what}, {labels}>"
+
     def __len__(self) -> int:
         return len(self.x)
 

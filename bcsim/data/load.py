@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import SPLITS, Dataset, Split
 from bcsim.data.image_folder import load_images
 from bcsim.data.named import NAMES, load_folder, load_named
 
-__all__ = ["load_dataset"]
+__all__ = ["dataset_of", "load_dataset"]
 
 UNPACKED_BYTES = 1 << 28
 MOST_TIMES = 100
@@ -70,7 +70,7 @@ def _load_npz(path: Path) -> Dataset:
         raise BcsimError(f"Data file {path} is not a whole .npz file of plain arrays: {error}") from error
     if x is None:
         raise BcsimError(f"Data file {path} must hold an array x, and has {', '.join(names) or 'none'}")
-    return _from_arrays(path, x, y)
+    return _from_arrays(str(path), f" of {path}", x, y)
 
 
 def _check_members(file: BinaryIO) -> None:
@@ -85,23 +85,35 @@ def _check_members(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _from_arrays(path: Path, x: NDArray[np.generic], y: NDArray[np.generic] | None) -> Dataset:
+def dataset_of(x: ArrayLike, y: ArrayLike | None = None) -> Dataset:
+    """The data set of arrays: x (n, ...) of levels from 0 to 255 or of floats, y integers (n,) or None.
+
+    Raises BcsimError for whatever else.
+    """
+    try:
+        images, labels = np.asarray(x), None if y is None else np.asarray(y)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise BcsimError(f"Images must be an array, a data set, a name or a path: {error}") from error
+    return _from_arrays("arrays", "", images, labels)
+
+
+def _from_arrays(name: str, where: str, x: NDArray[np.generic], y: NDArray[np.generic] | None) -> Dataset:
     if x.ndim < 2:
-        raise BcsimError(f"Array x of {path} must have one row an image, not shape {x.shape}")
+        raise BcsimError(f"Array x{where} must have one row an image, not shape {x.shape}")
     if y is not None and y.dtype.kind not in "iu":
-        raise BcsimError(f"Array y of {path} must hold integer classes, not {y.dtype}")
+        raise BcsimError(f"Array y{where} must hold integer classes, not {y.dtype}")
     labels = None if y is None else y.astype(np.int64)
     if x.dtype.kind == "f":
         if not np.isfinite(x).all():
-            raise BcsimError(f"Array x of {path} must be finite, and has NaN or infinite values")
-        return Dataset(str(path), x.astype(np.float64), labels, bits=0, full=1)
+            raise BcsimError(f"Array x{where} must be finite, and has NaN or infinite values")
+        return Dataset(name, x.astype(np.float64), labels, bits=0, full=1)
     if x.dtype.kind not in "iub":
-        raise BcsimError(f"Array x of {path} must hold integers or floats, not {x.dtype}")
-    return Dataset(str(path), _levels(path, x), labels, bits=8, full=255)
+        raise BcsimError(f"Array x{where} must hold integers or floats, not {x.dtype}")
+    return Dataset(name, _levels(where, x), labels, bits=8, full=255)
 
 
-def _levels(path: Path, x: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _levels(where: str, x: NDArray[np.generic]) -> NDArray[np.uint8]:
     low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
     if low < 0 or high > 255:
-        raise BcsimError(f"Integer array x of {path} must have levels from 0 to 255, not {low} to {high}")
+        raise BcsimError(f"Integer array x{where} must have levels from 0 to 255, not {low} to {high}")
     return x.astype(np.uint8)

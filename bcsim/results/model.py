@@ -26,6 +26,14 @@ class Model:
     graph: Graph | None = None
     program: Program | None = None
 
+    def __repr__(self) -> str:
+        if self.program is not None:
+            return f"<Model {self.name}: {self.program!r}>"
+        assert self.graph is not None
+        shape = " x ".join(map(str, self.graph.input_shape))
+        trained = f", for {self.dataset}" if self.dataset else ""
+        return f"<Model {self.name}: {shape} to {self.graph.output}, {len(self.graph.nodes)} operations{trained}>"
+
     @property
     def metadata(self) -> Mapping[str, str]:
         """The file's own key-value pairs."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.formatting import count, energy, percent
 from bcsim.common.version import __version__
 from bcsim.machine.parameters import Machine
 from bcsim.results.input_meaning import InputMeaning
@@ -143,6 +144,14 @@ class Result:
     classes_float: NDArray[np.int64] | None
     machine_run: MachineRun
     members: int = 1
+
+    def __repr__(self) -> str:
+        known = "" if self.accuracy_program is None else f"accuracy {percent(self.accuracy_program)}, "
+        return (
+            f"<Result of {self.model} on {self.data}: {count(self.images)} images, {known}"
+            f"{count(self.cycles.per_image)} cycles per image on {self.machine.name}, "
+            f"{energy(self.energy.total_pj)} per image>"
+        )
 
     @property
     def images_per_second(self) -> float:

@@ -13,7 +13,7 @@ from bcsim.compiler.program.layers import Program, Search
 from bcsim.costs.energy import PARTS
 from bcsim.results.result import Result
 
-__all__ = ["print_program", "print_summary"]
+__all__ = ["overview", "print_program", "print_summary"]
 
 
 def print_summary(result: Result, console: PlainConsole) -> None:
@@ -34,12 +34,13 @@ def print_summary(result: Result, console: PlainConsole) -> None:
 
 def _overview(result: Result) -> Table:
     table = new_table(f"{result.model} on {result.data}", "", "", header=False)
-    for name, value in _overview_rows(result):
+    for name, value in overview(result):
         table.add_row(name, value)
     return table
 
 
-def _overview_rows(result: Result) -> Iterator[tuple[str, str]]:
+def overview(result: Result) -> Iterator[tuple[str, str]]:
+    """The figures of the whole network, by name."""
     cycles = result.cycles
     yield "images", count(result.images)
     yield "input read as", result.input.text

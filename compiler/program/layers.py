@@ -279,6 +279,15 @@ class Program:
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        weights = sum(layer.inputs * layer.outputs for layer in self.layers)
+        exact = "exact" if self.exact else "rounded after training"
+        shape = " x ".join(map(str, self.input_shape))
+        return (
+            f"<Program {self.name}: {shape} to {self.classes} classes, {len(self.layers)} layers, "
+            f"{weights:,} weights, {exact}>"
+        )
+
     @property
     def inputs(self) -> int:
         """Values in one image, whatever their shape."""

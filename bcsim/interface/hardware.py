@@ -1,0 +1,136 @@
+"""The hardware of a program: its Verilog, and that Verilog held to the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.common.errors import BcsimError
+from bcsim.common.extras import missing_package
+from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.program.layers import Program
+from bcsim.data import Dataset, load_dataset
+from bcsim.execution.raw_levels import program_input
+from bcsim.interface.arguments import Data, named_or_dataset, require_machine, require_program
+from bcsim.machine.parameters import SMALL, Machine, parse_machine
+from bcsim.results.cost_report import map_enlarged
+from bcsim.results.input_meaning import InputMeaning, input_meaning
+from bcsim.simulator.weight_stream import memory_gaps
+
+if TYPE_CHECKING:
+    from bcsim.rtl.generate.project import Stimulus
+    from bcsim.rtl.generate.verify import Verification
+
+__all__ = ["Prepared", "prepare", "verify", "verilog"]
+
+
+class Prepared(NamedTuple):
+    """A program on its machine, what its bench streams in, and what that was read as (None for random values)."""
+
+    mapping: Mapping
+    stimulus: Stimulus
+    meaning: InputMeaning | None
+
+
+def verilog(
+    program: Program,
+    folder: str | Path,
+    *,
+    machine: str | Machine | None = None,
+    data: Data | None = None,
+    images: int = 2,
+    pauses: int | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the accelerator of a program as Verilog, with its memory images and a bench; the folder.
+
+    `pytest FOLDER` runs the bench.
+
+    machine : by default "small", its memories enlarged where needed.
+    data, images : what the bench streams in, and how many; random values by default.
+    pauses : a seed, for sources and sink that pause at random.
+    force : replace the folder with all that it holds; by default what bcsim did not write stays.
+
+    Raises BcsimError for machines that the program does not fit, and where the extra [hdl] is missing.
+    """
+    try:
+        from bcsim.rtl.generate.folder import new_folder
+        from bcsim.rtl.generate.project import write_project
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    prepared = prepare(program, machine, data, images, pauses)
+    with new_folder(Path(folder), force=force) as made:
+        write_project(made, prepared.mapping, prepared.stimulus)
+    return Path(folder)
+
+
+def verify(
+    program: Program,
+    *,
+    machine: str | Machine | None = None,
+    data: Data | None = None,
+    images: int = 3,
+    pauses: int | None = None,
+    simulator: str = "verilator",
+    waves: str | Path | None = None,
+) -> Verification:
+    """Run the generated hardware in an RTL simulator and hold it to the machine level, bit for bit and cycle for cycle.
+
+    Options as in `verilog`. simulator : "verilator" or "icarus". waves : an .fst file to record.
+
+    Raises BcsimError as `verilog` does; a difference is no error but in the Verification, whose `equal` tells.
+    """
+    if simulator not in ("verilator", "icarus"):
+        raise BcsimError(f"Simulator must be verilator or icarus, not {simulator!r}")
+    try:
+        from bcsim.rtl.generate.verify import verify as verify_mapping
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    prepared = prepare(program, machine, data, images, pauses)
+    return verify_mapping(
+        prepared.mapping, prepared.stimulus, simulator=simulator, waves=None if waves is None else Path(waves)
+    )
+
+
+def prepare(
+    program: Program, machine: str | Machine | None, data: Data | None, images: int, pauses: int | None
+) -> Prepared:
+    """The program on its machine with images for its bench."""
+    program, machine = require_program(program), require_machine(machine)
+    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+        raise BcsimError(f"Number of images must be an integer of at least 1, not {images!r}")
+    if machine is None:
+        mapping = map_enlarged(program, SMALL)
+    else:
+        mapping = map_program(program, parse_machine(machine) if isinstance(machine, str) else machine)
+    name, q, meaning = _images(program, data, images)
+    return Prepared(mapping, _stimulus(mapping, name, q, pauses), meaning)
+
+
+def _images(
+    program: Program, data: Data | None, images: int
+) -> tuple[str, NDArray[np.uint8], InputMeaning | None]:
+    if data is None:
+        levels = program.input.stream.levels
+        q = np.random.default_rng(0).integers(0, levels, (images, program.inputs), np.uint8)
+        return "random values", q, None
+    given = named_or_dataset(data)
+    dataset = given.head(images) if isinstance(given, Dataset) else load_dataset(given, "test", images)
+    meaning = input_meaning(program, dataset)
+    return dataset.name, program_input(program, dataset).astype(np.uint8), meaning
+
+
+def _stimulus(mapping: Mapping, name: str, q: NDArray[np.uint8], pauses: int | None) -> Stimulus:
+    from bcsim.rtl.generate.project import Stimulus
+    from bcsim.rtl.generate.vectors import random_pauses
+
+    if pauses is None:
+        return Stimulus(name, q)
+    generator = np.random.default_rng(pauses)
+    gaps = random_pauses(generator, len(q) * mapping.beats)
+    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1))
+    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q))))
+    return Stimulus(name, q, gaps.tolist(), holds.tolist(), weight_gaps.tolist())
