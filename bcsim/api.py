@@ -41,14 +41,17 @@ from bcsim.results.model import load as load_model
 __all__ = ["compile", "load", "save", "simulate", "verify", "verilog"]
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
     """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp, cifar10-cnn).
 
+    weight_bits : 2 to 8, that real weights are rounded to after training, for each output; by default they are refused.
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
     """
     if not isinstance(path, str | Path):
         raise BcsimError(f"Network must be a path or a bundled network's name, not {type(path).__name__}")
-    model = load_model(path)
+    if weight_bits is not None and (isinstance(weight_bits, bool) or not isinstance(weight_bits, int)):
+        raise BcsimError(f"Weight bits must be an integer from 2 to 8, not {weight_bits!r}")
+    model = load_model(path, weight_bits=weight_bits)
     return replace(model, program=with_methods(model.program)) if model.program else model
 
 
