@@ -127,11 +127,14 @@ def _check_sources(program: Program, sources: Reads) -> None:
 
 
 def _packs(program: Program, machine: Machine) -> bool:
-    """Whether the first convolution's windows fit words so much better than its pixels that the host sends windows."""
+    """Whether the host sends windows of the first convolution: they fit words much better than its pixels do, or the
+    padding has another level than the 0 with which the loader fills lanes beyond the channels."""
     first = program.layers[0].geometry
     alone = sum(sources.count(INPUT) for sources in layer_reads(program)) == 1
     if first.groups > 1 or len(first.channels) > 1 or not alone:
         return False
+    if any(first.pads) and first.pad_level and first.channels[0] % machine.lanes:
+        return True
     taps = first.kernel[0] * first.kernel[1]
     packed = ceil_div(first.window_inputs, machine.lanes)
     return (

@@ -102,7 +102,8 @@ def _check_padding(nest: LoopNest, reads: Sequence[int], machine: Machine) -> No
     if INPUT in reads:
         raise BcsimError(
             f"Layer {nest.layer.name!r} pads the input with level {geometry.pad_level}; the machine takes that where "
-            f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or is at least twice as many"
+            f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or one layer alone reads the input, "
+            "once"
         )
     raise BcsimError(
         f"Layer {nest.layer.name!r} pads with level {geometry.pad_level} what another layer pads with level "

@@ -9,7 +9,7 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.geometry import Geometry
-from bcsim.compiler.program.layers import Encoding, InputCoding, Program, WeightPlane
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.machine.parameters import MEDIUM, Machine
 from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program
@@ -50,21 +50,35 @@ def test_windows_come_packed_where_pixels_would_idle_the_lanes(seed: int) -> Non
     np.testing.assert_array_equal(run.scores, run_reference(program, q)["scores"].reshape(2, -1))
 
 
-def test_padding_that_the_loader_cannot_fill_is_refused() -> None:
-    rng = np.random.default_rng(0)
-    geometry = Geometry(3, 3, (3,), kernel=(2, 2), pads=(1, 1, 0, 0), pad_level=1)
-    layer = conv_layer(rng, geometry, 2, Encoding(2, Fraction(1), Fraction(0)), 16, "head", ("",))
-    layer = replace(layer, windows=replace(geometry, kernel=(4, 4)))
-    layer = replace(layer, inputs=48, planes=(WeightPlane.pack(np.ones((2, 48), np.int8)),))
-    coding = InputCoding(layer.source, layer.source)
-    program = Program("pad", coding, (3, 3, 3), (layer,))
-    machine = Machine(name="four", lanes=4, pes=4, requantisers=2, spatial=True)
+def _padded(sources: int) -> Program:
+    """One layer of scores over a padded input of three channels, which it reads once or twice."""
+    rng, source = np.random.default_rng(0), Encoding(2, Fraction(1), Fraction(0))
+    geometry = Geometry(3, 3, (3,) * sources, kernel=(4, 4), pads=(1, 1, 0, 0), pad_level=1)
+    layer = conv_layer(rng, geometry, 2, source, 16, "head", ("",) * sources)
+    return Program("pad", InputCoding(source, source), (3, 3, 3), (layer,))
+
+
+FOUR = Machine(
+    name="four", lanes=4, pes=4, requantisers=2, spatial=True, shift_planes=True, accumulator_bits=30
+)
+
+
+def test_padding_that_the_loader_cannot_fill_comes_with_the_host_s_windows() -> None:
+    program = _padded(1)
+    mapping = map_program(program, FOUR)
+    assert mapping.packed
+    q = random_images(np.random.default_rng(1), program, 3)
+    expected = run_reference(program, q)["head"].reshape(3, -1)
+    np.testing.assert_array_equal(run_machine(mapping, q).scores, expected)
+
+
+def test_padding_of_an_input_read_twice_is_refused() -> None:
     whole = (
         "^Layer 'head' pads the input with level 1; the machine takes that where lanes \\(4\\) divides its "
-        "3 channels or is at least twice as many$"
+        "3 channels or one layer alone reads the input, once$"
     )
     with pytest.raises(BcsimError, match=whole):
-        map_program(program, machine)
+        map_program(_padded(2), FOUR)
 
 
 @pytest.mark.parametrize("reads", [("", "head"), ("head", "")])
