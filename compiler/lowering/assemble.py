@@ -80,7 +80,9 @@ class Assembler:
 
     def _source(self, tensor: str, together: bool) -> Encoding:
         """What a layer reads a tensor in, alone or together with others."""
-        return self.encodings.shared.get(tensor, self._own[tensor]) if together else self._own[tensor]
+        if not together:
+            return self._own[tensor]
+        return self.encodings.weighed.get(tensor) or self.encodings.shared.get(tensor, self._own[tensor])
 
     def _weighed(
         self,

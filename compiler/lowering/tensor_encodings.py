@@ -32,7 +32,7 @@ class Encodings:
     own : what a tensor's layer gives.
     shared : what a layer of several sources reads them in, by the name of a source.
     padded : the tensors that layers pad, and with what.
-    weighed : tensors that additions read together, each in its own encoding, of as many bits, and weigh.
+    weighed : what additions read tensors in that they weigh, each on its own grid, all of as many bits.
     """
 
     own: Mapping[str, Encoding]
@@ -72,7 +72,7 @@ def plan_encodings(
     own = dict([stream])
     for layer in layers[:-1]:
         name = layer.output
-        own[name] = weighed.get(name) or planner.own(name, shared.get(name), name in alone)
+        own[name] = planner.own(name, weighed.get(name) or shared.get(name), name in alone)
     _round_once(layers, own, known)
     return Encodings(own, shared, padded, weighed)
 

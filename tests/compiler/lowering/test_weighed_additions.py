@@ -73,6 +73,19 @@ def test_the_machine_and_a_stored_program_give_the_same(tmp_path: object) -> Non
     check_machine(graph)
 
 
+def test_a_tensor_of_few_bits_is_copied_for_the_addition_and_stays_as_it_is_for_others() -> None:
+    net = Net(np.random.default_rng(4), (2, 6, 5))
+    a = net.affine(net.bipolar(net.affine(net.conv("x", 6), 1.0, 0.125)), 0.3)
+    b = net.quant(net.conv(a, 6, (1, 1)), 0.5, *INT8)
+    graph = net.end(net.quant(net.add(a, b), 1.0, -8, 7))
+    program = lower(graph, pixel=PIXEL)
+    layers = {layer.name: layer for layer in program.layers}
+    assert [layers["conv0"].target.bits, layers["conv4"].source.bits] == [1, 1]
+    assert layers["affine3/8bit"].exact
+    check_program(program)
+    check_machine(graph)
+
+
 def test_weights_follow_the_ratio() -> None:
     operator = LinearOperator(np.ones((3, 2), np.int16), (Fraction(1),), Geometry(2, 2, (3, 3), groups=3))
     encodings = [Encoding(8, Fraction(1, 100), Fraction(-1)), Encoding(8, Fraction(3, 100), Fraction(2))]
