@@ -12,6 +12,7 @@ __all__ = [
     "PREPROCESSED_DATASET_KEY",
     "PREPROCESSING_KEY",
     "ROUNDING_KEY",
+    "SCORE_ERROR_KEY",
     "SCORE_OFFSET_KEY",
     "SCORE_SCALE_KEY",
     "STANDARD_KEY",
@@ -41,6 +42,9 @@ WEIGHTS_KEY = "bcsim.weights"
 
 CHECKED_KEY = "bcsim.checked_thresholds"
 """Of a program: how many integer thresholds were enumerated and compared."""
+
+SCORE_ERROR_KEY = "bcsim.score_error"
+"""Of an exact program: the most by which a score differs from the float network's, for any input; a decimal number."""
 
 ORIGIN_KEY = "bcsim.reading"
 """Of a program: where its reading of the input comes from, in JSON."""

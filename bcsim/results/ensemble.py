@@ -58,6 +58,7 @@ def combine(name: str, results: Sequence[Result], labels: NDArray[np.int64] | No
         model=name,
         members=len(results),
         exact=all(result.exact for result in results),
+        score_error=_score_error(results),
         accuracy_float=fraction_equal(labels, classes_float),
         accuracy_program=fraction_equal(labels, classes),
         agreement=fraction_equal(classes_float, classes),
@@ -73,6 +74,12 @@ def combine(name: str, results: Sequence[Result], labels: NDArray[np.int64] | No
         scores_float=scores_float,
         classes_float=classes_float,
     )
+
+
+def _score_error(results: Sequence[Result]) -> float | None:
+    """A mean is no further off than its members are on average."""
+    errors = [result.score_error for result in results if result.score_error is not None]
+    return sum(errors) / len(errors) if len(errors) == len(results) else None
 
 
 def _check_alike(results: Sequence[Result]) -> None:

@@ -111,6 +111,8 @@ class Result:
     level : "program", or "machine" where every image went through the machine cycle by cycle, bit for bit equal.
     accuracy_float, accuracy_program, agreement : fractions of the images, None without labels or float network.
     exact : the program equals the float network's own quantisers for every possible input.
+    score_error : of an exact program the most by which a score differs from the float network's, for every possible
+        input; None where it is not exact, or where a stored program does not say.
     advice : changes of the machine that would make it faster, with the cycles that they would take.
     input : what the numbers of the data were read as.
     machine_run : the machine level's own record: cycles, writes, output words; of an ensemble, its first member's.
@@ -144,6 +146,7 @@ class Result:
     classes_float: NDArray[np.int64] | None
     machine_run: MachineRun
     members: int = 1
+    score_error: float | None = None
 
     def __repr__(self) -> str:
         known = "" if self.accuracy_program is None else f"accuracy {percent(self.accuracy_program)}, "
@@ -183,6 +186,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "accuracy": {"float": result.accuracy_float, "program": result.accuracy_program},
         "agreement": result.agreement,
         "exact": result.exact,
+        "score_error": result.score_error,
         "float_engine": result.engine,
         "machine": asdict(result.machine),
         "cycles": _cycles_json(result),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import SCORE_ERROR_KEY
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.compiler.program.layers import Program
@@ -92,6 +94,7 @@ def simulate(
         level=level,
         input=meaning,
         exact=program.exact,
+        score_error=_score_error(program),
         engine=floats.engine if floats else None,
         accuracy_float=fraction_equal(dataset.y, floats.classes) if floats else None,
         accuracy_program=fraction_equal(dataset.y, classes),
@@ -111,6 +114,15 @@ def simulate(
         classes_float=floats.classes if floats else None,
         machine_run=run,
     )
+
+
+def _score_error(program: Program) -> float | None:
+    """What the program's metadata say; a stored one may say anything."""
+    try:
+        error = float(program.metadata.get(SCORE_ERROR_KEY, "nan"))
+    except ValueError:
+        return None
+    return error if program.exact and isfinite(error) and error >= 0 else None
 
 
 def _dataset(data: str | Dataset, images: int | None, level: Level) -> Dataset:

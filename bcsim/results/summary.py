@@ -51,7 +51,7 @@ def overview(result: Result) -> Iterator[tuple[str, str]]:
     yield "accuracy, integer program", percent(result.accuracy_program)
     if result.agreement is not None:
         yield "same class as the float network", percent(result.agreement)
-    yield "exact for every possible input", "yes" if result.exact else "no, rounded after training"
+    yield "exact for every possible input", exactness(result)
     yield "machine", f"{result.machine.name}: {result.machine.lanes} x {result.machine.pes} lanes"
     yield "images run cycle by cycle, equal bit for bit", count(cycles.run_images)
     yield "cycles per image", count(cycles.per_image)
@@ -66,6 +66,15 @@ def overview(result: Result) -> Iterator[tuple[str, str]]:
         yield "weights streamed per image", f"{count(bits // 8)} bytes: {names}"
     yield "accumulations per image", count(result.operations["accumulate"])
     yield "multiplications per image", count(result.operations["multiply"])
+
+
+def exactness(result: Result) -> str:
+    """What of a program is the float network's for every input: all, all but the rounding of the scores, or less."""
+    if not result.exact:
+        return "no, rounded after training"
+    if result.score_error is None:
+        return "yes, but for the rounding of the scores"
+    return f"yes, scores to ±{result.score_error:.2g}" if result.score_error else "yes, scores too"
 
 
 def _layers(result: Result) -> Table:

@@ -17,6 +17,7 @@ from bcsim.compiler.lowering.node_functions import to_functions
 from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, Steps, compose
 from bcsim.compiler.lowering.quantiser_grids import grid_encoding, quantiser_values
 from bcsim.compiler.lowering.score_encoding import score_encoding
+from bcsim.compiler.lowering.score_error import best_ordered, score_error
 from bcsim.compiler.lowering.tensor_encodings import Encodings, holds
 from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.lowering.weighed_additions import weigh_sources
@@ -34,6 +35,7 @@ class Assembler:
     known : the values that tensors can take, None where they are rounded after training.
     scores : calibration values of the scores, if there are any.
     layers, notes, checked : the result: layers in execution order, notes on them, how many thresholds were enumerated.
+    score_error : of an exact last layer the most by which a score differs from the real one.
     """
 
     fused: FusedGraph
@@ -43,6 +45,7 @@ class Assembler:
     layers: list[DenseLayer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     checked: int = 0
+    score_error: float | None = None
     _made: dict[tuple[str, Encoding], str] = field(default_factory=dict)
     _own: dict[str, Encoding] = field(default_factory=dict)
 
@@ -71,6 +74,8 @@ class Assembler:
         exact = exact and adds_exactly
         target = replace(target, exact=target.exact and exact and not layer.has_rounded_weights)
         self._append(layer, linear, target, replace(geometry, pool=layer.pool), names)
+        if layer is self.fused.layers[-1] and target.exact:
+            self.score_error = self._score_error(linear, target)
         self._own[layer.output] = target.encoding
         self._made[layer.output, target.encoding] = layer.name
         values = self.known.get(layer.output)
@@ -126,7 +131,15 @@ class Assembler:
         encoding, exact = score_encoding([linear.line, *linear.functions], *linear.bounds(), self.scores)
         if not exact:
             self.notes.append(_score_note(encoding, self.scores is not None))
-        return Target(encoding, exact, True, *linear.thresholds(encoding))
+        target = Target(encoding, exact, True, *linear.thresholds(encoding))
+        return best_ordered(linear, target) if exact else target
+
+    def _score_error(self, linear: Linear, target: Target) -> float:
+        """0 where the network quantises its scores itself."""
+        if not target.rounded:
+            return 0.0
+        requantiser = self.layers[-1].requantiser
+        return score_error(linear, target.encoding, requantiser, target.low, target.high)
 
     def _reads_exactly(self, layer: FusedLayer) -> bool:
         together = len(layer.sources) > 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.metadata import CHECKED_KEY
+from bcsim.common.metadata import CHECKED_KEY, SCORE_ERROR_KEY
 from bcsim.compiler.graph.nodes import FloatArray, Graph
 from bcsim.compiler.lowering.assemble import Assembler
 from bcsim.compiler.lowering.calibrate import RangeMethod, Ranging, calibration_values
@@ -79,6 +79,9 @@ def lower(
         *built.notes,
     )
     metadata = {**graph.metadata, CHECKED_KEY: str(built.checked)}
+    metadata.pop(SCORE_ERROR_KEY, None)
+    if built.score_error is not None and all(layer.exact for layer in built.layers):
+        metadata[SCORE_ERROR_KEY] = repr(built.score_error)
     coding = replace(coding, order=fused.path.order)
     program = Program(graph.name, coding, graph.input_shape, tuple(built.layers), notes, metadata)
     check_program(program)

@@ -41,7 +41,7 @@ __all__ = [
 IntArray: TypeAlias = NDArray[np.int64]
 
 
-GREATEST = Fraction(2) ** 300
+GREATEST = Fraction(2) ** 900
 
 
 def _magnitude(value: Fraction) -> str:
@@ -74,7 +74,7 @@ class Encoding:
         if not 1 / GREATEST <= self.scale <= GREATEST or abs(self.offset) > GREATEST:
             raise BcsimError(
                 f"Values in steps of {_magnitude(self.scale)} from {_magnitude(self.offset)} on are out of range; "
-                "accepted are steps from 2**-300 to 2**300 and values up to 2**300"
+                "accepted are steps from 2**-900 to 2**900 and values up to 2**900"
             )
 
     @property
