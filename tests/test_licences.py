@@ -14,10 +14,11 @@ def page_rows() -> dict[str, str]:
 
 def test_every_installed_package_is_listed_as_it_says() -> None:
     found = page_rows()
+    assert {name for name, _ in rows()} - set(found) == set(), "python -m tests.licences > docs/licences.md"
     for name, row in rows():
         part = row.split(" | ")[2]
         # Where an extra is missing, so is what it brings in, and another part may come first.
-        expected = found.get(name, "")
+        expected = found[name]
         assert expected.replace(f" | {expected.split(' | ')[2]} | ", " | ") == row.replace(
             f" | {part} | ", " | "
         )
