@@ -24,6 +24,7 @@ from bcsim.compiler.lowering.lower import MissingCalibrationError, lower
 from bcsim.compiler.lowering.own_grid import own_grid
 from bcsim.compiler.program import layers
 from bcsim.compiler.program.onnx_format import save_program
+from bcsim.compiler.standard.model import save_standard
 from bcsim.data import NAMES, Dataset, load_dataset
 from bcsim.data.named import RAW
 from bcsim.execution.input_origin import InputOrigin
@@ -55,12 +56,14 @@ def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
     return replace(model, program=with_methods(model.program)) if model.program else model
 
 
-def save(program: layers.Program, path: str | Path) -> Path:
+def save(program: layers.Program, path: str | Path, *, standard: bool = False) -> Path:
     """Store a program as ONNX in bcsim's own domain, which `load` and `bcsim run` take; the file.
+
+    standard : in ONNX's own operators instead, which onnxruntime runs with the same integers (docs/programs.md).
 
     Raises BcsimError where it cannot be written.
     """
-    save_program(require_program(program), path)
+    (save_standard if standard else save_program)(require_program(program), path)
     return Path(path)
 
 

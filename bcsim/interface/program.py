@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bcsim.compiler.program import layers
 from bcsim.compiler.program.onnx_format import save_program
+from bcsim.compiler.standard.model import save_standard
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import execute
 from bcsim.execution.raw_levels import program_input
@@ -55,9 +56,9 @@ class Program(layers.Program):
         """`bcsim.simulate(program, data, labels, ...)`."""
         return simulate(self, data, labels, **options)
 
-    def save(self, path: str | Path) -> Path:
-        """Store the program as ONNX in bcsim's own domain, which `bcsim.load` and `bcsim run` take; the file."""
-        save_program(self, path)
+    def save(self, path: str | Path, *, standard: bool = False) -> Path:
+        """`bcsim.save(program, path, ...)`."""
+        (save_standard if standard else save_program)(self, path)
         return Path(path)
 
     def verilog(self, folder: str | Path, **options: Any) -> Path:

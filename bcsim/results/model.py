@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from math import prod
 from pathlib import Path
 
 from bcsim.common.errors import BcsimError
@@ -12,6 +13,7 @@ from bcsim.common.escape import printable
 from bcsim.common.metadata import DATASET_KEY
 from bcsim.common.shipped import SHIPPED
 from bcsim.compiler.graph.nodes import Graph
+from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.program.layers import Program
 
 __all__ = ["Model", "load", "locate"]
@@ -32,7 +34,8 @@ class Model:
         assert self.graph is not None
         shape = " x ".join(map(str, self.graph.input_shape))
         trained = f", for {self.dataset}" if self.dataset else ""
-        return f"<Model {self.name}: {shape} to {self.graph.output}, {len(self.graph.nodes)} operations{trained}>"
+        scores = prod(tensor_shapes(self.graph)[self.graph.output])
+        return f"<Model {self.name}: {shape} to {scores} scores, {len(self.graph.nodes)} operations{trained}>"
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -119,7 +119,7 @@ def test_texts_are_short(program: bcsim.Program, digits: bcsim.Dataset, result: 
         == "<Program digits: 64 to 10 classes, 3 layers, 25,856 weights, rounded after training>"
     )
     assert repr(digits) == "<Dataset digits: 30 images of 8 x 8, levels 0 to 16, labelled>"
-    assert repr(bcsim.load("digits")) == "<Model digits: 64 to scores, 8 operations, for digits>"
+    assert repr(bcsim.load("digits")) == "<Model digits: 64 to 10 scores, 8 operations, for digits>"
     assert re.fullmatch(
         r"<Result of digits on digits: 30 images, accuracy [\d.]+ %, 835 cycles per image on tiny, [\d.]+ nJ "
         r"per image>",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bcsim
 from tests.bcsim.commands.test_cli import fails, invoke, load_arrays
 
 PAGE = (Path(__file__).parents[3] / "docs" / "programs.md").read_text(encoding="utf-8")
@@ -40,6 +41,12 @@ def test_a_stored_program_gives_the_same_file(folder: Path) -> None:
     assert invoke("compile", "p.onnx", "-o", "stored.onnx", "--standard").exit_code == 0
     assert invoke("compile", "digits", "-o", "direct.onnx", "--bits", 3, "--standard").exit_code == 0
     assert (folder / "stored.onnx").read_bytes() == (folder / "direct.onnx").read_bytes()
+    program = bcsim.load("p.onnx").program
+    assert program is not None
+    assert bcsim.save(program, "saved.onnx", standard=True).read_bytes() == Path("direct.onnx").read_bytes()
+    assert bcsim.compile("digits", bits=3).save("method.onnx", standard=True).read_bytes() == (
+        Path("direct.onnx").read_bytes()
+    )
     fails(
         "File p.onnx is compiled already: --bits, --calibrate and --input have no effect on it",
         *("compile", "p.onnx", "-o", "again.onnx", "--standard", "--bits", 4),
