@@ -1,7 +1,8 @@
-"""Array planes: a layer's weight planes as passes of the array take them, with weights of 0 where there are groups.
+"""Array planes: a layer's weight planes as passes of the array take them, with weights of 0 where lanes add nothing.
 
-A lane that another group's channel feeds must add nothing to an accumulator, but a one-bit weight is -1 or +1. So the
-planes of a grouped layer hold there what sums to 0: +1 in one plane and -1 in others of together the same weight.
+A lane that another group's channel feeds must add nothing to an accumulator, nor one beyond the channels that holds
+other values inside of the tensor than in its padding; but a one-bit weight is -1 or +1. So the planes hold there what
+sums to 0: +1 in one plane and -1 in others of together the same weight.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ class ArrayPlane:
     outside: int
 
 
-def array_planes(layer: DenseLayer) -> tuple[tuple[ArrayPlane, ...], int]:
+def array_planes(layer: DenseLayer, cancels: bool) -> tuple[tuple[ArrayPlane, ...], int]:
     """The planes, the highest shift first, and the factor by which they multiply every accumulator.
 
-    Without groups they are the layer's. With groups they are too where two of its planes have shift 0, as those of
-    weights that are all even do: then 0 is one of the sums that planes have. Otherwise every accumulator is doubled: up
-    to two planes come twice, more have two planes of shift 0 behind them, which cancel each other inside.
+    cancels : whether lanes of other groups' channels, or beyond the channels, must add nothing.
+
+    Where they need not the planes are the layer's. Where they must they are too if two of its planes have shift 0, as
+    those of weights that are all even do: then 0 is one of the sums that planes have. Otherwise every accumulator is
+    doubled: up to two planes come twice, more have two planes of shift 0 behind them, which cancel each other inside.
     """
     shifts = [plane.shift for plane in layer.planes]
-    if layer.geometry.groups == 1:
+    if not cancels:
         return tuple(ArrayPlane(shift, index, 1, 1) for index, shift in enumerate(shifts)), 1
     if shifts.count(0) % 2 == 0:
         return _with_zero(shifts, range(len(shifts))), 1

@@ -102,7 +102,7 @@ def _constants(nest: LoopNest, words: NDArray[np.uint8], machine: Machine) -> ND
     taps = nest.geometry.kernel[0] * nest.geometry.kernel[1]
     filled = taps * sum(map(mul, nest.source_fills, nest.idle_lanes(machine.lanes)))
     per_tile = len(words) // nest.tiles
-    shifts = np.array([plane.shift for plane in array_planes(nest.layer)[0]])
+    shifts = np.array([plane.shift for plane in array_planes(nest.layer, nest.cancels)[0]])
     constants = []
     for tile in range(nest.tiles):
         weights, signs = unpack_weights(words[tile * per_tile : (tile + 1) * per_tile], machine)

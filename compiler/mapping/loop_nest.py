@@ -28,8 +28,9 @@ class LoopNest:
     chunks, digits, planes, tiles : trip counts; `taps` is that of source, kernel row and kernel column together.
     tile_chunks : chunks by which a tile's first chunk lies behind that of the tile before; 0 where all tiles read
         all channels.
-    factor : what the planes multiply every accumulator by: 2 where groups need weights of 0 that the layer's planes
-        do not have.
+    factor : what the planes multiply every accumulator by: 2 where lanes must add nothing and the layer's planes have
+        no 0.
+    cancels : whether lanes of other groups and beyond the channels add nothing.
     rounds, rounds_full : rounds of requantisation for one position, and for every tile but the last.
     round_cycles : V of docs/machine.md.
     write_cycles : from a round's first cycle to its first write.
@@ -52,6 +53,7 @@ class LoopNest:
     tiles: int
     tile_chunks: int
     factor: int
+    cancels: bool
     rounds: int
     rounds_full: int
     round_cycles: int
@@ -128,7 +130,7 @@ class LoopNest:
     def idle_lanes(self, lanes: int) -> list[int]:
         """For each source, the lanes beyond its channels that a tap adds to an accumulator; 0 where planes cancel."""
         # Two planes of +1 and -1 add nothing, whatever the lanes hold; one plane of +1 adds what they are filled with.
-        read = 0 if self.geometry.groups > 1 else self.chunks * lanes
+        read = 0 if self.cancels else self.chunks * lanes
         return [max(0, read - channels) for channels in self.geometry.channels]
 
     @property

@@ -113,7 +113,7 @@ def _check_program(program: Program, shortfall: Shortfall) -> None:
             shortfall.require("fraction_bits", layer.requantiser.fraction_bits, where)
         if not layer.geometry.point:
             shortfall.require("spatial", True, where)
-        if any(plane.shift for plane in array_planes(layer)[0]):
+        if any(plane.shift for plane in array_planes(layer, layer.geometry.groups > 1)[0]):
             shortfall.require("shift_planes", True, where)
 
 

@@ -62,7 +62,6 @@ def place_layers(
     for index, (nest, first_weight, first_parameter) in enumerate(
         zip(nests, first_weights, parameters, strict=False)
     ):
-        _check_padding(nest, reads[index], machine)
         first, stride = _source_place(nest, [starts[tensor] for tensor in reads[index]])
         placed.append(
             PlacedLayer(
@@ -88,24 +87,3 @@ def _source_place(nest: LoopNest, starts: Sequence[int]) -> tuple[int, int]:
             "contradicting order"
         )
     return starts[0], stride
-
-
-def _check_padding(nest: LoopNest, reads: Sequence[int], machine: Machine) -> None:
-    """Padding of another level than the lanes beyond the channels hold would not be the same in all lanes.
-
-    The loader fills them with 0, a layer with the level of one reader.
-    """
-    geometry = nest.geometry
-    others = [fill for fill in nest.source_fills if fill != geometry.pad_level]
-    if not any(geometry.pads) or not others or not any(nest.idle_lanes(machine.lanes)):
-        return
-    if INPUT in reads:
-        raise BcsimError(
-            f"Layer {nest.layer.name!r} pads the input with level {geometry.pad_level}; the machine takes that where "
-            f"lanes ({machine.lanes}) divides its {geometry.channels[0]} channels or one layer alone reads the input, "
-            "once"
-        )
-    raise BcsimError(
-        f"Layer {nest.layer.name!r} pads with level {geometry.pad_level} what another layer pads with level "
-        f"{others[0]}; the machine takes that where lanes ({machine.lanes}) divides its {geometry.channels[0]} channels"
-    )

@@ -53,7 +53,8 @@ def make_nest(
     sources = sources or [StoredTensor(in_source, 0)] * len(geometry.channels)
     in_source = max(in_source, sources[0].chunks)
     chunks, tile_chunks = _tile_chunks(layer, geometry, machine, tiles, in_source)
-    planes, factor = array_planes(layer)
+    cancels = geometry.groups > 1 or _pads_unlike(geometry, sources, chunks * machine.lanes)
+    planes, factor = array_planes(layer, cancels)
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
     return LoopNest(
         layer=layer,
@@ -64,6 +65,7 @@ def make_nest(
         tiles=tiles,
         tile_chunks=tile_chunks,
         factor=factor,
+        cancels=cancels,
         rounds=drained // machine.requantisers,
         rounds_full=machine.pes // machine.requantisers,
         round_cycles=round_cycles(layer.target.bits, search),
@@ -78,6 +80,12 @@ def make_nest(
         parameter_words=1 << layer.target.bits if search else 1,
         streamed=False,
     )
+
+
+def _pads_unlike(geometry: Geometry, sources: Sequence[StoredTensor], lanes: int) -> bool:
+    """Whether lanes beyond the channels hold another level than the padding, which fills all lanes."""
+    unlike = any(tensor.fill != geometry.pad_level for tensor in sources)
+    return any(geometry.pads) and unlike and any(channels < lanes for channels in geometry.channels)
 
 
 def _packed(geometry: Geometry) -> Geometry:

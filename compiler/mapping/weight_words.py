@@ -25,7 +25,7 @@ def pack_weights(nest: LoopNest, machine: Machine) -> NDArray[np.uint8]:
     """
     lanes, pes, tiles, taps = machine.lanes, machine.pes, nest.tiles, nest.taps
     words = np.empty((tiles, nest.planes, taps, nest.chunks, -(-lanes * pes // 8)), dtype=np.uint8)
-    for number, plane in enumerate(array_planes(nest.layer)[0]):
+    for number, plane in enumerate(array_planes(nest.layer, nest.cancels)[0]):
         signs = _spread(nest, plane, tiles * pes, machine)
         for tile in range(tiles):
             first = tile * nest.tile_chunks * lanes

@@ -72,13 +72,14 @@ def test_padding_that_the_loader_cannot_fill_comes_with_the_host_s_windows() -> 
     np.testing.assert_array_equal(run_machine(mapping, q).scores, expected)
 
 
-def test_padding_of_an_input_read_twice_is_refused() -> None:
-    whole = (
-        "^Layer 'head' pads the input with level 1; the machine takes that where lanes \\(4\\) divides its "
-        "3 channels or one layer alone reads the input, once$"
-    )
-    with pytest.raises(BcsimError, match=whole):
-        map_program(_padded(2), FOUR)
+def test_padding_of_an_input_read_twice_cancels_in_the_lanes_beyond_its_channels() -> None:
+    program = _padded(2)
+    mapping = map_program(program, FOUR)
+    assert not mapping.packed
+    assert mapping.nests[0].cancels
+    q = random_images(np.random.default_rng(2), program, 3)
+    expected = run_reference(program, q)["head"].reshape(3, -1)
+    np.testing.assert_array_equal(run_machine(mapping, q).scores, expected)
 
 
 @pytest.mark.parametrize("reads", [("", "head"), ("head", "")])

@@ -42,7 +42,7 @@ KINDS = {
 def test_planes_of_a_grouped_layer(kind: str) -> None:
     values, shifts, factor = KINDS[kind]
     layer = grouped_layer(values)
-    planes, found = array_planes(layer)
+    planes, found = array_planes(layer, layer.geometry.groups > 1)
     assert [plane.shift for plane in planes] == shifts
     assert found == factor
     assert sum(plane.outside << plane.shift for plane in planes) == 0
@@ -71,7 +71,7 @@ def test_two_sources_of_wide_weights_and_groups() -> None:
 def test_planes_without_groups_are_the_layer_s() -> None:
     layer = grouped_layer([-5, 0, 3], groups=1)
     assert layer.geometry == Geometry(4, 4, (6,), (3, 3), (1, 1), (1, 1, 1, 1), 1, layer.geometry.pad_level)
-    planes, factor = array_planes(layer)
+    planes, factor = array_planes(layer, layer.geometry.groups > 1)
     assert factor == 1
     assert [(plane.source, plane.outside) for plane in planes] == [(i, 1) for i in range(len(layer.planes))]
 
