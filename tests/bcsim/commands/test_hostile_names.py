@@ -179,4 +179,7 @@ def test_refusals_name_it_in_one_short_sentence(folders: tuple[Path, Path]) -> N
         assert found.stderr.count("\n") == 1
         assert found.stderr[:-1].isprintable()
         assert len(found.stderr) < 380
-    assert len(run("info", broken)) < 30_000
+    told = invoke("info", broken)
+    assert told.exit_code == 2
+    assert all(character.isprintable() or character == "\n" for character in told.stdout)
+    assert len(told.stdout) < 30_000
