@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,14 @@ from bcsim.data.dataset import Dataset, Split
 __all__ = ["load_images"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""The readers of Pillow that a file can reach, whatever it says that it is."""
+
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test", "val")}
 """Folders that hold a split, the first that is there."""
+
+MOST_PIXELS = 1 << 25
+"""Of one image: a file of kilobytes can state any size."""
 
 GREY = ("1", "L", "LA")
 COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
@@ -108,14 +115,20 @@ def _mode(pillow: Any, path: Path) -> str:
 
 def _read(pillow: Any, path: Path, mode: str) -> NDArray[np.uint8]:
     with _opened(pillow, path) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise BcsimError(
+                f"Image {path} has {image.height} x {image.width} pixels; accepted are up to {MOST_PIXELS}"
+            )
         try:
             return np.asarray(image.convert(mode), dtype=np.uint8)
-        except (OSError, ValueError, SyntaxError) as error:
+        except Exception as error:  # Pillow meets damaged images with many types, struct.error among them.
             raise BcsimError(f"Image {path} cannot be read: {error}") from error
 
 
 def _opened(pillow: Any, path: Path) -> Any:
     try:
-        return pillow.open(path)
-    except (OSError, ValueError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of very large images, which _read refuses.
+            return pillow.open(path, formats=FORMATS)
+    except Exception as error:  # Its own warning of very large images is an error of another type too.
         raise BcsimError(f"Image {path} cannot be read: {error}") from error

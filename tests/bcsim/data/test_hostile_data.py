@@ -233,3 +233,49 @@ def test_only_https_is_fetched_and_followed() -> None:
         download._HttpsOnly().redirect_request(
             request, io.BytesIO(), 302, "Found", http.client.HTTPMessage(), "http://host/a"
         )
+
+
+def png(width: int, height: int, pixels: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(pixels))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [(6000, 6000), (12_000, 12_000), (60_000, 60_000)])
+def test_an_image_that_would_fill_the_memory(size: tuple[int, int], tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    (tmp_path / "x.png").write_bytes(png(*size, b""))
+    assert refusal(tmp_path).startswith(f"Image {tmp_path / 'x.png'} ")
+
+
+def test_damaged_images_are_read_or_refused(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    whole = png(4, 4, bytes([0, 1, 2, 3, 4]) * 4)
+    path = tmp_path / "x.png"
+    path.write_bytes(whole)
+    assert load_dataset(str(tmp_path)).x.shape == (1, 4, 4)
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        raw = bytearray(whole)
+        for place in rng.integers(0, len(raw), rng.integers(1, 4)):
+            raw[place] = int(rng.integers(0, 256))
+        path.write_bytes(raw[: rng.integers(1, len(raw) + 1)] if rng.random() < 0.3 else raw)
+        told = f"Image {path} "
+        try:
+            load_dataset(str(tmp_path))
+        except BcsimError as error:
+            told = str(error)
+        assert told.startswith(f"Image {path} ")
+
+
+def test_a_file_by_another_name_reaches_no_other_reader(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(pwned) (w) file\n")
+    assert "cannot identify image file" in refusal(tmp_path)
