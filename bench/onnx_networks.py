@@ -49,7 +49,8 @@ CONSTANTS: Mapping[str, Array] = {
     "u56": _signs(56, 3),
     "u144": _signs(144, 3),
     "u64": _signs(64, 3),
-    "u256": _signs(256, 3),
+    "u400": _signs(400, 3),
+    "scales": _floats(1, 1, 2, 2),
     "bias8": RNG.integers(-9, 9, 8).astype(np.float32),
     "slopes": _floats(0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875),
     "gain": _floats(1, -1, 0.5, 0.25),
@@ -182,6 +183,20 @@ ROWS: tuple[Row, ...] = (
         ("Pad",),
         "in rows and columns, before Conv with any constant, before AveragePool with zeros",
         (_image("b = Sign(a) p = Pad(b, pads, minus) c = Conv(p, k1) q = Sign(c)", "y = MatMul(f, u144)"),),
+    ),
+    Row(
+        ("Resize", "Upsample"),
+        "to the nearest pixel, by whole factors of rows and columns; the layers behind it are unrolled to dense ones, "
+        "of up to 2^24 weights each",
+        (
+            _image("b = Sign(a) c = Resize(b, , scales) d = Conv(c, k1) q = Sign(d)", "y = MatMul(f, u400)"),
+            Network(
+                (3, 8, 8),
+                "a = Conv(x, k) b = Sign(a) c = Upsample(b, scales) d = Conv(c, k1) q = Sign(d) f = Flatten(q) "
+                "y = MatMul(f, u400)",
+                opset=9,
+            ),
+        ),
     ),
     Row(
         ("MaxPool", "GlobalMaxPool"),

@@ -36,6 +36,8 @@ from bcsim.compiler.graph.nodes import (
     Round,
     Sign,
     Transpose,
+    Upsample,
+    Values,
 )
 from bcsim.compiler.graph.rounding import ROUNDINGS, bipolar, quantise
 
@@ -125,6 +127,16 @@ def _(node: Add, a: FloatArray, b: FloatArray) -> FloatArray:
 @evaluate_node.register
 def _(node: Concat, *parts: FloatArray) -> FloatArray:
     return np.concatenate(parts, axis=1)
+
+
+@evaluate_node.register
+def _(node: Upsample, x: FloatArray) -> FloatArray:
+    return x.repeat(node.factor[0], axis=2).repeat(node.factor[1], axis=3)
+
+
+@evaluate_node.register
+def _(node: Values, x: FloatArray) -> FloatArray:
+    return x[:, node.index]
 
 
 @evaluate_node.register

@@ -43,6 +43,8 @@ __all__ = [
     "Round",
     "Sign",
     "Transpose",
+    "Upsample",
+    "Values",
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -141,12 +143,26 @@ class Concat(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Upsample(Node):
+    """Every pixel of an image repeated, `factor` (rows, columns) times: a nearest Resize by whole numbers."""
+
+    factor: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Channels(Node):
     """Some channels of an image or a flat tensor, in order: `first`, then every `step`-th, `count` of them."""
 
     first: int
     step: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Values(Node):
+    """Some values of a flat tensor, in any order and repeated too; y[i] = x[index[i]]."""
+
+    index: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from bcsim.compiler.graph.nodes import (
     Positions,
     Reshape,
     Transpose,
+    Upsample,
+    Values,
 )
 
 __all__ = [
@@ -119,6 +121,16 @@ def _(node: AveragePool, x: Shape) -> Shape:
 @node_shape.register
 def _(node: Concat, *inputs: Shape) -> Shape:
     return sum(shape[0] for shape in inputs), *inputs[0][1:]
+
+
+@node_shape.register
+def _(node: Upsample, x: Shape) -> Shape:
+    return x[0], x[1] * node.factor[0], x[2] * node.factor[1]
+
+
+@node_shape.register
+def _(node: Values, x: Shape) -> Shape:
+    return (len(node.index),)
 
 
 @node_shape.register

@@ -31,6 +31,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     qlinear,
     qonnx,
     refused,
+    resizing,
     views,
 )
 from bcsim.compiler.importer.folding import folding_room

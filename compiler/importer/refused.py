@@ -9,10 +9,7 @@ refuse(
     *("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
 )
 refuse("it sums powers; accepted are MaxPool and AveragePool", "LpPool", "GlobalLpPool")
-refuse(
-    "it makes values between those of its input; accepted are Conv, pooling and strides to change an image's size",
-    *("Resize", "Upsample", "GridSample"),
-)
+refuse("it makes values between those of its input; accepted is Resize to the nearest pixel", "GridSample")
 refuse(
     "it divides by what it finds in the image; accepted is BatchNormalization with stored mean and variance",
     *("InstanceNormalization", "LayerNormalization", "GroupNormalization", "LRN", "LpNormalization"),

@@ -11,12 +11,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import singledispatch
 from itertools import pairwise
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.graph.nodes import Add, AveragePool, Channels, Concat, Conv, Dense, Node, Positions
+from bcsim.compiler.graph.nodes import (
+    Add,
+    AveragePool,
+    Channels,
+    Concat,
+    Conv,
+    Dense,
+    Node,
+    Positions,
+    Values,
+)
 from bcsim.compiler.program.geometry import Geometry
 
 __all__ = ["LinearOperator", "identity_operator", "is_linear", "linear_operator"]
@@ -94,6 +105,14 @@ def _(node: Concat, shapes: Shapes) -> LinearOperator:
     _, rows, columns = shapes[0]
     channels = tuple(shape[0] for shape in shapes)
     return LinearOperator(np.eye(sum(channels), dtype=np.int16), ONE, Geometry(rows, columns, channels))
+
+
+@_operator.register
+def _(node: Values, shapes: Shapes) -> LinearOperator:
+    """A selection, of a flattened image too."""
+    chosen = np.eye(sum(prod(shape) for shape in shapes), dtype=np.int16)[node.index]
+    dense = Dense(node.name, node.op, node.inputs, node.output, chosen, np.ones(len(chosen)))
+    return linear_operator(dense, shapes)
 
 
 @_operator.register

@@ -9,6 +9,7 @@ from bcsim.compiler.lowering.fusion import needed_nodes
 from bcsim.compiler.lowering.padded_maxima import quantise_before_maxima
 from bcsim.compiler.lowering.step_sums import join_step_sums
 from bcsim.compiler.lowering.unrolled import unroll_convolutions
+from bcsim.compiler.lowering.upsampled import without_upsampling
 from bcsim.compiler.lowering.views import views_last
 
 __all__ = ["prepare_graph"]
@@ -19,6 +20,7 @@ def prepare_graph(graph: Graph) -> Graph:
 
     Nodes that the output does not need are left out.
     """
+    graph = without_upsampling(_needed(graph))
     graph = join_step_sums(_needed(views_last(_needed(graph))))
     return quantise_before_maxima(_needed(unroll_convolutions(graph)))
 

@@ -19,7 +19,7 @@ from bcsim.compiler.lowering.node_functions import is_elementwise, to_functions
 from bcsim.compiler.lowering.piecewise import Steps
 from bcsim.compiler.lowering.views import PARAMETERS
 
-__all__ = ["MOST_WEIGHTS", "unroll_convolutions"]
+__all__ = ["MOST_WEIGHTS", "at_positions", "conv_matrix", "unroll_convolutions"]
 
 MOST_WEIGHTS = 1 << 24
 """A convolution of more weights, unrolled, is rounded before it becomes flat instead."""
@@ -74,7 +74,7 @@ def _weights(conv: Node, shapes: dict[str, Shape]) -> int:
 def _unrolled(conv: Conv, chain: Sequence[Node], flat: Positions, shapes: dict[str, Shape]) -> list[Node]:
     """A Flatten of the convolution's input, the dense layer and the chain, up to flat's output."""
     positions = prod(image_shape(shapes[conv.output])[1:])
-    weights, scale = _matrix(conv, image_shape(shapes[conv.inputs[0]])), np.repeat(conv.scale, positions)
+    weights, scale = conv_matrix(conv, image_shape(shapes[conv.inputs[0]])), np.repeat(conv.scale, positions)
     source, product = f"{flat.output}/source", f"{flat.output}/0" if chain else flat.output
     dense = Dense(conv.name, conv.op, (source,), product, weights, scale, conv.rounded)
     return [Flatten(conv.name, conv.op, conv.inputs, source), dense, *_spread(chain, dense, flat, positions)]
@@ -91,12 +91,12 @@ def _spread(chain: Sequence[Node], first: Node, flat: Positions, positions: int)
     """The chain for flattened images, behind `first`, up to flat's output."""
     names = [first.output, *(f"{flat.output}/{index}" for index in range(1, len(chain))), flat.output]
     return [
-        replace(_at_positions(node, positions), inputs=(names[index],), output=names[index + 1])
+        replace(at_positions(node, positions), inputs=(names[index],), output=names[index + 1])
         for index, node in enumerate(chain)
     ]
 
 
-def _at_positions(node: Node, positions: int) -> Node:
+def at_positions(node: Node, positions: int) -> Node:
     """The node for flattened images: each channel's parameters at every position."""
     arrays = {name: getattr(node, name) for name in PARAMETERS.get(type(node), ())}
     more = {
@@ -107,7 +107,7 @@ def _at_positions(node: Node, positions: int) -> Node:
     return replace(node, **more) if more else node  # type: ignore[arg-type]
 
 
-def _matrix(conv: Conv, image: tuple[int, int, int]) -> NDArray[np.int16]:
+def conv_matrix(conv: Conv, image: tuple[int, int, int]) -> NDArray[np.int16]:
     """The convolution as int16 (O * P, C * H * W), both flattened images."""
     channels, rows, columns = image
     top, left, bottom, right = conv.pads

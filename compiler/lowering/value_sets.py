@@ -8,7 +8,7 @@ from functools import reduce
 from typing import TypeAlias
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import AveragePool, Channels, Concat, Positions
+from bcsim.compiler.graph.nodes import AveragePool, Channels, Concat, Positions, Values
 from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.node_functions import to_functions
 from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, distinct_channels, forward
@@ -88,7 +88,7 @@ def _summed(
 
 def _sums(layer: FusedLayer, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
     """What the linear node makes of its sources."""
-    if layer.linear is None or isinstance(layer.linear, Channels | Concat | Positions):
+    if layer.linear is None or isinstance(layer.linear, Channels | Concat | Positions | Values):
         return sorted({value for values in sources for value in values})
     if not isinstance(layer.linear, AveragePool):
         return _lattice(sources)
