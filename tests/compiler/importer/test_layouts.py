@@ -275,7 +275,7 @@ REFUSED = {
     ),
     "scores": (
         [last("x", "a"), FLAT],
-        "Output 'y' is flattened in another order than (channels, rows, columns); expected scores in order",
+        "Output 'y' is in another order than (channels, rows, columns); accepted are scores in this order",
     ),
 }
 
