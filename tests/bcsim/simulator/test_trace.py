@@ -46,7 +46,7 @@ RUNS = [
     *(pytest.param(lambda seed=seed: run_of(seed, spatial=False), id=f"dense{seed}") for seed in range(5, 9)),
     *(
         pytest.param(lambda seed=seed: run_of(seed, spatial=True), id=f"conv{seed}")
-        for seed in (*range(20, 30), 50, 91, 98)
+        for seed in (*range(20, 30), 149, 210)
     ),
     pytest.param(lambda: streamed_run(4, spatial=False), id="streamed"),
     pytest.param(lambda: streamed_run(4, spatial=True), id="streamed-conv"),
