@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,9 +12,10 @@ from types import FrameType
 from typer.testing import CliRunner
 
 from bcsim.cli import app
-from tests.soak.levels import LONGEST
+from bcsim.common.errors import BcsimError
+from tests.soak.levels import LONGEST, refused
 
-__all__ = ["Worst", "bounded", "command"]
+__all__ = ["Worst", "bounded", "call", "command"]
 
 SECONDS = 20
 """Of processor time, for one command."""
@@ -85,6 +86,22 @@ def command(folder: Path, *arguments: object) -> int:
             "a command left parts of files"
         )
     return found.exit_code
+
+
+def call(function: Callable[[], object]) -> bool:
+    """Whether a function of the package returns, held to the same bounds; a refusal is one short sentence."""
+    peak, spent, accepted = _peak(), _seconds(), True
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        function()
+    except BcsimError as error:
+        accepted = refused(error) != "refused"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    Worst.seconds = max(Worst.seconds, _seconds() - spent)
+    Worst.memory = max(Worst.memory, _peak() - peak)
+    assert _peak() - peak < GROWTH, f"it took {_peak() - peak} MiB"
+    return accepted
 
 
 def _peak() -> int:

@@ -239,6 +239,11 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     return e / e.sum(axis=axis, keepdims=True)
 
 
+def sigmoid(x: Array) -> Array:
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, small) / (1 + small)
+
+
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     x = x - x.max(axis=axis, keepdims=True)
     return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
@@ -315,7 +320,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Relu": lambda x: np.maximum(x, 0),
     "Reshape": reshape,
     "Round": each(np.rint),
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Sigmoid": sigmoid,
     "Sign": each(np.sign),
     "Slice": cut,
     "Softmax": softmax,

@@ -23,7 +23,7 @@ from bcsim.simulator.simulator import run_machine
 from tests.soak.evaluator import evaluate
 from tests.soak.networks import Case
 
-__all__ = ["LONGEST", "check"]
+__all__ = ["LONGEST", "check", "refused"]
 
 Array: TypeAlias = NDArray[Any]
 
