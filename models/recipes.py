@@ -19,6 +19,9 @@ Precision = Literal["float32", "bfloat16"]
 
 REAL_METHODS = ("none", "dropout")
 
+WIDEST = 1 << 16
+"""Outputs of a first layer, beyond which its weights fill the memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -66,7 +69,7 @@ class Recipe:
         _require_one_of("Preprocessing", self.preprocess, Preprocessing)
         _require_one_of("Augmentation", self.augment, Augmentation)
         _require_one_of("Precision", self.precision, Precision)
-        _require("Width", "at least 1", self.width, self.width is None or self.width >= 1)
+        _require("Width", f"from 1 to {WIDEST}", self.width, self.width is None or 1 <= self.width <= WIDEST)
         _require("Number of epochs", "at least 1", self.epochs, self.epochs >= 1)
         _require("Batch size", "at least 2, for BatchNorm's variance", self.batch, self.batch >= 2)
         _require("Seed", "at least 0 and below 2**63", self.seed, 0 <= self.seed < 2**63)
