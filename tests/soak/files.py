@@ -48,6 +48,10 @@ def _folder(path: Path) -> object:
     return load_dataset(str(path.parent), "test", 2)
 
 
+def _table(path: Path) -> object:
+    return load_table(str(path))
+
+
 def _recipe(path: Path) -> object:
     return recipe_for(read_config(path))
 
@@ -99,7 +103,7 @@ WORDS = (
 
 def _text(raw: bytes, random: Generator) -> bytes:
     """Words of a text dropped, doubled or put in."""
-    parts = raw.decode().split(" ")
+    parts = raw.decode().replace("\n", " \n ").split(" ")
     for _ in range(int(random.integers(1, 5))):
         place = int(random.integers(len(parts)))
         kind = random.integers(3)
@@ -121,7 +125,13 @@ RNG = np.random.default_rng(5)
 IMAGES = RNG.integers(0, 256, (6, 8, 8), dtype=np.uint8)
 LABELS = RNG.integers(0, 10, 6, dtype=np.uint8)
 ARRAYS = {"x": IMAGES.reshape(6, 64), "y": LABELS.astype(np.int64)}
-RECIPE = b'network = "digits" \nepochs = 3 \nbatch = 50 \nlr_start = 0.003 \nlr_end = 0.0003 \nmethod = "det" \nseed = 7 \n'
+RECIPE = b"""network = "digits"
+epochs = 3
+batch = 50
+lr_start = 0.003
+method = "det"
+seed = 7
+"""
 IDX = {"t10k-labels-idx1-ubyte": _idx(LABELS)}
 RECORDS = RNG.integers(0, 10, 3 * 3073, dtype=np.uint8).tobytes()
 
@@ -135,10 +145,10 @@ FORMATS: Mapping[str, Format] = {
     "idx.xz": Format("t10k-images-idx3-ubyte.xz", lzma.compress(_idx(IMAGES)), mutated_bytes, _folder, IDX),
     "idx.gz, within": Format("t10k-images-idx3-ubyte.gz", _idx(IMAGES), _packed(gzip.compress), _folder, IDX),
     "cifar": Format("test_batch.bin", RECORDS, mutated_bytes, _folder, {}),
-    "energy table": Format("table.toml", table_text("horowitz-45nm").encode(), _text, load_table, {}),  # type: ignore[arg-type]
+    "energy table": Format("table.toml", table_text("horowitz-45nm").encode(), _text, _table, {}),
     "energy table, bytes": Format(
-        "table.toml", table_text("horowitz-45nm").encode(), mutated_bytes, load_table, {}
-    ),  # type: ignore[arg-type]
+        "table.toml", table_text("horowitz-45nm").encode(), mutated_bytes, _table, {}
+    ),
     "recipe": Format("recipe.toml", RECIPE, _text, _recipe, {}),
     "recipe, bytes": Format("recipe.toml", RECIPE, mutated_bytes, _recipe, {}),
 }

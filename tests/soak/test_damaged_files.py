@@ -28,12 +28,11 @@ def damage(name: str, numbers: Iterable[int], folder: Path, seconds: float = np.
     found, end = FORMATS[name], time.process_time() + seconds
     for other, whole in found.beside.items():
         (folder / other).write_bytes(whole)
-    count = 0
+    count, path = 0, folder / found.name
     with bounded():
         for number in numbers:
             if time.process_time() > end:
                 break
-            path = folder / found.name
             path.write_bytes(found.damage(found.whole, np.random.default_rng(number)))
             try:
                 count += not call(lambda: found.read(path))
