@@ -123,6 +123,8 @@ def _scores(walk: Walk) -> Activation:
         raise BcsimError(
             f"Output {name!r} is in another order than (channels, rows, columns); accepted are scores in this order"
         )
+    if value.name == walk.structure.input:
+        raise BcsimError(f"Output {name!r} is the network's input itself; expected the class scores")
     return value
 
 

@@ -29,6 +29,8 @@ def add_tensors(context: NodeContext) -> Lowered:
 
 @operator("Concat")
 def concat(context: NodeContext) -> Lowered:
+    if not context.operands:
+        raise BcsimError("it has no inputs; accepted are tensors that depend on the network's input")
     if any(isinstance(value, Constant) for value in context.operands):
         raise BcsimError(
             "one of its inputs is a constant; accepted are tensors that depend on the network's input"

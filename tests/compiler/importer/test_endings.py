@@ -93,3 +93,10 @@ def test_top_k_of_other_orders(changed, tmp_path):
     assert refusal(built, tmp_path) == (
         "Node 'n_v' (TopK): it gives the least scores, or several in any order; accepted are the greatest first"
     )
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 3)])
+def test_an_output_that_is_the_input_itself(shape, tmp_path):
+    assert refusal(model([node("Identity", "x", "y")], [], shape), tmp_path) == (
+        "Output 'y' is the network's input itself; expected the class scores"
+    )

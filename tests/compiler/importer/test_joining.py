@@ -114,3 +114,10 @@ REFUSED = {
 def test_refused(case, tmp_path):
     nodes, message = REFUSED[case]
     assert refusal(model(nodes, tensors(w=W), shape=(2, 4, 5)), tmp_path) == message
+
+
+def test_a_concatenation_of_nothing_is_refused(tmp_path):
+    built = model([node("QLinearConcat", "x s", "y", "com.microsoft", axis=1)], tensors(s=1.0), (3,))
+    assert refusal(built, tmp_path) == (
+        "Node 'n_y' (QLinearConcat): it has no inputs; accepted are tensors that depend on the network's input"
+    )
