@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bcsim
 from bcsim.common.errors import BcsimError
+from bcsim.common.metadata import SCORE_ERROR_KEY
 from bcsim.compiler.program.layers import Program
 from bcsim.compiler.program.onnx_format import load_program, save_program
 from bcsim.data import Dataset
@@ -29,8 +30,8 @@ Array: TypeAlias = NDArray[Any]
 
 LONGEST = 360
 """Characters of a refusal."""
-SLACK = 1 / 16
-"""Of a score's step: what a division at the most fraction bits may move a rounding point by."""
+SLACK = 2.0**-40
+"""Of float64's own rounding, in parts of an error."""
 MACHINE_IMAGES = 1
 
 
@@ -81,19 +82,18 @@ def _hold_layers(program: Program, found: Execution, values: dict[str, Array]) -
 
 
 def _hold_scores(program: Program, found: Execution, scores: Array, output: Array) -> None:
-    """Within half a step; with no rounding at all the classes are the file's own."""
+    """Within what the program says of them; with no rounding at all the classes are the file's own."""
     target = program.layers[-1].target
     scores = scores.reshape(len(found.scores), -1)
-    decoded, step = target.decode(found.scores), float(target.scale)
+    decoded, most = target.decode(found.scores), float(program.metadata[SCORE_ERROR_KEY]) * (1 + SLACK)
     assert decoded.shape == scores.shape
-    off = np.abs(decoded - scores).max() / step
-    assert off <= 0.5 + SLACK, f"scores are {off:.3f} steps off"
-    chosen = np.take_along_axis(scores, found.classes[:, None], 1)[:, 0] if scores.shape[1] > 1 else None
-    if chosen is not None:
-        assert (chosen >= scores.max(axis=1) - step * (1 + 2 * SLACK)).all(), (
-            "the class is not of a greatest score"
-        )
-    if (decoded == scores).all() and chosen is not None:
+    off = float(np.abs(decoded - scores).max())
+    assert off <= most, f"scores are {off:g} off, and the program says {most:g}"
+    if scores.shape[1] == 1:
+        return
+    chosen = np.take_along_axis(scores, found.classes[:, None], 1)[:, 0]
+    assert (chosen >= scores.max(axis=1) - 2 * most).all(), "the class is not of a greatest score"
+    if off == 0:
         assert (found.classes == scores.argmax(axis=1)).all(), "the class is not the first greatest score's"
         if output.size == len(found.classes) and output.dtype.kind == "i":
             assert (found.classes == output.reshape(-1)).all(), "the class is not the file's"
