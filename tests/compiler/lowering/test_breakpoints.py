@@ -24,7 +24,7 @@ def value(function: PiecewiseFunction, x: Fraction, channel: int) -> Fraction:
             x = x if low is None else max(x, low)
             return x if high is None else min(x, high)
         case Bend():
-            return x if x >= 0 else at(function.slope, channel) * x
+            return x if x >= 0 else Fraction(float(at(function.slope, channel) * x))
         case Whole("FLOOR"):
             return Fraction(floor(x))
         case Whole("CEIL"):
@@ -66,8 +66,8 @@ CHAINS: dict[str, tuple[PiecewiseFunction, ...]] = {
     "steps": (STEPS,),
     "falling steps": (FALLS, STEPS, FALLS),
     "steps of each channel": (MIXED, STEPS, RISES),
-    "a bend": (FALLS, Bend((Fraction(1, 4),)), RISES),
-    "a flat bend": (Bend((Fraction(0),)), FALLS),
+    "a bend": (FALLS, Bend((Fraction(1, 4),), "float64"), RISES),
+    "a flat bend": (Bend((Fraction(0),), "float64"), FALLS),
     "floor": (RISES, Whole("FLOOR"), FALLS),
     "ceiling": (FALLS, Whole("CEIL"), RISES),
     "rounding to even": (RISES, Whole("ROUND"), RISES),
