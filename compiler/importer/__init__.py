@@ -55,7 +55,7 @@ def import_onnx(path: str | Path, weight_bits: int | None = None) -> Graph:
     if metadata.get(WEIGHTS_KEY) == "real" and weight_bits is None:
         raise BcsimError(
             f"File {file.path} says that its weights are real ({WEIGHTS_KEY}): it runs as a float network, in "
-            "onnxruntime, and only networks with few-valued weights compile"
+            "onnxruntime, and compiles with --weight-bits alone, which rounds them"
         )
     _refuse_standard(file)
     walk = Walk(file, read_structure(file.model), folding_room(file), weight_bits).run()

@@ -158,7 +158,7 @@ def test_real_weights_say_so_and_do_not_compile(
         import_onnx(path)
     assert str(caught.value) == (
         f"File {path} says that its weights are real (bcsim.weights): it runs as a float network, in onnxruntime, "
-        "and only networks with few-valued weights compile"
+        "and compiles with --weight-bits alone, which rounds them"
     )
 
 

@@ -198,11 +198,7 @@ def test_further_outputs(tmp_path):
     ("op", "reason"),
     [
         ("ConvTranspose", "it widens its input, which no window of the array does; accepted is Conv"),
-        (
-            "Resize",
-            "it makes values between those of its input; accepted are Conv, pooling and strides to change an image's "
-            "size",
-        ),
+        ("GridSample", "it makes values between those of its input; accepted is Resize to the nearest pixel"),
         ("LpPool", "it sums powers; accepted are MaxPool and AveragePool"),
         (
             "InstanceNormalization",
