@@ -18,7 +18,7 @@ from bcsim.interface.arguments import Data, named_or_dataset, require_machine, r
 from bcsim.machine.parameters import SMALL, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
 from bcsim.results.input_meaning import InputMeaning, input_meaning
-from bcsim.simulator.weight_stream import memory_gaps
+from bcsim.simulator.pauses import random_pauses
 
 if TYPE_CHECKING:
     from bcsim.rtl.generate.project import Stimulus
@@ -125,12 +125,7 @@ def _images(
 
 def _stimulus(mapping: Mapping, name: str, q: NDArray[np.uint8], pauses: int | None) -> Stimulus:
     from bcsim.rtl.generate.project import Stimulus
-    from bcsim.rtl.generate.vectors import random_pauses
 
     if pauses is None:
         return Stimulus(name, q)
-    generator = np.random.default_rng(pauses)
-    gaps = random_pauses(generator, len(q) * mapping.beats)
-    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1))
-    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q))))
-    return Stimulus(name, q, gaps.tolist(), holds.tolist(), weight_gaps.tolist())
+    return Stimulus(name, q, random_pauses(np.random.default_rng(pauses), mapping, len(q)))

@@ -17,6 +17,7 @@ from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.machine.latency import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, WEIGHTS_TO_STEP, shadow_latency
 from bcsim.simulator.image_times import Cycles, ImageSchedule, ImageTimes, LayerSchedule, Stalls
+from bcsim.simulator.pauses import READY, Pauses
 from bcsim.simulator.weight_stream import WeightArrivals
 
 __all__ = ["schedule_images"]
@@ -25,28 +26,15 @@ __all__ = ["schedule_images"]
 def schedule_images(
     mapping: Mapping,
     images: int,
-    *,
-    gaps: Sequence[int] | None = None,
-    holds: Sequence[int] | None = None,
-    weight_gaps: Sequence[int] | None = None,
+    pauses: Pauses = READY,
 ) -> list[ImageSchedule]:
-    """The cycles of `images` images one after another; cycle 0 accepts the first word of the first.
-
-    gaps : one per input word, over all images: idle cycles between the acceptance of the word before and this
-        word's offer.
-    holds : one per output word, over all images: cycles for which the sink leaves it waiting.
-
-    weight_gaps : one per word of the weight stream, as `gaps`; its source starts in cycle WEIGHT_START.
-
-    None means a source and a sink that are always ready, and for the weight stream the memory that the machine's
-    parameters describe.
-    """
-    arrivals, throttled = WeightArrivals(mapping, weight_gaps), (gaps, holds, weight_gaps) != (None,) * 3
+    """The cycles of `images` images one after another; cycle 0 accepts the first word of the first."""
+    arrivals = WeightArrivals(mapping, pauses.weight_gaps)
     beats, sends = mapping.beats, mapping.program.classes + 1
     done: list[ImageSchedule] = []
     period = 0
     for index in range(images):
-        if not throttled and (period := period or _period(done)):
+        if pauses.none and (period := period or _period(done)):
             before = done[-1]
             done.append(
                 ImageSchedule(
@@ -54,8 +42,7 @@ def schedule_images(
                 )
             )
             continue
-        gap = np.asarray(gaps[index * beats : (index + 1) * beats] if gaps is not None else [0] * beats)
-        hold = np.asarray(holds[index * sends : (index + 1) * sends] if holds is not None else [0] * sends)
+        gap, hold = pauses.before_words(index, beats), pauses.behind_words(index, sends)
         done.append(_schedule_image(mapping, done, gap, hold, arrivals))
     return done
 

@@ -19,6 +19,7 @@ from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import LoadedLayer, load_layer
 from bcsim.simulator.image_times import ImageSchedule
+from bcsim.simulator.pauses import READY, Pauses
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles, steady_lane_cycles
 
@@ -96,14 +97,12 @@ class MachineSimulator:
         q: NDArray[np.integer],
         *,
         record: int = 0,
-        gaps: Sequence[int] | None = None,
-        holds: Sequence[int] | None = None,
-        weight_gaps: Sequence[int] | None = None,
+        pauses: Pauses = READY,
     ) -> MachineRun:
         """Run images q, unsigned integers (n, inputs), as the input stream carries them.
 
         record : for how many of the first images to keep every write and output word.
-        gaps, holds, weight_gaps : of input, output and weight words, see `schedule_images`.
+        pauses : of the sources and the sink.
 
         Raises ValueError for an empty or wrongly shaped q.
         """
@@ -112,7 +111,7 @@ class MachineSimulator:
             raise ValueError(
                 f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}"
             )
-        schedules = schedule_images(mapping, len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
+        schedules = schedule_images(mapping, len(q), pauses)
         scores, writes = self._compute(q, schedules, record)
         classes = classes_of_levels(mapping.program, scores)
         lane_cycles, layers = count_lane_cycles(mapping, schedules)
@@ -153,13 +152,11 @@ def run_machine(
     q: NDArray[np.integer],
     *,
     record: int = 0,
-    gaps: Sequence[int] | None = None,
-    holds: Sequence[int] | None = None,
-    weight_gaps: Sequence[int] | None = None,
+    pauses: Pauses = READY,
 ) -> MachineRun:
     """`MachineSimulator(mapping).run(q, ...)`."""
     simulator = MachineSimulator(mapping)
-    return simulator.run(q, record=record, gaps=gaps, holds=holds, weight_gaps=weight_gaps)
+    return simulator.run(q, record=record, pauses=pauses)
 
 
 def _run_block(

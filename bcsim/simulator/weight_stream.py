@@ -35,7 +35,7 @@ def memory_gaps(mapping: Mapping, images: int) -> NDArray[np.int64]:
 class WeightArrivals:
     """The streamed tiles of one image after another: when each has arrived, given when its slot came free.
 
-    gaps : one per word of the stream, over all images, as in `schedule_images`; None for the machine's memory.
+    gaps : one per word of the stream, over all images, as in `Pauses.weight_gaps`; None for the machine's memory.
     """
 
     def __init__(self, mapping: Mapping, gaps: Sequence[int] | None) -> None:

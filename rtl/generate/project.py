@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import program_checksum
 from bcsim.rtl.generate.design import design_digest, design_line
 from bcsim.rtl.generate.ports import describe, ports_table
-from bcsim.rtl.generate.vectors import Pauses, bench_vectors
+from bcsim.rtl.generate.vectors import bench_vectors
 from bcsim.rtl.generate.verilog import Verilog, to_verilog
+from bcsim.simulator.pauses import READY, Pauses
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.weight_stream import memory_gaps
 
@@ -32,20 +32,14 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """Images q, uint8 (n, inputs), and the pauses of sources and sink (see `run_machine`).
+    """Images q, uint8 (n, inputs), and the pauses of sources and sink.
 
     name : where the images come from.
     """
 
     name: str
     q: NDArray[np.uint8]
-    gaps: Sequence[int] | None = None
-    holds: Sequence[int] | None = None
-    weight_gaps: Sequence[int] | None = None
-
-    def pauses(self) -> Pauses:
-        """What the simulator and the bench both take."""
-        return {"gaps": self.gaps, "holds": self.holds, "weight_gaps": self.weight_gaps}
+    pauses: Pauses = READY
 
 
 def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> MachineRun:
@@ -53,7 +47,7 @@ def write_project(folder: Path, mapping: Mapping, stimulus: Stimulus) -> Machine
 
     Returns the simulator's run, which the bench expects. Raises BcsimError where Yosys is missing.
     """
-    run = run_machine(mapping, stimulus.q, record=len(stimulus.q), **stimulus.pauses())
+    run = run_machine(mapping, stimulus.q, record=len(stimulus.q), pauses=stimulus.pauses)
     verilog = write_verilog(folder, mapping)
     _write_description(folder, mapping, verilog)
     write_bench(folder, run, stimulus)
@@ -98,7 +92,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog) -> None
 def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     """The bench, its vectors and the test that runs it."""
     mapping = run.mapping
-    vectors = bench_vectors(run, stimulus.q, **stimulus.pauses())
+    vectors = bench_vectors(run, stimulus.q, stimulus.pauses)
     machine = mapping.machine
     vectors["identity"] = np.array([machine.fingerprint, program_checksum(machine, mapping.image)])
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)

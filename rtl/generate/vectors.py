@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import Machine
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import MachineRun, Writes, stream_values
 from bcsim.simulator.weight_stream import memory_gaps
 
-__all__ = ["Pauses", "bench_vectors", "random_pauses", "stream_words", "weight_words"]
+__all__ = ["bench_vectors", "stream_words", "weight_words"]
 
 
-class Pauses(TypedDict):
-    """Cycles for which sources and sink pause, see `schedule_images`."""
-
-    gaps: Sequence[int] | None
-    holds: Sequence[int] | None
-    weight_gaps: Sequence[int] | None
-
-
-def bench_vectors(
-    run: MachineRun,
-    q: NDArray[np.uint8],
-    *,
-    gaps: Sequence[int] | None,
-    holds: Sequence[int] | None,
-    weight_gaps: Sequence[int] | None = None,
-) -> dict[str, NDArray[Any]]:
+def bench_vectors(run: MachineRun, q: NDArray[np.uint8], pauses: Pauses) -> dict[str, NDArray[Any]]:
     """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded."""
     mapping = run.mapping
     tdata, tkeep, tlast = stream_words(stream_values(mapping, q), mapping.machine.input_bytes)
@@ -40,8 +26,8 @@ def bench_vectors(
         "tdata": tdata,
         "tkeep": tkeep,
         "tlast": tlast,
-        "gaps": np.zeros(len(tdata), np.int64) if gaps is None else np.asarray(gaps, np.int64),
-        "holds": np.zeros(len(outputs.cycle), np.int64) if holds is None else np.asarray(holds, np.int64),
+        "gaps": pauses.before_words(0, len(tdata)),
+        "holds": pauses.behind_words(0, len(outputs.cycle)),
         "write_cycle": writes.cycle,
         "write_address": writes.address,
         "write_mask": writes.mask,
@@ -50,7 +36,7 @@ def bench_vectors(
         "output_data": outputs.data,
         "output_last": outputs.last,
         "group_bits": np.array(mapping.machine.requantisers * mapping.machine.digit),
-        **_weight_vectors(mapping, len(q), weight_gaps),
+        **_weight_vectors(mapping, len(q), pauses.weight_gaps),
     }
 
 
@@ -70,12 +56,6 @@ def weight_words(mapping: Mapping) -> tuple[NDArray[np.uint8], NDArray[np.bool_]
     padded[:, : words.shape[1]] = words
     data = padded.reshape(-1, machine.weight_stream_bytes)
     return data, np.arange(len(data)) == len(data) - 1
-
-
-def random_pauses(generator: np.random.Generator, count: int) -> NDArray[np.int64]:
-    """Cycles to pause before each of `count` words: mostly none, sometimes a few, seldom many."""
-    longest = generator.choice([0, 3, 40], size=count, p=[0.7, 0.25, 0.05])
-    return generator.integers(0, longest, endpoint=True)
 
 
 def stream_words(

@@ -9,23 +9,23 @@ from operator import add
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from bcsim.machine.latency import DIVIDE_CYCLES, SEARCH_CYCLES, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import ADDRESS_BITS, QUOTIENT_BITS
-from bcsim.rtl.common.layouts import PoolLayout, tile_rounds
-from bcsim.rtl.common.memory import address_bits
+from bcsim.rtl.common.layouts import tile_rounds
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.sequencer.drain_signature import DrainSignature
 from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.loop_order import LoopOrder, drain_order
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 from bcsim.rtl.sequencer.program_address import ProgramAddress
-from bcsim.rtl.sequencer.round_phases import PlaceLayout, RoundLayout, RoundPhases
+from bcsim.rtl.sequencer.round_phases import RoundLayout, RoundPhases
 
-__all__ = ["DrainSignature", "DrainWalker"]
+__all__ = ["DrainWalker"]
 
 PLACES = ("words", "positions", "streamed_tiles")
 """Loops with a stride of their own in a streamed layer's output."""
@@ -39,56 +39,6 @@ def _interval(bits: Value, cycles: tuple[int, int]) -> Value:
     ]
     rest = per_bit + beyond - 2
     return reduce(add, shifted) + rest if rest >= 0 else reduce(add, shifted) - -rest
-
-
-class DrainSignature(wiring.Signature):
-    """What the drain walker says and hears.
-
-    Members
-    -------
-    record_address : Out(address_bits(machine.layers))
-    record : In(drain_layout(machine))
-        Of the address two cycles ago.
-    tile : In(1)
-        Two cycles before a tile's first round; not before another tile's rounds have begun and lasted.
-    shift : Out(1)
-        Two cycles before a round's first, as in Array.
-    load, step, done, search, probe : Out
-        As in Requantiser.
-    select : Out(1)
-        The parameter address is that of the candidate, counted from `parameter_address`.
-    parameter_address : Out(address_bits(machine.parameter_words))
-        The round's first word in the cycle of `shift`; the word `select` counts from.
-    parameter_enable : Out(1)
-        A requantiser takes the word of this address.
-    place : Out(PlaceLayout(machine))
-        In the cycle of `write`.
-    write : Out(1)
-        As `done`, of the rounds whose values are written.
-    pool : Out(PoolLayout(machine))
-        On a spatial machine, as in Requantiser.
-    """
-
-    def __init__(self, machine: Machine) -> None:
-        members = {
-            "record_address": Out(address_bits(machine.layers)),
-            "record": In(drain_layout(machine)),
-            "tile": In(1),
-            "shift": Out(1),
-            "load": Out(1),
-            "step": Out(1),
-            "done": Out(1),
-            "search": Out(1),
-            "probe": Out(QUOTIENT_BITS),
-            "select": Out(1),
-            "parameter_address": Out(address_bits(machine.parameter_words)),
-            "parameter_enable": Out(1),
-            "place": Out(PlaceLayout(machine)),
-            "write": Out(1),
-        }
-        if machine.spatial:
-            members["pool"] = Out(PoolLayout(machine))
-        super().__init__(members)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Bench:
     ) -> Recording:
         """Stream `images` in until `packets` output words have left.
 
-        gaps, holds : for every input and output word, as in `bcsim.simulator.schedule.schedule_images`.
+        gaps, holds : for every input and output word, as in `bcsim.simulator.pauses.Pauses`.
         weights : words of the weight stream, (tdata, tlast, gap).
         """
         words = self.words(images)

@@ -14,10 +14,10 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.generate.project import TOP
-from bcsim.rtl.generate.vectors import bench_vectors, random_pauses
+from bcsim.rtl.generate.vectors import bench_vectors
 from bcsim.rtl.generate.verilog import to_verilog
+from bcsim.simulator.pauses import random_pauses
 from bcsim.simulator.simulator import run_machine
-from bcsim.simulator.weight_stream import memory_gaps
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_program
 from tests.rtl.collisions import spoil_collisions
@@ -57,10 +57,8 @@ def network(seed: int, machine: Machine, **limits: int) -> dict[str, Any]:
     """A random network on the machine: how to load it, images, pauses and what the simulator makes of them."""
     mapping, generator = seeded_mapping(seed, machine, **limits)
     q = random_images(generator, mapping.program, int(generator.integers(2, 5)))
-    gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
-    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
-    weight_gaps = random_pauses(generator, len(memory_gaps(mapping, len(q)))).tolist()
-    expected = run_machine(mapping, q, record=len(q), gaps=gaps, holds=holds, weight_gaps=weight_gaps)
+    pauses = random_pauses(generator, mapping, len(q))
+    expected = run_machine(mapping, q, record=len(q), pauses=pauses)
     load = np.array(list(load_writes(machine, mapping.image)), np.int64)
-    vectors = bench_vectors(expected, q, gaps=gaps, holds=holds, weight_gaps=weight_gaps)
+    vectors = bench_vectors(expected, q, pauses)
     return {"load": load, **vectors}

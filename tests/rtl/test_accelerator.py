@@ -15,6 +15,7 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
 from bcsim.rtl.common.register_map import Control, Error, Register, Status
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import run_machine, stream_values
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_machine, random_program
@@ -45,7 +46,8 @@ class Case:
         return (self.rng.integers(0, 10, count) * (self.rng.random(count) < 0.3)).tolist()
 
     def expected(self, gaps=None, holds=None):
-        return expected(run_machine(self.mapping, self.q, record=len(self.q), gaps=gaps, holds=holds))
+        pauses = Pauses(gaps, holds)
+        return expected(run_machine(self.mapping, self.q, record=len(self.q), pauses=pauses))
 
     def scores(self) -> list[list[int]]:
         """The packets' words by the program level."""

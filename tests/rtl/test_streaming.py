@@ -18,6 +18,7 @@ from bcsim.rtl.generate.ports import ports_table
 from bcsim.rtl.generate.vectors import weight_words
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.synthesis import count_multipliers
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import run_machine, stream_values
 from tests.programs import random_images
 from tests.rtl.bench import Bench, expected
@@ -44,7 +45,7 @@ class Case:
         self.weights = [(*word, gap) for word, gap in zip(words * IMAGES, self.gaps, strict=True)]
         values = stream_values(self.mapping, self.q).tolist()
         self.images = values if self.machine.spatial else self.q.tolist()
-        self.run = run_machine(self.mapping, self.q, record=IMAGES, weight_gaps=self.gaps)
+        self.run = run_machine(self.mapping, self.q, record=IMAGES, pauses=Pauses(weight_gaps=self.gaps))
 
 
 @pytest.mark.parametrize("spatial", [False, True])

@@ -6,6 +6,7 @@ import pytest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.execution.execute import execute
 from bcsim.simulator.array import load_layer
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import run_machine
 from bcsim.simulator.utilisation import CAUSES
@@ -75,7 +76,7 @@ def test_causes_sum_to_the_cycles_whatever_the_streams_do(seed: int) -> None:
     images = 4
     gaps = rng.integers(0, 4, images * mapping.beats).tolist()
     holds = rng.integers(0, 9, images * (program.classes + 1)).tolist()
-    run = run_machine(mapping, random_images(rng, program, images), gaps=gaps, holds=holds)
+    run = run_machine(mapping, random_images(rng, program, images), pauses=Pauses(gaps, holds))
     assert set(run.lane_cycles) == set(CAUSES)
     assert all(count >= 0 for count in run.lane_cycles.values())
     assert sum(run.lane_cycles.values()) == run.cycles * machine.slots
@@ -118,7 +119,7 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int) -> 
     images = 9
     ready = [0] * images * (mapping.beats + mapping.program.classes + 1)
     repeated = schedule_images(mapping, images)
-    one_by_one = schedule_images(mapping, images, gaps=ready, holds=ready)
+    one_by_one = schedule_images(mapping, images, Pauses(ready, ready))
     for a, b in zip(repeated, one_by_one, strict=True):
         assert a.buffer == b.buffer
         assert a.image_times.repeats(b.image_times, b.delay - a.delay)

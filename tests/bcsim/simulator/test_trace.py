@@ -19,6 +19,7 @@ from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.latency import WEIGHTS_TO_STEP, shadow_latency
 from bcsim.machine.records import issue_fields, unpack
 from bcsim.rtl.sequencer.window_walk import window_reads
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.trace import TRACKS, trace_events, write_trace
 from tests.conv_programs import random_conv_program
@@ -39,7 +40,9 @@ def streamed_run(seed: int, *, spatial: bool) -> MachineRun:
     mapping = streamed_network(seed, spatial=spatial)
     rng = np.random.default_rng(seed)
     gaps = random_gaps(rng, weight_words(mapping, 2), 20).tolist()
-    return run_machine(mapping, random_images(rng, mapping.program, 2), record=2, weight_gaps=gaps)
+    return run_machine(
+        mapping, random_images(rng, mapping.program, 2), record=2, pauses=Pauses(weight_gaps=gaps)
+    )
 
 
 RUNS = [

@@ -17,6 +17,7 @@ from bcsim.execution.execute import execute
 from bcsim.machine.latency import WEIGHT_START, WEIGHTS_TO_STEP
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule
+from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import run_machine
 from bcsim.simulator.utilisation import steady_lane_cycles
@@ -35,7 +36,7 @@ def test_scores_arrivals_and_causes_under_a_throttled_stream(seed: int, spatial:
     rng = np.random.default_rng(seed)
     q = random_images(rng, mapping.program, IMAGES)
     gaps = random_gaps(rng, weight_words(mapping, IMAGES), 12).tolist()
-    run = run_machine(mapping, q, record=IMAGES, weight_gaps=gaps)
+    run = run_machine(mapping, q, record=IMAGES, pauses=Pauses(weight_gaps=gaps))
     np.testing.assert_array_equal(run.scores, execute(mapping.program, q).scores)
     assert sum(run.lane_cycles.values()) == run.cycles * mapping.machine.slots
     assert len(np.unique(run.writes.cycle)) == len(run.writes.cycle)
@@ -66,7 +67,8 @@ def test_repeating_schedules_are_what_scheduling_each_image_gives(seed: int, spa
     mapping = streamed_network(seed, spatial=spatial)
     images = 12
     repeated = schedule_images(mapping, images)
-    one_by_one = schedule_images(mapping, images, weight_gaps=memory_gaps(mapping, images).tolist())
+    memory = Pauses(weight_gaps=memory_gaps(mapping, images).tolist())
+    one_by_one = schedule_images(mapping, images, memory)
     for a, b in zip(repeated, one_by_one, strict=True):
         assert a.image_times.repeats(b.image_times, b.delay - a.delay)
     assert repeated[-1].end - repeated[-2].end == steady_lane_cycles(mapping)[1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bcsim.rtl.generate.vectors import random_pauses, stream_words
+from bcsim.rtl.generate.vectors import stream_words
 
 
 def test_a_position_begins_with_a_new_word_and_the_last_word_is_marked() -> None:
@@ -18,10 +18,3 @@ def test_whole_words_keep_all_their_bytes() -> None:
     assert data.tolist() == [[255] * 4] * 2
     assert kept.tolist() == [4, 4]
     assert last.tolist() == [False, True]
-
-
-def test_pauses_are_mostly_none_and_never_endless() -> None:
-    pauses = random_pauses(np.random.default_rng(0), 10_000)
-    assert 0.7 < (pauses == 0).mean() < 0.8
-    assert pauses.min() == 0
-    assert pauses.max() == 40

@@ -16,8 +16,8 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import SimulatorError, check_design
 from bcsim.rtl.generate.design import design_digest
 from bcsim.rtl.generate.project import Stimulus, write_project
-from bcsim.rtl.generate.vectors import random_pauses
 from bcsim.rtl.generate.verify import compare, verify
+from bcsim.simulator.pauses import Pauses, random_cycles, random_pauses
 from bcsim.simulator.simulator import MachineRun
 from tests.programs import random_images, random_program
 from tests.streaming import streamed_network, weight_words
@@ -34,9 +34,7 @@ def stimulus() -> tuple[Stimulus, object]:
     generator = np.random.default_rng(4)
     mapping = map_program(random_program(generator, largest=12), MACHINE)
     q = random_images(generator, mapping.program, 3)
-    gaps = random_pauses(generator, len(q) * mapping.beats).tolist()
-    holds = random_pauses(generator, len(q) * (mapping.program.classes + 1)).tolist()
-    return Stimulus("random values", q, gaps, holds), mapping
+    return Stimulus("random values", q, random_pauses(generator, mapping, len(q))), mapping
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +98,9 @@ def test_streamed_weights_come_in_the_simulators_cycles(tmp_path: Path, throttle
     mapping = map_program(streamed.program, machine)
     assert mapping.slots
     generator = np.random.default_rng(8)
-    gaps = random_pauses(generator, weight_words(mapping, 2)).tolist() if throttled else None
-    stimulus = Stimulus("random values", random_images(generator, mapping.program, 2), weight_gaps=gaps)
+    gaps = random_cycles(generator, weight_words(mapping, 2)).tolist() if throttled else None
+    q = random_images(generator, mapping.program, 2)
+    stimulus = Stimulus("random values", q, Pauses(weight_gaps=gaps))
     expected = write_project(tmp_path, mapping, stimulus)
     described = json.loads((tmp_path / "machine.json").read_text())
     assert described["weight_words_per_image"] == weight_words(mapping, 1)
