@@ -173,3 +173,12 @@ def test_planes_of_many_shifts() -> None:
     )
     most = 255 * layer.inputs * 4095
     check(rng, replace(program, layers=(replace(layer, planes=planes, low=-most, high=most),)))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("block", range(10))
+def test_many_random_programs(block: int) -> None:
+    for seed in range(1000 + 200 * block, 1200 + 200 * block):
+        rng = np.random.default_rng(seed)
+        program = random_conv_program(rng) if seed % 3 else random_program(rng, largest=120)
+        check(rng, with_table(rng, program) if seed % 2 else program)
