@@ -22,7 +22,9 @@ print(session.run(None, {"x": np.ones(1, np.float32)})[0][0])
 def files_left(home: Path, code: str) -> list[str]:
     """What a run leaves in an empty home folder, Python's own caches aside."""
     home.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    # onnxruntime writes nothing where it sees that it runs in CI, so these tests must not show it.
+    hidden = ("XDG_", "ORT_", "CI", "GITHUB_", "BUILD_", "TF_BUILD")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment = {**kept, "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
