@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-__all__ = ["BREVITAS", "Array", "Builder", "Draw", "Seeded", "Tensor"]
+__all__ = ["BREVITAS", "MICROSOFT", "Array", "Builder", "Draw", "Seeded", "Tensor"]
 
 Array: TypeAlias = NDArray[Any]
 Draw: TypeAlias = Any
-BREVITAS = "onnx.brevitas"
+BREVITAS, MICROSOFT = "onnx.brevitas", "com.microsoft"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.soak.builder import Builder, Tensor
+from tests.soak.builder import MICROSOFT, Builder, Tensor
 
 __all__ = ["ending", "join", "move"]
 
@@ -93,12 +93,25 @@ def join(b: Builder, branches: Sequence[Tensor]) -> Tensor:
     if len(branches) < 2 or first.name == last.name:
         return last
     names, span = [first.name, last.name], first.span + last.span
+    if first.shape == last.shape and b.rarely(6):
+        return _integer_sum(b, first, last)
     if first.shape == last.shape and b.rarely(2):
         return Tensor(b.node(b.one_of("Add", "Sum"), names), first.shape, span)
     if first.shape[1:] == last.shape[1:]:
         shape = (first.shape[0] + last.shape[0], *first.shape[1:])
         return Tensor(b.node("Concat", names, axis=1), shape, span)
     return last
+
+
+def _integer_sum(b: Builder, first: Tensor, last: Tensor) -> Tensor:
+    """QuantizeLinear of both, QLinearAdd, DequantizeLinear."""
+    given = []
+    for x, bits in ((first, 7), (last, 7), (replace(first, span=first.span + last.span), b.whole(4, 8))):
+        scale = 2.0 ** (math.ceil(math.log2(x.span)) - bits + 1)
+        given.append([b.constant(scale), b.constant(b.one_of(0, 1, -2), np.int8)])
+    a, c = (b.node("QuantizeLinear", [x.name, *grid]) for x, grid in zip((first, last), given, strict=False))
+    made = b.node("QLinearAdd", [a, *given[0], c, *given[1], *given[2]], MICROSOFT)
+    return Tensor(b.node("DequantizeLinear", [made, *given[2]]), first.shape, first.span + last.span)
 
 
 def ending(b: Builder, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.soak.builder import Builder, Draw, Seeded, Tensor
+from tests.soak.builder import BREVITAS, MICROSOFT, Builder, Draw, Seeded, Tensor
 from tests.soak.linear import conv, dense, qlinear
 from tests.soak.moves import ending, join, move
 from tests.soak.quantisers import arithmetic, quantiser
@@ -25,6 +25,8 @@ __all__ = ["Case", "networks", "seeded"]
 Array: TypeAlias = NDArray[Any]
 
 IMAGES = 6
+"""Of each of three kinds."""
+FEW = (0, 64, 127, 128, 129, 192, 255)
 INPUTS = {"raw": (1.0, 0.0), "1/256,0": (1 / 256, 0.0), "1/128,-1": (1 / 128, -1.0), "1,-128": (1.0, -128.0)}
 """Readings of raw levels, and the scale and offset that they give."""
 
@@ -85,8 +87,15 @@ def build(b: Builder) -> Case:
         x = _block(b, x)
     y = ending(b, _scores(b, x))
     model = _model(b, shape, y)
-    levels = np.random.default_rng(b.seed + 1).integers(0, 256, (IMAGES, int(np.prod(shape))), dtype=np.uint8)
+    levels = _images(np.random.default_rng(b.seed + 1), int(np.prod(shape)))
     return Case(model, levels, reading, shape, b.quantised)
+
+
+def _images(random: np.random.Generator, values: int) -> Array:
+    """Levels of any kind, of few kinds, and nearly all alike: sums of the latter meet bounds exactly."""
+    few = random.choice(FEW, (IMAGES, values))
+    alike = np.where(random.random((IMAGES, values)) < 0.2, few, random.choice(FEW, (IMAGES, 1)))
+    return np.concatenate([random.integers(0, 256, (IMAGES, values)), few, alike]).astype(np.uint8)
 
 
 def _block(b: Builder, x: Tensor) -> Tensor:
@@ -131,7 +140,7 @@ def _model(b: Builder, shape: tuple[int, ...], y: Tensor) -> ModelProto:
     source = helper.make_tensor_value_info("x", element, ["N", *shape])
     target = helper.make_tensor_value_info(y.name, TensorProto.INT64 if b.classes else element, None)
     graph = helper.make_graph(b.nodes, "drawn", [source], [target], made)
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("onnx.brevitas", 1)]
+    opsets = [helper.make_opsetid("", 18), *(helper.make_opsetid(name, 1) for name in (BREVITAS, MICROSOFT))]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 

@@ -146,6 +146,7 @@ def _where(b: Builder, x: Tensor) -> Tensor:
 
 CURVES: Mapping[str, tuple[int, Mapping[str, float]]] = {
     "LeakyRelu": (1, {"alpha": 0.125}),
+    "PRelu": (1, {}),
     "Sigmoid": (0, {}),
     "Tanh": (1, {}),
     "Elu": (1, {"alpha": 0.5}),
@@ -164,7 +165,8 @@ def _curve(b: Builder, x: Tensor) -> Tensor:
     op = b.one_of(*CURVES)
     signed, given = CURVES[op]
     gain = b.constant(2.0 ** -math.ceil(math.log2(x.span / 4)))
-    made = b.node(op, [b.node("Mul", [x.name, gain])], **given)
+    slopes = [b.constant(b.random.integers(0, 9, b.channel_shape(x)) / 8)] if op == "PRelu" else []
+    made = b.node(op, [b.node("Mul", [x.name, gain]), *slopes], **given)
     bits, scale = b.whole(2, 5), b.one_of(1 / 16, 1 / 8, 1 / 4)
     switches = {"signed": signed, "narrow": 0, "rounding_mode": "ROUND"}
     inputs = [b.constant(scale), b.constant(0.0), b.constant(float(bits))]
