@@ -56,6 +56,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("counts.py", "operations", "0 -> -1"): "all layers have the same operations",
     ("float_counts.py", "_traffic", "'' -> 'none'"): "a reference has no design, hence no blocks",
     ("energy.py", "at", "point[0] >= size -> point[0] > size"): "at a point both its lines give its energy",
+    ("energy.py", "at", "0 -> -1"): "of one point, the first is the last",
+    ("structure.py", "_sums", "0 -> -1"): "one bound is left, the first and the last",
     ("energy.py", "table_text", "'utf-8' -> 'utf-8_'"): "Python takes both for the same encoding",
     ("energy.py", "_read_table", "'utf-8' -> 'utf-8_'"): "Python takes both for the same encoding",
 }

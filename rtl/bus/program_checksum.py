@@ -32,7 +32,9 @@ class ProgramChecksum(wiring.Component):
     -------
     data : In(32)
     word : In(1)
-        `data` is loaded in this cycle; never in two cycles that follow each other.
+        `data` counts in this cycle; never in two cycles that follow each other.
+    fill : In(1)
+        And it goes into a memory.
     close : In(1)
         `data` is the checksum; in a cycle of its own, as if it were a word.
     restart : In(1)
@@ -40,7 +42,7 @@ class ProgramChecksum(wiring.Component):
     accept : In(1)
         What is loaded has begun to run.
     verified : Out(1)
-        Nothing was loaded since a program last ran, or its checksum came and was right.
+        No memory was written and no checksum given since a program last ran, or the last word was the checksum.
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,7 @@ class ProgramChecksum(wiring.Component):
             {
                 "data": In(LITE_BITS),
                 "word": In(1),
+                "fill": In(1),
                 "close": In(1),
                 "restart": In(1),
                 "accept": In(1),
@@ -68,7 +71,7 @@ class ProgramChecksum(wiring.Component):
             crc.data.eq(Mux(second, high, self.data[:HALF])),
             self.verified.eq(~loaded | crc.match_detected),
         ]
-        with m.If(self.word):
+        with m.If(self.fill | self.close):
             m.d.sync += loaded.eq(1)
         with m.Elif(self.accept):
             m.d.sync += loaded.eq(0)

@@ -60,8 +60,10 @@ class ProgramPort(wiring.Component):
         The machine uses its program: data are refused.
     memory, address : Out(32)
         The registers' contents.
+    fills : Out(1)
+        `data` is written into a memory.
     loads : Out(1)
-        `data` says where words go, or is one that is written: what a load's checksum covers.
+        It is, or says where words go: what a load's checksum covers.
     too_large, busy : Out(1)
         Data were refused, because of their address or because of `running`.
     program : Out(ProgramSignature(machine))
@@ -79,6 +81,7 @@ class ProgramPort(wiring.Component):
                 "running": In(1),
                 "memory": Out(LITE_BITS),
                 "address": Out(LITE_BITS),
+                "fills": Out(1),
                 "loads": Out(1),
                 "too_large": Out(1),
                 "busy": Out(1),
@@ -104,6 +107,7 @@ class ProgramPort(wiring.Component):
             ),
             last.eq(Array(slice_[slices(k.width) - 1] for k in kinds)[kind]),
             write.eq(self.write_data & inside & ~self.running),
+            self.fills.eq(write),
             self.loads.eq(write | ((self.write_memory | self.write_address) & ~self.running)),
             self.busy.eq(self.write_data & self.running),
             self.too_large.eq(self.write_data & ~inside),

@@ -119,7 +119,8 @@ class Registers(wiring.Component):
         ]
         m.submodules.program_checksum = check = ProgramChecksum()
         m.submodules.watchdog = watchdog = Watchdog()
-        self._guard(m, check, watchdog, write, data, port.loads)
+        m.d.comb += [check.word.eq(port.loads), check.fill.eq(port.fills)]
+        self._guard(m, check, watchdog, write, data)
         control, start, mismatch = self._control(m, write[Register.CONTROL], data, check, watchdog)
         m.d.comb += counters.clear.eq(start)
         bad_weights = self.bad_weights if self.streams else Const(0)
@@ -147,7 +148,6 @@ class Registers(wiring.Component):
         watchdog: Watchdog,
         write: dict[Register, Signal],
         data: Value,
-        loads: Value,
     ) -> None:
         """What keeps a wrong program from running, and a right one from never ending."""
         # As the memories, the checksum of their program outlives a reset.
@@ -155,7 +155,6 @@ class Registers(wiring.Component):
         limit = Signal(LIMIT_BITS, init=(1 << LIMIT_BITS) - 1)
         m.d.comb += [
             check.data.eq(data),
-            check.word.eq(loads),
             check.close.eq(write[Register.CHECKSUM]),
             check.restart.eq(write[Register.CONTROL] & ~(data & Control.RUN).any()),
             watchdog.limit.eq(limit),

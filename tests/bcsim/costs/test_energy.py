@@ -62,6 +62,12 @@ def test_memory_of_64_bits_costs_what_is_published(words: int, pj: float) -> Non
     assert isclose(load_table("horowitz-45nm").traffic_pj(traffic), 5 * pj)
 
 
+def test_a_narrow_memory_is_as_small_as_its_words() -> None:
+    """4,096 words of 16 bits are 8 KiB, of which 64 bits cost 10 pJ."""
+    traffic = MemoryTraffic(4096, 16, 1, 16, 0, 0)
+    assert isclose(load_table("horowitz-45nm").traffic_pj(traffic), 10 * 16 / 64)
+
+
 def test_wide_memory_is_banks_side_by_side() -> None:
     table = load_table("horowitz-45nm")
     narrow, wide = MemoryTraffic(4096, 64, 1, 64, 0, 0), MemoryTraffic(4096, 1024, 1, 1024, 0, 0)

@@ -180,9 +180,11 @@ def test_batch_size_in_arithmetic(tmp_path):
 
 
 def test_integer_input_that_is_cast(tmp_path):
-    built = model([node("Cast", "x", "y", to=TensorProto.FLOAT)])
+    nodes = [node("Cast", "x", "c", to=TensorProto.FLOAT), node("MatMul", "c w", "y")]
+    built = model(nodes, tensors(w=np.ones((4, 2))))
     built.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.UINT8, ["N", 4]))
-    assert imported(built, tmp_path).nodes == ()
+    (dense,) = imported(built, tmp_path).nodes
+    assert dense.inputs == ("x",)
 
 
 @pytest.mark.parametrize("wrong", [0.5, np.nan, np.inf, 1e30])
