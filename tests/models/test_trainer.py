@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bcsim.common.errors import BcsimError  # noqa: E402
-from bcsim.models import checkpoint  # noqa: E402
+from bcsim.models import checkpoint, recipes  # noqa: E402
 from bcsim.models.data import Samples, Splits, load_splits  # noqa: E402
 from bcsim.models.evaluate import Images, error_rate  # noqa: E402
 from bcsim.models.layers import binary_layers  # noqa: E402
@@ -98,7 +98,10 @@ def test_out_of_memory_is_one_sentence(splits: Splits, monkeypatch: pytest.Monke
     assert str(caught.value) == message
 
 
-def test_a_network_too_large_for_the_memory_is_one_sentence(splits: Splits) -> None:
+def test_a_network_too_large_for_the_memory_is_one_sentence(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "WIDEST", 2**40)  # a width that no host has the memory for
     with pytest.raises(BcsimError) as caught:
         Trainer(dataclasses.replace(_SHORT, width=2**40), splits)
     message = "Training needs more memory than cpu has: lower --batch or --width"
