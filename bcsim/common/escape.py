@@ -6,14 +6,17 @@ HTML is escaped by its template and JSON by its encoder; what is here comes befo
 
 from __future__ import annotations
 
+import json
 import re
 
-__all__ = ["comment", "printable", "sentence", "shortened"]
+__all__ = ["c_string", "comment", "printable", "sentence", "shortened", "tcl_word", "yaml_string"]
 
 LONGEST_NAME = 80
 LONGEST_SENTENCE = 360
 QUOTED = re.compile(rf"(['\"])((?:(?!\1)[^\\]|\\.){{{LONGEST_NAME},}})\1")
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;=()\[\]+_-]")
+TCL_SPECIAL = re.compile(r'[\\"$\[\]{}]')
+C_SPECIAL = re.compile(r"[^A-Za-z0-9 .,:;=()\[\]+_/-]")
 
 
 def printable(text: str) -> str:
@@ -53,3 +56,32 @@ def comment(text: str) -> str:
 
 def _percent(found: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
+
+
+def tcl_word(text: str) -> str:
+    r"""The text as one word of Tcl, in quotes, for scripts and constraint files (XDC, SDC): nothing is substituted.
+
+    Braces are escaped too, so that the word may stand in a braced body. Tcl 8 has no characters beyond U+FFFF: they
+    become their \UNNNNNNNN as plain text, like everything that `printable` numbers.
+    """
+    escaped = TCL_SPECIAL.sub(lambda found: "\\" + found[0], printable(text))
+    return '"' + "".join(c if c.isascii() else _tcl_character(c) for c in escaped) + '"'
+
+
+def _tcl_character(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\\\U{code:08x}"
+
+
+def yaml_string(text: str) -> str:
+    """The text as a string of YAML or JSON, in quotes, for core files of FuseSoC and their like."""
+    return json.dumps(printable(text), ensure_ascii=False)
+
+
+def c_string(text: str) -> str:
+    """The text as a string literal of C or C++, in quotes: UTF-8, three octal digits for a byte that is not plain."""
+    return '"' + C_SPECIAL.sub(_octal, printable(text)) + '"'
+
+
+def _octal(found: re.Match[str]) -> str:
+    return "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8"))

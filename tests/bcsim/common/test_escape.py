@@ -1,9 +1,22 @@
 """Text from files, escaped for where it goes."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.escape import comment, printable, sentence, shortened
+from bcsim.common.escape import (
+    c_string,
+    comment,
+    printable,
+    sentence,
+    shortened,
+    tcl_word,
+    yaml_string,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +55,50 @@ def test_long_lists_lose_their_middle() -> None:
     assert told.startswith("Accepted are 0, 1, ")
     assert told.endswith("998, 999")
     assert shortened("short", 5) == "short"
+
+
+HOSTILE = (
+    "plain name",
+    "",
+    'a"; exec touch owned; set b "',
+    "[exec touch owned]",
+    "$env(HOME) ${x}",
+    "} { ; exit",
+    "{",
+    "back\\",
+    "two\nlines\r\x1b[31m",
+    "é µ → 1\u202e\udc80",
+    "\U0001f600",
+    "??/ ??= %s %n \\0 \0",
+    "# x: [y, *z] &a !b",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_word_of_tcl_is_its_text(text: str) -> None:
+    tkinter = pytest.importorskip("tkinter")
+    tcl = tkinter.Tcl()
+    tcl.createcommand("exec", lambda *_: pytest.fail("a name ran"))
+    wanted = "".join(c if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in printable(text))
+    tcl.eval(f"proc inside {{}} {{\nreturn {tcl_word(text)}\n}}")
+    assert tcl.eval(f"set plain {tcl_word(text)}") == wanted
+    assert tcl.eval("inside") == wanted
+    assert tcl.eval(f"llength [list {tcl_word(text)}]") == "1"
+    assert tcl_word(text).isascii()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_string_of_yaml_is_its_text(text: str) -> None:
+    assert json.loads(yaml_string(text)) == printable(text)
+    assert yaml_string(text).isprintable()
+
+
+def test_strings_of_c_are_their_texts(tmp_path: Path) -> None:
+    compiler = shutil.which("cc") or pytest.skip("there is no C compiler")
+    puts = "".join(f"puts({c_string(text)});" for text in HOSTILE)
+    (tmp_path / "names.c").write_text(f"#include <stdio.h>\nint main(void) {{{puts}return 0;}}\n")
+    subprocess.run(
+        [compiler, "-std=c99", "-Wall", "-Werror", "-o", tmp_path / "names", tmp_path / "names.c"], check=True
+    )
+    told = subprocess.run([tmp_path / "names"], check=True, capture_output=True).stdout.decode()
+    assert told == "".join(printable(text) + "\n" for text in HOSTILE)
