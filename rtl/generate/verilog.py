@@ -6,7 +6,7 @@ Documented names, equal modules once, no aliases, memory contents in files besid
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from amaranth.back import rtlil
@@ -15,7 +15,7 @@ from amaranth.hdl._ir import Design, PortDirection
 from amaranth.lib import wiring
 
 from bcsim.common.leftovers import scratch_folder
-from bcsim.rtl.tools.memory_images import initialise_memories, mark_memories, take_images
+from bcsim.rtl.tools.memory_images import MemoryImage, initialise_memories, mark_memories, take_images
 from bcsim.rtl.tools.merge import merge_modules
 from bcsim.rtl.tools.naming import STATES, describe_states, module_names, rename_signals
 from bcsim.rtl.tools.yosys import run_yosys
@@ -75,7 +75,7 @@ def to_verilog(component: wiring.Component, name: str) -> Verilog:
     titles = {new: names[old].title for old, new in renamed.items()}
     ports = tuple(Port(label, direction.value, len(signal)) for label, signal, direction in design.ports)
     return Verilog(
-        text=_finish(_write_verilog(merged), titles),
+        text=_finish(_write_verilog(merged), titles, images),
         images={image.file: image.text for image in images},
         ports=ports,
     )
@@ -98,9 +98,9 @@ def _write_verilog(text: str) -> str:
         return (folder / "design.v").read_text()
 
 
-def _finish(verilog: str, titles: Mapping[str, str]) -> str:
+def _finish(verilog: str, titles: Mapping[str, str], images: Sequence[MemoryImage]) -> str:
     """Initial contents for the memories, a comment for every module, and none of Yosys' attributes."""
-    plain = initialise_memories(STATE.sub(r"\2  // \1\n", ATTRIBUTE.sub("", verilog)))
+    plain = initialise_memories(STATE.sub(r"\2  // \1\n", ATTRIBUTE.sub("", verilog)), images)
     plain = START.sub("at_time_zero", REPEATED.sub(r"\1", plain))
     plain = plain.replace("  reg at_time_zero = 0;\n", AT_TIME_ZERO)
     plain = CONSTANT.sub(r"  always @* begin\n    if (at_time_zero) begin end\n    \1\n  end\n", plain)

@@ -41,11 +41,15 @@ class MemoryImage:
         return "_".join([*self.module.split(".")[1:], self.memory]) + ".mem"
 
     @property
+    def used(self) -> int:
+        """Words up to the last that is not 0: those in the file."""
+        return max(index for index, word in enumerate(self.words) if word) + 1
+
+    @property
     def text(self) -> str:
         """A word a line, hexadecimal, from address 0 up to the last that is not 0."""
         digits = (self.width + 3) // 4
-        used = max(index for index, word in enumerate(self.words) if word) + 1
-        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words[:used])
+        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words[: self.used])
 
 
 def take_images(design: Design) -> list[MemoryImage]:
@@ -83,13 +87,16 @@ def _mark(body: str, module: str, files: Mapping[tuple[str, str], str]) -> str:
     return MEMORY.sub(mark, body)
 
 
-def initialise_memories(verilog: str) -> str:
-    """Verilog whose marked memories are read from their files, and whose other memories start as zeros.
+def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
+    """Verilog whose marked memories are read from their files, and whose other words start as zeros.
+
+    No word is given twice: of two contents Yosys keeps the first, simulators the last.
 
     Memories with registered reads get Yosys' attribute for memories that are never read where they are being
     written: without it a fifth of a small accelerator's LUTs would go into giving such reads the old word.
     """
-    return VERILOG_MEMORY.sub(_initialise, verilog)
+    used = {image.file: image.used for image in images}
+    return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, used.get(memory["file"], 0)), verilog)
 
 
 def without_contents(verilog: str) -> str:
@@ -97,13 +104,13 @@ def without_contents(verilog: str) -> str:
     return INITIALISATION.sub("", verilog)
 
 
-def _initialise(memory: re.Match[str]) -> str:
+def _initialise(memory: re.Match[str], used: int) -> str:
+    """The declaration of a memory and the block that fills it, from its file as far as that goes."""
     name, last, file = memory["name"], int(memory["last"]), memory["file"]
     block = "initialise_" + re.sub(r"\W", "", name)
     read = f'    $readmemh("{file}", {name});\n' if file else ""
+    zeros = f"    for (word = {used}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
+    body = read if used > last else f"    integer word;\n{zeros}{read}"
     module = memory.string[memory.end() : memory.string.index("endmodule", memory.end())]
     attribute = "  (* no_rw_check *)\n" if f" <= {name}[" in module else ""
-    return (
-        f"{attribute}{memory['declaration']}  initial begin : {block}\n    integer word;\n"
-        f"    for (word = 0; word <= {last}; word = word + 1) {name}[word] = 0;\n{read}  end\n"
-    )
+    return f"{attribute}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
