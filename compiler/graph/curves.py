@@ -24,11 +24,11 @@ def _softplus(x: FloatArray) -> FloatArray:
 
 
 def _gelu(x: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * x * (1 + special.erf(x / np.sqrt(2))))
+    return np.asarray(0.5 * x * special.erfc(-x / np.sqrt(2)))
 
 
 def _tanh_gelu(x: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
+    return np.asarray(x * special.expit(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {

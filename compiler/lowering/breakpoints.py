@@ -31,7 +31,7 @@ from bcsim.compiler.lowering.piecewise import (
 )
 from bcsim.compiler.program.layers import Encoding
 
-__all__ = ["Breakpoints", "pull_back", "uniform_breakpoints"]
+__all__ = ["Breakpoints", "pull_back", "pull_shared", "uniform_breakpoints"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,26 @@ def pull_back(
 
     One entry if no function differs between channels, else one per channel.
     """
-    rest = list(functions)
-    while rest and is_shared(rest[-1]):
-        breakpoints = _pull_function(rest.pop(), breakpoints, 0)
+    rest, breakpoints = pull_shared(functions, breakpoints)
     if not rest:
         return [breakpoints]
     return [_pull_channel(rest, breakpoints, channel) for channel in range(channels)]
+
+
+def pull_shared(
+    functions: Sequence[PiecewiseFunction], breakpoints: Breakpoints, most_smooth: int | None = None
+) -> tuple[Sequence[PiecewiseFunction], Breakpoints]:
+    """The breakpoints pulled back to before the last functions that are alike in all channels, and those before them.
+
+    most_smooth : breakpoints that are pulled through a curve; more of them stay behind it.
+    """
+    rest = list(functions)
+    while rest and is_shared(rest[-1]):
+        many = most_smooth is not None and breakpoints.last - breakpoints.first > most_smooth
+        if many and isinstance(rest[-1], Smooth):
+            break
+        breakpoints = _pull_function(rest.pop(), breakpoints, 0)
+    return rest, breakpoints
 
 
 def _pull_channel(
@@ -216,14 +230,9 @@ def _is_below(curve: Curved, bound: Fraction, reached: bool) -> bool:
 
 def _check_single(smooth: Smooth, bounds: Sequence[Fraction], breakpoints: Breakpoints, first: int) -> None:
     """Raise BcsimError for breakpoints between the least value of a curve and 0, from which it falls to that."""
-    place, least = smooth.curve.valley or (Fraction(0), Fraction(0))
     for k, bound in enumerate(bounds, first):
         if bound < 0 or (bound == 0 and bool(breakpoints.closed[k]) == breakpoints.rising):
-            raise BcsimError(
-                f"{smooth.node} falls up to {float(place):.4g} and rises from there, so that no single threshold parts "
-                f"the levels that lie between its least value, {float(least):.4g}, and 0; accepted are an input from "
-                f"{float(place):.4g} up, and a quantiser behind it without levels there, such as an unsigned one"
-            )
+            raise BcsimError(smooth.refusal)
 
 
 def _moved(breakpoints: Breakpoints, bounds: Sequence[Fraction], first: int) -> Breakpoints:

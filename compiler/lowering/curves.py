@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, TypeAlias
@@ -32,6 +32,7 @@ ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
 class Curved:
     """A curve that rises everywhere, or from `valley` on.
 
+    name : that of bcsim.compiler.graph.curves.CURVES.
     low, high : what it never reaches, None where it has no such bound.
     valley : the place of its least value, up to which it falls from 0, and that value; None where it rises everywhere.
     """
@@ -41,12 +42,13 @@ class Curved:
     forward: Callable[[Fraction], Fraction]
     inverse: Callable[[Fraction], Fraction]
     valley: tuple[Fraction, Fraction] | None = None
+    name: str = ""
 
 
 @cache
 def curve_of(name: str) -> Curved:
     """The curve of a name of bcsim.compiler.graph.curves.CURVES."""
-    return _CURVES[name]()
+    return replace(_CURVES[name](), name=name)
 
 
 def _number(x: Fraction) -> Any:

@@ -13,8 +13,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.lowering.breakpoints import pull_back, uniform_breakpoints
-from bcsim.compiler.lowering.piecewise import Line, PiecewiseFunction, at, compose, forward, narrowed
+from bcsim.compiler.lowering.breakpoints import Breakpoints, pull_back, pull_shared, uniform_breakpoints
+from bcsim.compiler.lowering.crossings import crossings
+from bcsim.compiler.lowering.piecewise import (
+    Line,
+    PiecewiseFunction,
+    Smooth,
+    at,
+    compose,
+    forward,
+    is_shared,
+    narrowed,
+)
 from bcsim.compiler.lowering.thresholds import integer_thresholds
 from bcsim.compiler.program.layers import Encoding
 from bcsim.compiler.program.weight_planes import plane_weights
@@ -22,6 +32,9 @@ from bcsim.compiler.program.weight_planes import plane_weights
 __all__ = ["Linear", "falling", "to_linear"]
 
 IntArray: TypeAlias = NDArray[np.int64]
+
+MOST_PULLED = 1 << 12
+"""Breakpoints of all outputs that are pulled back one by one, each up to a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +67,23 @@ class Linear:
         lowest, highest = self.bounds()
         low, high = int(lowest.min()), int(highest.max())
         functions = narrowed(self.functions, self._ends())
-        breakpoints = pull_back(functions, uniform_breakpoints(target), outputs)
-        return integer_thresholds(self.line, breakpoints, outputs, low, high), low, high
+        rest, breakpoints = pull_shared(functions, uniform_breakpoints(target), MOST_PULLED)
+        count = breakpoints.last - breakpoints.first
+        if rest and count * (1 if all(map(is_shared, rest)) else outputs) > MOST_PULLED:
+            return self._searched(rest, breakpoints), low, high
+        pulled = pull_back(rest, breakpoints, outputs)
+        return integer_thresholds(self.line, pulled, outputs, low, high), low, high
+
+    def _searched(self, functions: Sequence[PiecewiseFunction], breakpoints: Breakpoints) -> IntArray:
+        """The thresholds of breakpoints behind functions through which too many would have to be pulled."""
+        lowest, highest = self.bounds()
+        node = next((function.node for function in functions if isinstance(function, Smooth)), "The network")
+        found = crossings([self.line, *functions], breakpoints, lowest, highest, node)
+        # In place: a thousand scores have half a gigabyte of thresholds.
+        never = found > highest[:, None]
+        found[found <= lowest[:, None]] = lowest.min()
+        found[never] = highest.max() + 1
+        return found
 
     def _ends(self) -> list[tuple[Fraction, Fraction]]:
         """The least and the greatest value of each output's line, in either order."""

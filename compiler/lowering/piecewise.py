@@ -121,6 +121,16 @@ class Smooth:
     node: str
     rises: bool = False
 
+    @property
+    def refusal(self) -> str:
+        """The sentence for breakpoints that a curve with a valley crosses twice."""
+        place, least = self.curve.valley or (Fraction(0), Fraction(0))
+        return (
+            f"{self.node} falls up to {float(place):.4g} and rises from there, so that no single threshold parts "
+            f"the levels that lie between its least value, {float(least):.4g}, and 0; accepted are an input from "
+            f"{float(place):.4g} up, and a quantiser behind it without levels there, such as an unsigned one"
+        )
+
 
 PiecewiseFunction: TypeAlias = Line | Limit | Steps | Whole | Bend | Smooth
 
