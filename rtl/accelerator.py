@@ -11,6 +11,7 @@ from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_checksum, program_memories
 from bcsim.rtl.bus.registers import Registers
+from bcsim.rtl.bus.watchdog import Unanswered
 from bcsim.rtl.common.axi import LiteSignature, StreamSignature
 from bcsim.rtl.common.memory import (
     SLICE_BITS,
@@ -287,10 +288,14 @@ class Accelerator(wiring.Component):
         unsent = self.m_axis.tvalid & ~self.m_axis.tready
         late = self.machine.weight_stream_bytes and issue.waits_weights & ~self.s_axis_weights.tvalid
         connect(m, flipped(self.s_axil), registers.bus)
+        m.submodules.unanswered = unanswered = Unanswered()
         m.d.comb += [
+            unanswered.running.eq(registers.running),
+            unanswered.read.eq(issue.release),
+            unanswered.answered.eq(self._output.sent),
             self.interrupt.eq(registers.interrupt),
             registers.bad_length.eq(self._loader.bad_length),
-            registers.waits_host.eq(issue.waits_input | unsent | late),
+            registers.waits_host.eq((issue.waits_input & ~unanswered.owed) | unsent | late),
             registers.loaded.eq(self._loader.loaded),
             registers.output_free.eq(self._output.free),
             events.accepted.eq(self.s_axis.tvalid & self.s_axis.tready),

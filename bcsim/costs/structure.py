@@ -36,6 +36,7 @@ CONTROL = (
     "drain_memory",
     "weight_stream_memory",
     "write_arbiter",
+    "unanswered",
 )
 """Blocks whose registers and logic are not counted: sequencer, streams, bus, and what connects them."""
 

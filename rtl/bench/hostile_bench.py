@@ -100,7 +100,8 @@ async def outcome(trial: Trial) -> str:
         return "flagged"
     expected = expected_recording(trial.vectors)
     values, wanted = ([output[1:] for output in r.outputs] for r in (got, expected))
-    if len(values) < len(wanted):
+    # A wrong program may give an image fewer scores, or none but its class.
+    if sum(last for _, last in values) < sum(last for _, last in wanted):
         return "silent hang"
     return "right" if values == wanted else "wrong"
 

@@ -70,7 +70,7 @@ class Registers(wiring.Component):
     bad_weights : In(1)
         Only where weights can stream: the weight loader stops.
     waits_host : In(1)
-        The machine waits for an image, for weights or for its results to be taken.
+        The machine waits for an image and owes no result, or for weights, or for its results to be taken.
     loaded, output_free : In(1)
         For STATUS.
     """

@@ -26,13 +26,16 @@ MACHINES = {
     ),
 }
 TRIALS, SOAKED = 24, 1000
+FOUND = {"dense": (121, 205, 577), "spatial": (513, 693)}
+"""Images that are read and never answered, behind which the machine waits for the next."""
 
 
 def check(name: str, trials: int, folder: Path) -> Counter[tuple[str, str]]:
     """Run the trials on a machine; how often each kind had each result."""
-    seeds = [int(os.environ["BCSIM_SEED"])] if "BCSIM_SEED" in os.environ else range(trials)
+    seeds = [int(os.environ["BCSIM_SEED"])] if "BCSIM_SEED" in os.environ else [*range(trials), *FOUND[name]]
+    seeds = list(dict.fromkeys(seeds))
     np.savez(folder / "program.npz", **network(5, MACHINES[name], largest=12))
-    (folder / "trials.json").write_text(json.dumps(list(seeds)))
+    (folder / "trials.json").write_text(json.dumps(seeds))
     build_machine(folder / "build", MACHINES[name], "verilator")
     passed = run(folder / "build", "bcsim.rtl.bench.hostile_bench", TOP, cwd=folder)
     assert passed, (folder / "simulation.log").read_text()
@@ -53,8 +56,11 @@ def check(name: str, trials: int, folder: Path) -> Counter[tuple[str, str]]:
 @pytest.mark.parametrize("name", MACHINES)
 def test_nothing_hangs_or_answers_wrongly_without_a_flag(name: str, tmp_path: Path) -> None:
     found = check(name, TRIALS, tmp_path)
+    if "BCSIM_SEED" in os.environ:
+        return
     assert found["corrupted", "flagged"] == TRIALS // 4
-    assert sum(count for (kind, _), count in found.items() if kind == "vouched") == TRIALS // 4
+    vouched = sum(count for (kind, _), count in found.items() if kind == "vouched")
+    assert vouched == TRIALS // 4 + len(FOUND[name])
 
 
 @pytest.mark.soak
