@@ -243,7 +243,11 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
 
     A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs.
     """
-    number, start, width = machine.requantisers, machine.accumulator_bits + 10, machine.remainder_bits
+    number, start, width = (
+        machine.requantisers,
+        machine.remainder_bits - machine.fraction_bits,
+        machine.remainder_bits,
+    )
     address = min(QUOTIENT_BITS, (machine.parameter_words - 1).bit_length())
 
     def unit(name: str, kind: str, bits: int, when: When, shares: str = "") -> Unit:

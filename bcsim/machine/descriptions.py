@@ -36,5 +36,8 @@ PARAMETERS: Mapping[str, str] = {
     "weight_stream_bytes": "bytes of a word of the port for weights that do not fit; 0 for none",
     "weight_stream_latency": "cycles until the first word of a tile arrives at that port",
     "weight_stream_interval": "cycles from each word to the next at that port",
+    "offset_bits": "bits of an offset and of the remainder; 0: what any program may need",
+    "step_bits": "bits of a divisor; 0: what any program may need",
+    "record_bits": "bits of fields of the records; empty: what any program may need",
     "clock_mhz": "clock for times in reports; nothing else depends on it",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from zlib import crc32
@@ -15,6 +16,14 @@ DIGITS = (1, 2, 4, 8)
 
 OUTSIDE = ("name", "clock_mhz", "weight_stream_latency", "weight_stream_interval")
 """Parameters that no hardware depends on."""
+
+OPTIONAL: Mapping[str, int | str] = {
+    "weight_stream_bytes": 0,
+    "offset_bits": 0,
+    "step_bits": 0,
+    "record_bits": "",
+}
+"""Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,11 @@ class Machine:
     weight_stream_latency, weight_stream_interval : of the memory behind that port, in cycles: from a tile's last word
         to the next one's first, beyond the interval, and from each other word to the next. For the simulator, like
         clock_mhz.
+    offset_bits : width of a parameter word's offset and of the remainder, two's complement; 0 for what every program
+        may need, A + F + 10.
+    step_bits : width of a parameter word's divisor, less than the remainder's; 0 for A + F + 9.
+    record_bits : widths of fields of the program memories' records, as `chunks:3 tiles:2`; a field without one is as
+        wide as bcsim.machine.records says.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -65,6 +79,9 @@ class Machine:
     weight_stream_bytes: int = 0
     weight_stream_latency: int = 0
     weight_stream_interval: int = 1
+    offset_bits: int = 0
+    step_bits: int = 0
+    record_bits: str = ""
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -77,23 +94,30 @@ class Machine:
 
     @property
     def remainder_bits(self) -> int:
-        """Width of a requantiser's two's complement remainder and of its offset: A + F + 10.
+        """Width of a requantiser's two's complement remainder and of its offset: A + F + 10, or offset_bits.
 
         Offsets reach from -2**(A + F + 8) to 2**(A + F + 8). The eight bits beyond the accumulator's range let a
         channel whose steps are wider than that range (a tiny or zero batch normalisation gain) start from any
         of its 2**8 levels.
         """
-        return self.accumulator_bits + self.fraction_bits + 10
+        return self.offset_bits or self.accumulator_bits + self.fraction_bits + 10
 
     @property
     def divisor_bits(self) -> int:
-        """Width of a divisor, unsigned, stored shifted left by target bits - 1: A + F + 9."""
-        return self.accumulator_bits + self.fraction_bits + 9
+        """Width of a divisor, unsigned, stored shifted left by target bits - 1: A + F + 9, or step_bits."""
+        return self.step_bits or self.remainder_bits - 1
+
+    @property
+    def field_bits(self) -> Mapping[str, int]:
+        """The widths that record_bits gives, by field."""
+        pairs = (part.partition(":") for part in self.record_bits.split())
+        return {name: int(bits) for name, _, bits in pairs}
 
     @property
     def fingerprint(self) -> int:
         """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
-        left_out = OUTSIDE if self.weight_stream_bytes else (*OUTSIDE, "weight_stream_bytes")
+        absent = [name for name, least in OPTIONAL.items() if getattr(self, name) == least]
+        left_out = (*OUTSIDE, *absent)
         shape = [getattr(self, f.name) for f in fields(self) if f.name not in left_out]
         return crc32(repr(shape).encode())
 
@@ -116,6 +140,8 @@ def _check_range(machine: Machine, name: str, low: int, high: int) -> None:
         raise BcsimError(f"Machine parameter {name} must be from {low} to {high}, not {value!r}")
 
 
+RECORD_BITS = re.compile(r"([a-z_]+:[0-9]{1,2}( [a-z_]+:[0-9]{1,2})*)?")
+
 # Depths are what the address fields of the records hold (widths.py); the others keep absurd sizes out.
 RANGES: Mapping[str, tuple[int, int]] = {
     "lanes": (2, 1024),
@@ -133,6 +159,8 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "weight_stream_bytes": (0, 64),
     "weight_stream_latency": (0, 100_000),
     "weight_stream_interval": (1, 1000),
+    "offset_bits": (0, 60),
+    "step_bits": (0, 59),
 }
 
 
@@ -161,6 +189,7 @@ def check_machine(machine: Machine) -> None:
             f"not {machine.input_bytes!r}"
         )
     _check_weight_stream(machine)
+    _check_widths(machine)
     if machine.accumulator_bits + machine.fraction_bits > 50:
         raise BcsimError(
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
@@ -182,6 +211,24 @@ def _check_weight_stream(machine: Machine) -> None:
         raise BcsimError(
             f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where spatial and "
             f"weight_stream_bytes are set, not {machine.pes!r}"
+        )
+
+
+def _check_widths(machine: Machine) -> None:
+    most = machine.offset_bits or machine.accumulator_bits + machine.fraction_bits + 10
+    if machine.offset_bits and machine.offset_bits <= machine.accumulator_bits + machine.fraction_bits:
+        raise BcsimError(
+            "Machine parameter offset_bits must be 0 or more than accumulator_bits and fraction_bits together "
+            f"({machine.accumulator_bits + machine.fraction_bits}), not {machine.offset_bits!r}"
+        )
+    if machine.step_bits >= most:
+        raise BcsimError(
+            f"Machine parameter step_bits must be less than the remainder's {most} bits, not {machine.step_bits!r}"
+        )
+    if not isinstance(machine.record_bits, str) or not RECORD_BITS.fullmatch(machine.record_bits):
+        raise BcsimError(
+            "Machine parameter record_bits must be fields and their widths such as 'chunks:3 tiles:2', "
+            f"not {machine.record_bits!r}"
         )
 
 
@@ -241,11 +288,13 @@ CONV_BNN = Machine(
 PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE, BNN, CONV, CONV_BNN)}
 
 
-def _convert(name: str, text: str) -> int | float | bool:
+def _convert(name: str, text: str) -> int | float | bool | str:
     kinds = {f.name: f.type for f in fields(Machine)}
     if name not in kinds or name == "name":
         accepted = ", ".join(k for k in kinds if k != "name")
         raise BcsimError(f"Unknown machine parameter {name!r}; the parameters are {accepted}")
+    if kinds[name] == "str":
+        return text
     if kinds[name] == "bool":
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise BcsimError(f"Machine parameter {name} must be true or false, not {text!r}")

@@ -7,13 +7,16 @@ holds that count minus one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, TypeAlias, get_type_hints
+from typing import Annotated, TypeAlias, get_args, get_type_hints
 
+from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, SCORE_BITS, WEIGHT_ADDRESS_BITS
 
 __all__ = [
+    "RECORDS",
     "DrainFields",
     "Fields",
     "IssueFields",
@@ -30,12 +33,14 @@ __all__ = [
     "drain_fields",
     "fields_of",
     "issue_fields",
+    "on_machine",
     "pack",
     "pack_parts",
     "record_bits",
     "stream_fields",
     "unpack",
     "values_of",
+    "weight_stream_fields",
 ]
 
 Fields: TypeAlias = tuple[tuple[str, int], ...]
@@ -202,16 +207,42 @@ Record: TypeAlias = (
 
 def fields_of(*parts: type[Record]) -> Fields:
     """The names and widths of these parts' fields, from the least significant bit up."""
-    return tuple(
-        (name, hint.__metadata__[0])
-        for part in parts
-        for name, hint in get_type_hints(part, include_extras=True).items()
-    )
+    return tuple((name, width) for part in parts for name, width in FIELDS[part.__name__])
 
 
 def values_of(*parts: Record) -> dict[str, int]:
     """The values of these parts' fields by name."""
     return {name: value for part in parts for name, value in asdict(part).items()}
+
+
+RECORDS: tuple[type[Record], ...] = get_args(Record)
+
+# Once: annotations are text, which takes a thousand times as long to read as a dictionary.
+FIELDS: Mapping[str, Fields] = {
+    part.__name__: tuple(
+        (name, hint.__metadata__[0]) for name, hint in get_type_hints(part, include_extras=True).items()
+    )
+    for part in RECORDS
+}
+
+
+def on_machine(machine: Machine, *parts: type[Record]) -> Fields:
+    """The names and widths of these parts' fields on this machine; no field is wider than on a machine for any program.
+
+    Raises BcsimError where the machine's record_bits name a field that no record has.
+    """
+    given = machine.field_bits
+    if unknown := given.keys() - dict(fields_of(*RECORDS)).keys():
+        raise BcsimError(
+            f"Machine parameter record_bits names {sorted(unknown)[0]!r}, which no record has; the fields are "
+            f"{', '.join(dict(fields_of(*RECORDS)))}"
+        )
+    return tuple((name, min(width, given.get(name, width))) for name, width in fields_of(*parts))
+
+
+def weight_stream_fields(machine: Machine) -> Fields:
+    """The weight stream record's on this machine."""
+    return on_machine(machine, WeightStreamFields)
 
 
 def issue_fields(machine: Machine) -> Fields:
@@ -221,22 +252,22 @@ def issue_fields(machine: Machine) -> Fields:
         parts.append(WalkFields)
     if machine.weight_stream_bytes:
         parts += [WeightFields, StreamedWalkFields] if machine.spatial else [WeightFields]
-    return fields_of(*parts)
+    return on_machine(machine, *parts)
 
 
 def drain_fields(machine: Machine) -> Fields:
     """The drain record's on this machine."""
     if not machine.spatial:
-        return fields_of(DrainFields)
+        return on_machine(machine, DrainFields)
     streamed = (StreamedDrainFields,) if machine.weight_stream_bytes else ()
-    return fields_of(DrainFields, PositionFields, *streamed)
+    return on_machine(machine, DrainFields, PositionFields, *streamed)
 
 
 def stream_fields(machine: Machine) -> Fields:
     """The stream record's on this machine."""
     load = (LoadFields,) if machine.spatial else ()
     slots = (SlotFields,) if machine.weight_stream_bytes else ()
-    return fields_of(StreamFields, *load, *slots)
+    return on_machine(machine, StreamFields, *load, *slots)
 
 
 def record_bits(fields: Fields) -> int:

@@ -84,6 +84,9 @@ class LoadedLayer:
         # One product of two matrices: numpy would take a stack of windows one by one.
         sums = values.reshape(-1, self.weights.shape[1]) @ self.weights.T
         accumulators: NDArray[np.float64] = np.add(sums, self.constants, dtype=np.float64)
+        # Elements beyond the outputs may sum up more than an accumulator holds; what they give must be constant.
+        beyond = accumulators[:, nest.layer.outputs :]
+        np.fmod(beyond, 1 << machine.accumulator_bits, out=beyond)
         return accumulators.reshape(*words.shape[:-2], -1)
 
     def requantise(self, accumulators: NDArray[np.float64]) -> NDArray[np.uint16]:

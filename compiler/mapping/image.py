@@ -93,7 +93,7 @@ def make_image(
         issue=tuple(issue_record(layer, machine, slots) for layer in layers),
         drain=tuple(drain_record(layer, machine) for layer in layers),
         stream=stream_record(layers, machine, slots, beats, position_beats),
-        weight_stream=weight_stream_records([layer.nest for layer in layers]),
+        weight_stream=weight_stream_records([layer.nest for layer in layers], machine),
     )
 
 

@@ -44,6 +44,13 @@ def parameter_fields(nest: LoopNest, shortfall: Shortfall, constants: NDArray[np
     else:
         offsets, divisors = _divide_fields(nest, layer.requantiser, shortfall, constants)
     offset, divisor = _constant_fields(nest, machine)
+    beyond = nest.rounds * machine.requantisers > layer.outputs
+    _check_widths(
+        np.append(offsets, offset) if beyond else offsets,
+        np.append(divisors, divisor) if beyond else divisors,
+        shortfall,
+        f"layer {layer.name!r}",
+    )
     return ParameterFields(
         _by_requantiser(offsets, offset, nest, machine),
         _by_requantiser(divisors, divisor, nest, machine),
@@ -85,6 +92,19 @@ def _check_accumulators(nest: LoopNest, shortfall: Shortfall, constants: NDArray
     shortfall.require("accumulator_bits", needed, f"layer {layer.name!r}")
 
 
+def _check_widths(
+    offsets: NDArray[np.int64], divisors: NDArray[np.int64], shortfall: Shortfall, where: str
+) -> None:
+    """Hold fields to the widths that the machine states, if it does: the offset's also hold 2**F * accumulator - T."""
+    machine = shortfall.machine
+    if machine.offset_bits:
+        greatest = (1 << machine.accumulator_bits) - 1 << machine.fraction_bits
+        above, below = max(0, greatest - int(offsets.min())), max(0, int(offsets.max()) - 1)
+        shortfall.require("offset_bits", max(above.bit_length(), below.bit_length()) + 1, where)
+    if machine.step_bits:
+        shortfall.require("step_bits", int(divisors.max()).bit_length(), where)
+
+
 def _search_fields(
     nest: LoopNest, search: Search, machine: Machine, constants: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -118,6 +138,8 @@ def _divide_fields(
         wider = (int(values.max()) - 1).bit_length() - bits
         if wider > 0:
             where = f"the {field} of output {int(values.argmax())} of layer {layer.name!r}"
-            shortfall.require("accumulator_bits", machine.accumulator_bits + wider, where)
+            stated = {"offset": "offset_bits", "divisor": "step_bits"}[field]
+            lacking = stated if getattr(machine, stated) else "accumulator_bits"
+            shortfall.require(lacking, getattr(machine, lacking) + wider, where)
             offsets, divisors = np.zeros_like(offsets), np.zeros_like(divisors)
     return offsets.astype(np.int64)[:, None], divisors.astype(np.int64)[:, None]

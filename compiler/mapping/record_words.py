@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.compiler.program.classes import NEVER, least_positive
+from bcsim.compiler.program.geometry import window_corners
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
@@ -25,15 +26,23 @@ from bcsim.machine.records import (
     WeightFields,
     WeightStreamFields,
     drain_fields,
-    fields_of,
     issue_fields,
+    pack,
     pack_parts,
     stream_fields,
     values_of,
+    weight_stream_fields,
 )
 from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 
-__all__ = ["drain_record", "issue_record", "stream_record", "weight_stream_records"]
+__all__ = [
+    "coordinate_bits",
+    "drain_record",
+    "issue_record",
+    "narrowed",
+    "stream_record",
+    "weight_stream_records",
+]
 
 
 def issue_record(layer: PlacedLayer, machine: Machine, slots: Sequence[int]) -> int:
@@ -45,7 +54,7 @@ def issue_record(layer: PlacedLayer, machine: Machine, slots: Sequence[int]) -> 
         parts.append(_weights(layer, slots))
         if machine.spatial:
             parts.append(StreamedWalkFields(streamed_tiles=_outer_tiles(layer.nest) - 1))
-    return _pack_layer(layer, issue_fields(machine), parts)
+    return _pack_layer(layer, machine, issue_fields(machine), parts)
 
 
 def _issue(layer: PlacedLayer, machine: Machine) -> IssueFields:
@@ -72,16 +81,52 @@ def _weights(layer: PlacedLayer, slots: Sequence[int]) -> WeightFields:
     return WeightFields(streamed=int(layer.nest.streamed), weight_base=bases[0], weight_base_odd=bases[-1])
 
 
-def _pack_layer(layer: PlacedLayer, fields: Fields, parts: Sequence[Record]) -> int:
+def _pack_layer(layer: PlacedLayer, machine: Machine, fields: Fields, parts: Sequence[Record]) -> int:
     """The record's word; BcsimError for a layer whose loops or windows are beyond the record's fields."""
     values = values_of(*parts)
+    if machine.record_bits:
+        values |= narrowed(layer, machine, values)
+    return _pack(f"Layer {layer.nest.layer.name!r}", fields, values)
+
+
+def _pack(noun: str, fields: Fields, values: Mapping[str, int]) -> int:
     for name, width in fields:
         if values[name] >= 1 << width:
             raise BcsimError(
-                f"Layer {layer.nest.layer.name!r} is too large for the machine's records: {name} would be "
+                f"{noun} is too large for the machine's records: {name} would be "
                 f"{values[name]}; accepted are values up to {(1 << width) - 1}"
             )
-    return pack_parts(fields, *parts)
+    return pack(fields, **values)
+
+
+def narrowed(layer: PlacedLayer, machine: Machine, values: Mapping[str, int]) -> dict[str, int]:
+    """Fields in two's complement as they are on a machine of narrower ones.
+
+    Addresses are as wide as the activation memory needs and wrap around there; positions wrap around at the width of
+    `top` and `left`, where none of them may meet another one that is inside of the tensor.
+    """
+    narrow = {
+        name: _wrap(value, (machine.activation_words - 1).bit_length())
+        for name, value in values.items()
+        if name.endswith("stride") or name == "origin"
+    }
+    widths = machine.field_bits
+    for name, least in (coordinate_bits(layer) if "top" in values else {}).items():
+        if widths.get(name, COORDINATE_BITS) >= least:
+            narrow[name] = _wrap(values[name], widths.get(name, COORDINATE_BITS))
+    return narrow
+
+
+def coordinate_bits(layer: PlacedLayer) -> dict[str, int]:
+    """Bits in which no position of a window meets another: those beyond the tensor's start count from 2**bits down."""
+    geometry = layer.nest.geometry
+    corners = window_corners(geometry)
+    ends = (corner.max() + kernel for corner, kernel in zip(corners, geometry.kernel, strict=True))
+    sizes = (max(int(end), size) for end, size in zip(ends, (geometry.height, geometry.width), strict=True))
+    return {
+        name: max(1, (size + pad - 1).bit_length())
+        for name, size, pad in zip(("top", "left"), sizes, geometry.pads[:2], strict=True)
+    }
 
 
 def _inner_tiles(nest: LoopNest, machine: Machine) -> int:
@@ -154,7 +199,7 @@ def drain_record(layer: PlacedLayer, machine: Machine) -> int:
         parts.append(PositionFields(positions=nest.positions - 1, window=nest.window - 1))
         if machine.weight_stream_bytes:
             parts.append(_streamed_places(nest, machine))
-    return _pack_layer(layer, drain_fields(machine), parts)
+    return _pack_layer(layer, machine, drain_fields(machine), parts)
 
 
 def _drain(layer: PlacedLayer, machine: Machine) -> DrainFields:
@@ -205,15 +250,15 @@ def stream_record(
     if machine.weight_stream_bytes:
         even, odd = slots or (0, 0)
         parts.append(SlotFields(streams=int(bool(slots)), slot_base=even, slot_base_odd=odd))
-    return pack_parts(stream_fields(machine), *parts)
+    return _pack("Network", stream_fields(machine), values_of(*parts))
 
 
-def weight_stream_records(nests: Sequence[LoopNest]) -> tuple[int, ...]:
+def weight_stream_records(nests: Sequence[LoopNest], machine: Machine) -> tuple[int, ...]:
     """The layers whose weights stream as the weight loader reads them."""
     streamed = [nest for nest in nests if nest.streamed]
     return tuple(
         pack_parts(
-            fields_of(WeightStreamFields),
+            weight_stream_fields(machine),
             WeightStreamFields(
                 tiles=nest.tiles - 1, words=nest.tile_words - 1, last=int(nest is streamed[-1])
             ),

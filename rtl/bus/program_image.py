@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
-    WeightStreamFields,
     drain_fields,
-    fields_of,
     issue_fields,
     record_bits,
     stream_fields,
+    weight_stream_fields,
 )
 from bcsim.rtl.bus.program_checksum import checksum
 from bcsim.rtl.common.layouts import ParameterLayout, weight_unit
@@ -41,7 +40,7 @@ def program_memories(machine: Machine, image: Image | None = None) -> tuple[Memo
     """
     require_machine(machine)
     streamed = MemoryWords(
-        record_bits(fields_of(WeightStreamFields)), machine.layers, image.weight_stream if image else ()
+        record_bits(weight_stream_fields(machine)), machine.layers, image.weight_stream if image else ()
     )
     return (
         MemoryWords(record_bits(stream_fields(machine)), 1, (image.stream,) if image else ()),

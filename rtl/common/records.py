@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from amaranth.lib.data import StructLayout
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import WeightStreamFields, drain_fields, fields_of, issue_fields, stream_fields
+from bcsim.machine.records import drain_fields, issue_fields, stream_fields, weight_stream_fields
 from bcsim.rtl.common.memory import address_bits
 
 __all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths", "weight_stream_layout"]
@@ -28,9 +28,9 @@ def stream_layout(machine: Machine) -> StructLayout:
     return StructLayout(dict(stream_fields(machine)))
 
 
-def weight_stream_layout() -> StructLayout:
+def weight_stream_layout(machine: Machine) -> StructLayout:
     """The weight stream record's fields, likewise."""
-    return StructLayout(dict(fields_of(WeightStreamFields)))
+    return StructLayout(dict(weight_stream_fields(machine)))
 
 
 def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) -> dict[str, int]:

@@ -114,7 +114,7 @@ class IssueWalker(wiring.Component):
         """When a layer's first step, a tile's last one and a streamed tile's first one may be issued."""
         record, go = self.record, walk.go
         # Nothing came before the first layer: its wait is over at reset. It stops at the wait, never to wrap around.
-        elapsed = Signal.like(record.wait, init=(1 << 16) - 1)
+        elapsed = Signal.like(record.wait, init=(1 << len(record.wait)) - 1)
         waited, image, space = Signal(), Signal(), Signal()
         startable = ready & waited & image & space
         m.d.comb += waited.eq(elapsed >= record.wait)
@@ -156,6 +156,7 @@ class IssueWalker(wiring.Component):
         layer = walk.layer
         drain = Mux(walk.order.last_tile(walk.loops), layer.drain_last, layer.drain_full)
         most = tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
+        most = min(most, (1 << len(layer.drain_full)) - 1)
         # Counts down to -1, whose sign is the answer: a comparison of 6 to 9 bits (on the
         # presets) would be in the path of every step.
         left = Signal(signed(most.bit_length() + 1), init=-1)

@@ -61,7 +61,7 @@ class NestedLoops(wiring.Component):
     Parameters
     ----------
     widths : mapping of str to int
-        The loops from the innermost out, and the bits of their trip counts.
+        The loops from the innermost out, and the bits of their trip counts; 0 for a loop that always has one trip.
 
     Members
     -------
@@ -82,7 +82,8 @@ class NestedLoops(wiring.Component):
 
     def __init__(self, *, widths: Mapping[str, int]) -> None:
         for name, width in widths.items():
-            require_positive(f"Width of loop {name}", width)
+            if width != 0:
+                require_positive(f"Width of loop {name}", width)
         self.widths = dict(widths)
         super().__init__(
             {
@@ -97,6 +98,9 @@ class NestedLoops(wiring.Component):
         m = Module()
         inner: Value = Const(1)
         for name, width in self.widths.items():
+            if not width:
+                m.d.comb += [self.lasts[name].eq(1), self.ends[name].eq(inner)]
+                continue
             m.submodules[name] = loop = Loop(width=width)
             m.d.comb += [
                 loop.start.eq(self.start),

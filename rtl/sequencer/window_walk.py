@@ -135,8 +135,8 @@ class WindowWalk(wiring.Component):
         m.submodules.words = words = NestedSum(
             width=width, strides={"words": 1} | self._strides(WORDS, width)
         )
-        m.submodules.row = row = self._position(ROWS)
-        m.submodules.column = column = self._position(COLUMNS)
+        m.submodules.row = row = self._position(ROWS, len(record.top))
+        m.submodules.column = column = self._position(COLUMNS, len(record.left))
         self._connect(m, words, WORDS)
         self._connect(m, row, ROWS)
         self._connect(m, column, COLUMNS)
@@ -161,8 +161,7 @@ class WindowWalk(wiring.Component):
         names = self.loops[self.loops.index(sums.innermost) :]
         return {name: min(layout[fields[name]].width, most) if name in fields else 0 for name in names}
 
-    def _position(self, sums: LoopSum) -> NestedSum:
-        width = len(self.record.top)
+    def _position(self, sums: LoopSum, width: int) -> NestedSum:
         return NestedSum(width=width, strides=self._strides(sums, width) | {sums.innermost: 1})
 
     def _connect(self, m: Module, total: NestedSum, sums: LoopSum) -> None:
@@ -171,7 +170,7 @@ class WindowWalk(wiring.Component):
         m.d.comb += [
             total.strides[name].eq(self.layer[field])
             for name, field in sums.strides.items()
-            if name in self.loops
+            if name in total.counting and name in self.loops
         ]
 
     def _select_digit(self, m: Module) -> None:
@@ -181,4 +180,9 @@ class WindowWalk(wiring.Component):
             m.d.sync += digit.eq(self.record.digits)
         with m.Elif(self.advance):
             m.d.sync += digit.eq(Mux(self.ends.digits, self.layer.digits, digit - 1))
-        m.d.comb += self.pad_digit.eq(self.layer.pad_level.word_select(digit, self.machine.digit))
+        # As wide as every digit that may be selected, however narrow the record's field is.
+        level = Signal(self.machine.digit << len(digit))
+        m.d.comb += [
+            level.eq(self.layer.pad_level),
+            self.pad_digit.eq(level.word_select(digit, self.machine.digit)),
+        ]

@@ -42,7 +42,7 @@ class WeightLoader(wiring.Component):
     program : In(stream_layout(machine))
         The slots, and whether any layer's weights stream.
     record_address : Out(address_bits(machine.layers))
-    record : In(weight_stream_layout())
+    record : In(weight_stream_layout(machine))
         Of the address two cycles ago.
     release : In(1)
         The tile that arrived first is no longer needed.
@@ -62,7 +62,7 @@ class WeightLoader(wiring.Component):
                 "stream": In(StreamSignature(size=machine.weight_stream_bytes)),
                 "program": In(stream_layout(machine)),
                 "record_address": Out(address_bits(machine.layers)),
-                "record": In(weight_stream_layout()),
+                "record": In(weight_stream_layout(machine)),
                 "release": In(1),
                 "arrived": Out(2),
                 "bad_length": Out(1),

@@ -121,6 +121,6 @@ def test_the_stream_record() -> None:
 
 def test_only_the_last_streamed_layer_is_marked() -> None:
     nests = [placed(STREAMED, WINDOWS, streamed=streamed).nest for streamed in (True, False, True, False)]
-    found = [unpack(fields_of(WeightStreamFields), word) for word in weight_stream_records(nests)]
+    found = [unpack(fields_of(WeightStreamFields), word) for word in weight_stream_records(nests, STREAMED)]
     # The plane comes twice: lanes beyond the channels hold 0, its padding another level.
     assert found == [{"tiles": 2, "words": 23, "last": last} for last in (0, 1)]

@@ -1,0 +1,155 @@
+"""A machine fitted to a program: every parameter that decides no cycle as small as the program allows.
+
+What decides cycles stays as it is: lanes, processing elements, digit, requantisers, input buffers, the streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.mapping import Mapping, map_program
+from bcsim.compiler.mapping.record_words import coordinate_bits, narrowed
+from bcsim.compiler.mapping.shortfall import MachineTooSmallError
+from bcsim.compiler.program.layers import Program
+from bcsim.machine.parameters import RANGES, Machine
+from bcsim.machine.records import (
+    drain_fields,
+    issue_fields,
+    stream_fields,
+    unpack,
+    weight_stream_fields,
+)
+
+__all__ = ["map_fitted", "map_with_enough"]
+
+ROUNDS = 5
+"""Of giving a machine what it lacks: wider fractions or features may need more of something else."""
+
+LEAST_BITS = {
+    "wait": 2,
+    "digits": 1,
+    "scores": 1,
+    "last": 1,
+    "first": 1,
+    "streamed": 1,
+    "streams": 1,
+    "search": 1,
+    "fingerprint": 32,
+}
+"""Fields that the walkers take apart or count in: the wait starts at LAYER_GAP."""
+
+LOOPS = (
+    *(
+        "chunks",
+        "planes",
+        "tiles",
+        "sources",
+        "kernel_rows",
+        "kernel_columns",
+        "window_rows",
+        "window_columns",
+    ),
+    *("rows", "columns", "streamed_tiles", "positions", "window"),
+)
+"""Trip counts, which need no bits where a loop always has one trip; any other field keeps one bit."""
+
+
+def map_fitted(program: Program, machine: Machine) -> Mapping:
+    """The program on the smallest machine of the same speed as `machine`.
+
+    Kept are lanes, pes, digit, requantisers, input_buffers, input_bytes, the weight stream (whose machine also
+    keeps as many weight words as it has room for, at most) and the clock. Everything else, what `machine` says of it
+    included, follows from the program: the depths of memories, the widths of accumulators, parameter words and record
+    fields, and whether it is spatial or doubles accumulators.
+
+    Raises BcsimError where no machine of these lanes and elements has enough.
+    """
+    name = f"{machine.name}, fitted" if machine.name != "custom" else "fitted"
+    least = replace(
+        machine,
+        name=name,
+        activation_bits=machine.digit,
+        accumulator_bits=RANGES["accumulator_bits"][0],
+        fraction_bits=0,
+        activation_words=RANGES["activation_words"][0],
+        weight_words=machine.weight_words if machine.weight_stream_bytes else RANGES["weight_words"][0],
+        parameter_words=RANGES["parameter_words"][0],
+        layers=1,
+        outputs=1,
+        shift_planes=False,
+        spatial=False,
+        offset_bits=RANGES["offset_bits"][1],
+        step_bits=RANGES["step_bits"][1],
+        record_bits="",
+    )
+    mapping = map_with_enough(program, least)
+    mapping = map_with_enough(program, _with_least_steps(mapping))
+    found = mapping.machine
+    found = replace(found, offset_bits=max(found.offset_bits, found.step_bits + 1))
+    return map_program(program, replace(found, record_bits=_record_bits(mapping)))
+
+
+def _with_least_steps(mapping: Mapping) -> Machine:
+    """The machine with parameter words as narrow as any may be, and no more weight words than are used."""
+    machine = mapping.machine
+    return replace(
+        machine,
+        weight_words=mapping.weight_words,
+        offset_bits=machine.accumulator_bits + machine.fraction_bits + 1,
+        step_bits=1,
+    )
+
+
+def map_with_enough(program: Program, machine: Machine) -> Mapping:
+    """The program on the machine or, where it does not fit, on one with more of what it lacks, as much as suffices.
+
+    Raises BcsimError where no machine has enough.
+    """
+    for _ in range(ROUNDS):
+        try:
+            return map_program(program, machine)
+        except MachineTooSmallError as error:
+            machine = _with_more(machine, error)
+    return map_program(program, machine)
+
+
+def _with_more(machine: Machine, lacking: MachineTooSmallError) -> Machine:
+    for parameter, least in lacking.needed.items():
+        most = RANGES.get(parameter, (0, least))[1]
+        if least > most:
+            raise BcsimError(f"{lacking}; no machine has {parameter} above {most}")
+    needed = dict(lacking.needed)
+    if "step_bits" in needed:
+        needed["offset_bits"] = max(needed.get("offset_bits", machine.offset_bits), needed["step_bits"] + 1)
+    return replace(machine, **needed)  # type: ignore[arg-type]
+
+
+def _record_bits(mapping: Mapping) -> str:
+    """The least width of every field of the machine's records, in the order in which records have them."""
+    widths: dict[str, int] = {}
+    for values in _field_values(mapping):
+        for name, value in values.items():
+            least = 0 if name in LOOPS else LEAST_BITS.get(name, 1)
+            widths[name] = max(widths.get(name, least), value.bit_length())
+    if mapping.machine.spatial:
+        for layer in mapping.layers:
+            for name, bits in coordinate_bits(layer).items():
+                widths[name] = max(widths[name], bits)
+    return " ".join(f"{name}:{bits}" for name, bits in widths.items())
+
+
+def _field_values(mapping: Mapping) -> Iterator[dict[str, int]]:
+    """What the fields of every record hold on a machine of the narrowest fields; positions as they are, unsigned."""
+    machine, image = mapping.machine, mapping.image
+    for layer, issue, drain in zip(mapping.layers, image.issue, image.drain, strict=True):
+        for values in (unpack(issue_fields(machine), issue), unpack(drain_fields(machine), drain)):
+            yield (
+                values
+                | narrowed(layer, machine, values)
+                | {name: 0 for name in ("top", "left") if name in values}
+            )
+    yield unpack(stream_fields(machine), image.stream)
+    for word in image.weight_stream:
+        yield unpack(weight_stream_fields(machine), word)
