@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
+from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_checksum, program_memories
@@ -63,7 +66,8 @@ class Accelerator(wiring.Component):
     ----------
     machine : Machine
     image : Image or None
-        What the memories hold when the clock starts; without one a program comes over the bus.
+        What the memories hold when the clock starts; without one a program comes over the bus, which takes a machine
+        with `loading`, else BcsimError is raised.
     autostart : bool or None
         Run without being told to; None means where there is an image.
 
@@ -86,6 +90,8 @@ class Accelerator(wiring.Component):
         self, machine: Machine, image: Image | None = None, *, autostart: bool | None = None
     ) -> None:
         require_machine(machine)
+        if image is None and not machine.loading:
+            raise BcsimError("Machine parameter loading must be true where there is no program to build in")
         self.machine = machine
         self.image = image
         self.autostart = image is not None if autostart is None else autostart
@@ -137,25 +143,27 @@ class Accelerator(wiring.Component):
     def _connect_memories(self, m: Module) -> None:
         """The program memories: their contents, who reads them, and the bus that writes them."""
         stream, *rest = program_memories(self.machine, self.image)
-        m.submodules.stream_record = record = LoadedRegister(width=stream.width, init=sum(stream.words))
+        bus = self.machine.loading
+        m.submodules.stream_record = record = LoadedRegister(
+            width=stream.width, init=sum(stream.words), loads=bus
+        )
+        streamed = ProgramMemory.WEIGHTS if self._weight_loader else None
         issue, drain, weights, *parameters = memories = [
-            LoadedMemory(width=memory.width, depth=memory.depth, init=memory.words, unit=memory.unit)
-            for memory in rest
+            LoadedMemory(
+                width=memory.width,
+                depth=memory.depth,
+                init=memory.words,
+                unit=memory.unit,
+                loads=bus or number == streamed,
+            )
+            for number, memory in enumerate(rest, start=1)
         ]
         m.submodules.issue_memory, m.submodules.drain_memory = issue, drain
         m.submodules.weight_memory = weights
-        loads = [record.load, *(memory.load for memory in memories)]
         if self._weight_loader:
-            loads[ProgramMemory.WEIGHTS] = self._stream_weights(
-                m, self._weight_loader, weights, parameters.pop(), record
-            )
-        program = self._registers.program
-        for load, enable in zip(loads, program.enable, strict=True):
-            m.d.comb += [
-                load.slices.eq(Mux(enable, program.slices, 0)),
-                load.address.eq(program.address),
-                load.data.eq(program.data.replicate(len(load.data) // SLICE_BITS)),
-            ]
+            self._stream_weights(m, self._weight_loader, weights, parameters.pop(), record)
+        if bus:
+            self._load_program(m, record, memories)
         m.d.comb += [
             self._registers.fingerprint.eq(View(stream_layout(self.machine), record.data).fingerprint),
             self._loader.record.eq(record.data),
@@ -180,6 +188,29 @@ class Accelerator(wiring.Component):
                 requantiser.parameter.eq(memory.data),
             ]
 
+    def _load_program(self, m: Module, record: LoadedRegister, memories: Sequence[LoadedMemory]) -> None:
+        """The bus's way into the memories; where weights can stream, it has theirs while the machine is stopped."""
+        program = self._registers.program
+        loads = [record.load, *(memory.load for memory in memories)]
+        if self._weight_loader:
+            loads[ProgramMemory.WEIGHTS] = self._share_weights(
+                m, self._weight_loader, memories[ProgramMemory.WEIGHTS - 1]
+            )
+        for load, enable in zip(loads, program.enable, strict=True):
+            m.d.comb += [
+                load.slices.eq(Mux(enable, program.slices, 0)),
+                load.address.eq(program.address),
+                load.data.eq(program.data.replicate(len(load.data) // SLICE_BITS)),
+            ]
+
+    def _share_weights(self, m: Module, loader: WeightLoader, weights: LoadedMemory) -> PureInterface:
+        """Where the bus writes weights."""
+        bus = LoadSignature(width=weights.width, depth=weights.depth, unit=weights.unit).create()
+        for name in ("slices", "address", "data"):
+            of_bus, of_stream = getattr(bus, name), getattr(loader.write, name)
+            m.d.comb += getattr(weights.load, name).eq(Mux(bus.slices.any(), of_bus, of_stream))
+        return bus
+
     def _stream_weights(
         self,
         m: Module,
@@ -187,14 +218,12 @@ class Accelerator(wiring.Component):
         weights: LoadedMemory,
         records: LoadedMemory,
         program: LoadedRegister,
-    ) -> PureInterface:
-        """Connect the weight loader; returns where the bus writes weights instead, while the machine is stopped."""
+    ) -> None:
+        """Connect the weight loader."""
         issue, registers, axis, stream = self._issue, self._registers, self.s_axis_weights, loader.stream
         m.submodules.weight_stream_memory = records
-        bus = LoadSignature(width=weights.width, depth=weights.depth, unit=weights.unit).create()
-        for name in ("slices", "address", "data"):
-            of_bus, of_stream = getattr(bus, name), getattr(loader.write, name)
-            m.d.comb += getattr(weights.load, name).eq(Mux(bus.slices.any(), of_bus, of_stream))
+        if not self.machine.loading:
+            connect(m, loader.write, weights.load)
         m.d.comb += [
             records.address.eq(loader.record_address),
             loader.record.eq(records.data),
@@ -208,7 +237,6 @@ class Accelerator(wiring.Component):
             registers.bad_weights.eq(loader.bad_length),
             registers.events.waits_weights.eq(issue.waits_weights),
         ]
-        return bus
 
     def _connect_activations(self, m: Module) -> None:
         """The activation memory between loader, array and drain."""

@@ -93,7 +93,7 @@ def _lines(result: Verification) -> list[str]:
             f"{result.images} images in {result.simulator}: all {result.outputs:,} outputs equal",
             f"{result.writes:,} writes equal cycle for cycle",
             f"{cycles} (difference {result.hardware_cycles - result.simulator_cycles})",
-            f"the array took a step in {result.steps / result.hardware_cycles:.1%} of them",
+            *_share_of_steps(result),
         ]
     if result.difference["kind"] == "cycle count":
         return [f"DIFFERENT: {cycles}"]
@@ -104,6 +104,13 @@ def _lines(result: Verification) -> list[str]:
         f"  got      {_event(kind, result.difference['got'])}",
         cycles,
     ]
+
+
+def _share_of_steps(result: Verification) -> list[str]:
+    """Nothing where the machine counts no steps."""
+    if result.steps is None:
+        return []
+    return [f"the array took a step in {result.steps / result.hardware_cycles:.1%} of them"]
 
 
 def _event(kind: str, event: list[Any] | None) -> str:

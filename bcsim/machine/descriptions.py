@@ -39,5 +39,9 @@ PARAMETERS: Mapping[str, str] = {
     "offset_bits": "bits of an offset and of the remainder; 0: what any program may need",
     "step_bits": "bits of a divisor; 0: what any program may need",
     "record_bits": "bits of fields of the records; empty: what any program may need",
+    "loading": "whether programs can be loaded over the bus; else the bitstream holds the only one",
+    "counters": "whether it counts images, cycles, steps and waits",
+    "readable_parameters": "whether these parameters can be read over the bus",
+    "watchdog": "whether a machine that takes too long for an image is stopped",
     "clock_mhz": "clock for times in reports; nothing else depends on it",
 }

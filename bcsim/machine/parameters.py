@@ -10,7 +10,7 @@ from zlib import crc32
 from bcsim.common.errors import BcsimError
 from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
 
-__all__ = ["OUTSIDE", "PRESETS", "Machine", "parse_machine"]
+__all__ = ["OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
 
 DIGITS = (1, 2, 4, 8)
 
@@ -24,6 +24,9 @@ OPTIONAL: Mapping[str, int | str] = {
     "record_bits": "",
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
+
+SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog")
+"""What a machine may be built without: no word of a program and no cycle of an image depends on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,10 @@ class Machine:
     step_bits : width of a parameter word's divisor, less than the remainder's; 0 for A + F + 9.
     record_bits : widths of fields of the program memories' records, as `chunks:3 tiles:2`; a field without one is as
         wide as bcsim.machine.records says.
+    loading : whether programs can come over the bus; else the one in the bitstream is the only one.
+    counters : whether it counts images, cycles, steps and waits.
+    readable_parameters : whether these parameters can be read over the bus.
+    watchdog : whether a machine that takes too long for an image is stopped.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -82,6 +89,10 @@ class Machine:
     offset_bits: int = 0
     step_bits: int = 0
     record_bits: str = ""
+    loading: bool = True
+    counters: bool = True
+    readable_parameters: bool = True
+    watchdog: bool = True
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -117,7 +128,7 @@ class Machine:
     def fingerprint(self) -> int:
         """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
         absent = [name for name, least in OPTIONAL.items() if getattr(self, name) == least]
-        left_out = (*OUTSIDE, *absent)
+        left_out = (*OUTSIDE, *SURROUNDINGS, *absent)
         shape = [getattr(self, f.name) for f in fields(self) if f.name not in left_out]
         return crc32(repr(shape).encode())
 

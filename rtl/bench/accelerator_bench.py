@@ -14,6 +14,7 @@ input word is accepted. Arrays of vectors.npz, W input words, A writes to the ac
     output_cycle, output_data, output_last      int64, int64, bool (Z,)
     group_bits  int64 ()       bits of an activation word that one bit of the mask stands for
     identity    int64 (2,)     what the registers FINGERPRINT and CHECKSUM read
+    counters    bool ()        whether the accelerator counts cycles and steps
 
 Where weights stream, for the V words that an image needs and W of them in all:
 
@@ -167,6 +168,11 @@ async def read_counters(bus: Bus) -> tuple[int, int]:
     return await bus.read(CYCLES) | await bus.read(CYCLES_HIGH) << 32, await bus.read(STEPS)
 
 
+def cycles_of(recording: Recording) -> int:
+    """From the first input word to the last class, both included, as the bench saw them."""
+    return recording.outputs[-1][0] + 1 if recording.outputs else 0
+
+
 async def read_identity(bus: Bus) -> list[int]:
     """The machine and the program that the accelerator was made from."""
     return [await bus.read(FINGERPRINT), await bus.read(CHECKSUM)]
@@ -299,7 +305,7 @@ async def equals_the_simulator(dut: Any) -> None:
     cycles = expected.outputs[-1][0] + 1
     weights = weight_source(dut, vectors)
     got = await play(dut, words, gaps, holds, int(vectors["group_bits"]), cycles, weights)
-    counted, steps = await read_counters(bus)
+    counted, steps = await read_counters(bus) if vectors["counters"] else (cycles_of(got), None)
     result = {
         "writes": len(got.writes),
         "outputs": len(got.outputs),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,7 +45,8 @@ class ProgramSignature(wiring.Signature):
 class ProgramPort(wiring.Component):
     """The registers MEMORY, ADDRESS and DATA.
 
-    Latency: 1 cycle from `write_data` to the write; throughput: one write a cycle.
+    Latency: 1 cycle from `write_data` to the write; throughput: one write every 2 cycles, as whether an address lies
+    inside its memory is looked at in the cycle before.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ class ProgramPort(wiring.Component):
     running : In(1)
         The machine uses its program: data are refused.
     memory, address : Out(32)
-        The registers' contents.
+        The registers' contents: as many bits as there are memories and words for, and one more, which is set for all
+        numbers beyond.
     fills : Out(1)
         `data` is written into a memory.
     loads : Out(1)
@@ -93,18 +95,19 @@ class ProgramPort(wiring.Component):
         m = Module()
         program = self.program
         memories = program_memories(self.machine)
+        memory = Signal(len(memories).bit_length() + 1)
+        address = Signal(len(program.address) + 1)
         kinds = memories[: ProgramMemory.PARAMETERS + 1]
         alike: Value = Const(int(ProgramMemory.PARAMETERS))
         if self.machine.weight_stream_bytes:
             kinds = (*kinds, memories[-1])
-            alike = Mux(self.memory == len(memories) - 1, len(kinds) - 1, ProgramMemory.PARAMETERS)
+            alike = Mux(memory == len(memories) - 1, len(kinds) - 1, ProgramMemory.PARAMETERS)
         slice_ = Signal(len(program.slices), init=1)
         kind, inside, last, write = Signal(range(len(kinds))), Signal(), Signal(), Signal()
         m.d.comb += [
-            kind.eq(Mux(self.memory < ProgramMemory.PARAMETERS, self.memory, alike)),
-            inside.eq(
-                (self.memory < len(program.enable)) & (self.address < Array(k.depth for k in kinds)[kind])
-            ),
+            self.memory.eq(memory),
+            self.address.eq(address),
+            kind.eq(Mux(memory < ProgramMemory.PARAMETERS, memory, alike)),
             last.eq(Array(slice_[slices(k.width) - 1] for k in kinds)[kind]),
             write.eq(self.write_data & inside & ~self.running),
             self.fills.eq(write),
@@ -113,15 +116,21 @@ class ProgramPort(wiring.Component):
             self.too_large.eq(self.write_data & ~inside),
         ]
         m.d.sync += [
-            program.enable.eq(Mux(write, 1 << self.memory[: len(program.enable).bit_length()], 0)),
+            inside.eq((memory < len(memories)) & (address < Array(k.depth for k in kinds)[kind])),
+            program.enable.eq(Mux(write, 1 << memory[: len(memories).bit_length()], 0)),
             program.slices.eq(slice_),
-            program.address.eq(self.address),
+            program.address.eq(address),
             program.data.eq(self.data),
         ]
         with m.If(self.write_memory):
-            m.d.sync += [self.memory.eq(self.data), slice_.eq(1)]
+            m.d.sync += [memory.eq(self._narrow(memory)), slice_.eq(1)]
         with m.If(self.write_address):
-            m.d.sync += [self.address.eq(self.data), slice_.eq(1)]
+            m.d.sync += [address.eq(self._narrow(address)), slice_.eq(1)]
         with m.If(write):
-            m.d.sync += [slice_.eq(Mux(last, 1, slice_ << 1)), self.address.eq(self.address + last)]
+            m.d.sync += [slice_.eq(Mux(last, 1, slice_ << 1)), address.eq(address + last)]
         return m
+
+    def _narrow(self, register: Signal) -> Value:
+        """The data with one bit for all that the register has no room for."""
+        low = len(register) - 1
+        return Cat(self.data[:low], self.data[low:].any())

@@ -34,12 +34,25 @@ WRITABLE = (
     Register.CONTROL,
     Register.ERRORS,
     Register.INTERRUPT,
-    Register.MEMORY,
-    Register.ADDRESS,
-    Register.DATA,
-    Register.CHECKSUM,
-    Register.WATCHDOG,
 )
+"""Of every machine."""
+
+LOADING = (Register.MEMORY, Register.ADDRESS, Register.DATA, Register.CHECKSUM)
+"""Written only where programs can be loaded."""
+
+
+class Guard:
+    """What may keep a program from running; without the units that drive them, the signals keep their first values.
+
+    verified, mismatch, accept : what is loaded is whole, is for another machine, begins to run.
+    too_large, busy : as in ProgramPort. expired : as in Watchdog.
+    """
+
+    def __init__(self) -> None:
+        self.verified = Signal(init=1, name="verified")
+        self.mismatch, self.accept = Signal(name="mismatch"), Signal(name="accept")
+        self.too_large, self.busy = Signal(name="too_large"), Signal(name="busy")
+        self.expired = Signal(name="expired")
 
 
 class Registers(wiring.Component):
@@ -51,13 +64,14 @@ class Registers(wiring.Component):
     autostart : bool
         Run without being told to.
     checksum : int
-        What CHECKSUM reads at first: that of the program in the memories.
+        What CHECKSUM reads at first: that of the program in the memories. Without `loading` it always does.
 
     Members
     -------
     bus : In(LiteSignature(16))
     interrupt : Out(1)
     program : Out(ProgramSignature(machine))
+        Only on a machine with `loading`.
     fingerprint : In(32)
         The loaded program's, from its stream record.
     running : Out(1)
@@ -85,7 +99,7 @@ class Registers(wiring.Component):
             {
                 "bus": In(LiteSignature(address_bits=ADDRESS_BITS)),
                 "interrupt": Out(1),
-                "program": Out(ProgramSignature(machine)),
+                **({"program": Out(ProgramSignature(machine))} if machine.loading else {}),
                 "fingerprint": In(32),
                 "running": Out(1),
                 "flush": Out(1),
@@ -100,127 +114,100 @@ class Registers(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        machine = self.machine
         m.submodules.subordinate = bus = LiteSubordinate(address_bits=ADDRESS_BITS)
-        m.submodules.counters = counters = Counters(streams=self.streams)
-        m.submodules.program_port = port = ProgramPort(self.machine)
         connect(m, flipped(self.bus), bus.bus)
+        write = self._writes(m, bus)
+        guard = Guard()
+        contents: dict[int, Value | int] = {Register.CHECKSUM: self.checksum}
+        if machine.loading:
+            contents |= self._load(m, bus, write, guard)
+        if machine.watchdog:
+            contents |= self._watch(m, write[Register.WATCHDOG], bus.write_data, guard)
+        control, start = self._control(m, write[Register.CONTROL], bus.write_data, guard)
+        if machine.counters:
+            contents |= self._count(m, start)
+        bad_weights = self.bad_weights if self.streams else Const(0)
+        flags = (self.bad_length, guard.mismatch, bus.refused, guard.too_large, guard.busy, bad_weights)
+        unverified = start & ~guard.verified
+        clear = Mux(write[Register.ERRORS], bus.write_data, 0)
+        errors = self._sticky(m, Cat(*flags, unverified, guard.expired), clear)
+        clear = Mux(write[Register.INTERRUPT], bus.write_data, 0)
+        pending = self._sticky(m, self.events.sent, clear)
+        m.d.comb += self.interrupt.eq((pending | errors.any()) & (control & Control.INTERRUPT).any())
+        contents |= {
+            Register.CONTROL: control,
+            Register.STATUS: Cat(self.running, self.loaded, self.output_free),
+            Register.ERRORS: errors,
+            Register.INTERRUPT: pending,
+        }
+        self._read(m, bus, self._constants() | contents)
+        return m
+
+    def _writes(self, m: Module, bus: LiteSubordinate) -> dict[Register, Signal]:
+        """A strobe for every register of this machine that can be written."""
+        machine = self.machine
+        loading = LOADING if machine.loading else ()
+        writable = (*WRITABLE, *loading, *((Register.WATCHDOG,) if machine.watchdog else ()))
+        chosen = {r: bus.write_address == r >> 2 for r in writable}
+        write = {register: Signal(name=f"write_{register.name.lower()}") for register in writable}
+        m.d.comb += [
+            *(write[register].eq(bus.write & match) for register, match in chosen.items()),
+            bus.write_known.eq(Cat(*chosen.values()).any()),
+        ]
+        return write
+
+    def _load(
+        self, m: Module, bus: LiteSubordinate, write: dict[Register, Signal], guard: Guard
+    ) -> dict[int, Value | int]:
+        """The program port, and the checksum that keeps a wrong program from running."""
+        m.submodules.program_port = port = ProgramPort(self.machine)
+        m.submodules.program_checksum = check = ProgramChecksum()
         connect(m, flipped(self.program), port.program)
-        write = {register: Signal(name=f"write_{register.name.lower()}") for register in WRITABLE}
+        # As the memories, the checksum of their program outlives a reset.
+        checksum = Signal(LITE_BITS, init=self.checksum, reset_less=True)
         data = bus.write_data
         m.d.comb += [
-            *(write[r].eq(bus.write & (bus.write_address == r >> 2)) for r in WRITABLE),
-            bus.write_known.eq(Cat(bus.write_address == r >> 2 for r in WRITABLE).any()),
             port.data.eq(data),
             port.write_memory.eq(write[Register.MEMORY]),
             port.write_address.eq(write[Register.ADDRESS]),
             port.write_data.eq(write[Register.DATA]),
             port.running.eq(self.running),
-            counters.events.eq(self.events),
-        ]
-        m.submodules.program_checksum = check = ProgramChecksum()
-        m.submodules.watchdog = watchdog = Watchdog()
-        m.d.comb += [check.word.eq(port.loads), check.fill.eq(port.fills)]
-        self._guard(m, check, watchdog, write, data)
-        control, start, mismatch = self._control(m, write[Register.CONTROL], data, check, watchdog)
-        m.d.comb += counters.clear.eq(start)
-        bad_weights = self.bad_weights if self.streams else Const(0)
-        unverified = start & ~check.verified
-        errors = self._sticky(
-            m,
-            Cat(
-                *(self.bad_length, mismatch, bus.refused, port.too_large, port.busy),
-                *(bad_weights, unverified, watchdog.expired),
-            ),
-            Mux(write[Register.ERRORS], data, 0),
-        )
-        pending = self._sticky(m, self.events.sent, Mux(write[Register.INTERRUPT], data, 0))
-        m.d.comb += self.interrupt.eq((pending | errors.any()) & (control & Control.INTERRUPT).any())
-        status = Cat(self.running, self.loaded, self.output_free)
-        contents = self._contents(counters, port, control, status, errors, pending)
-        contents |= {Register.CHECKSUM: self._checksum, Register.WATCHDOG: watchdog.limit}
-        self._read(m, bus, contents)
-        return m
-
-    def _guard(
-        self,
-        m: Module,
-        check: ProgramChecksum,
-        watchdog: Watchdog,
-        write: dict[Register, Signal],
-        data: Value,
-    ) -> None:
-        """What keeps a wrong program from running, and a right one from never ending."""
-        # As the memories, the checksum of their program outlives a reset.
-        self._checksum = Signal(LITE_BITS, init=self.checksum, reset_less=True)
-        limit = Signal(LIMIT_BITS, init=(1 << LIMIT_BITS) - 1)
-        m.d.comb += [
+            check.word.eq(port.loads),
+            check.fill.eq(port.fills),
             check.data.eq(data),
             check.close.eq(write[Register.CHECKSUM]),
             check.restart.eq(write[Register.CONTROL] & ~(data & Control.RUN).any()),
+            check.accept.eq(guard.accept),
+            bus.hold.eq(check.busy),
+            guard.verified.eq(check.verified),
+            guard.too_large.eq(port.too_large),
+            guard.busy.eq(port.busy),
+        ]
+        with m.If(write[Register.CHECKSUM]):
+            m.d.sync += checksum.eq(data)
+        return {Register.CHECKSUM: checksum, Register.MEMORY: port.memory, Register.ADDRESS: port.address}
+
+    def _watch(self, m: Module, write: Signal, data: Value, guard: Guard) -> dict[int, Value | int]:
+        """What keeps a program from never ending."""
+        m.submodules.watchdog = watchdog = Watchdog()
+        limit = Signal(LIMIT_BITS, init=(1 << LIMIT_BITS) - 1)
+        m.d.comb += [
             watchdog.limit.eq(limit),
             watchdog.running.eq(self.running),
             watchdog.progress.eq(self.events.sent),
             watchdog.waiting.eq(self.waits_host),
+            guard.expired.eq(watchdog.expired),
         ]
-        with m.If(write[Register.CHECKSUM]):
-            m.d.sync += self._checksum.eq(data)
-        with m.If(write[Register.WATCHDOG]):
-            m.d.sync += limit.eq(data)
-
-    def _control(
-        self, m: Module, write: Signal, data: Value, check: ProgramChecksum, watchdog: Watchdog
-    ) -> tuple[Signal, Signal, Signal]:
-        """Start, stop and start over; returns CONTROL's contents and the strobes of a start and a refusal."""
-        control = Signal(3, init=int(Control.RUN) if self.autostart else 0)
-        run, matches, start, mismatch, right = (Signal() for _ in range(5))
-        settling = Signal(range(SETTLE))
-        m.d.comb += [
-            run.eq((control & Control.RUN).any()),
-            matches.eq(self.fingerprint == self.machine.fingerprint),
-            start.eq(run & ~self.running & (settling == 0)),
-            mismatch.eq(start & ~matches),
-            right.eq(matches & check.verified),
-            check.accept.eq(start & right),
-            self.flush.eq(settling == SETTLE - 1),
-        ]
-        with m.If(start):
-            m.d.sync += self.running.eq(right)
-        with m.If(settling != 0):
-            m.d.sync += settling.eq(settling - 1)
-        with m.If((start & ~right) | watchdog.expired):
-            m.d.sync += control.eq(control & ~Control.RUN)
-        with m.If(watchdog.expired):
-            m.d.sync += [self.running.eq(0), settling.eq(SETTLE - 1)]
         with m.If(write):
-            m.d.sync += control.eq(data & (Control.RUN | Control.INTERRUPT))
-            with m.If(~(data & Control.RUN).any() | (data & Control.RESET).any()):
-                m.d.sync += [self.running.eq(0), settling.eq(Mux(self.running, SETTLE - 1, settling))]
-        return control, start, mismatch
+            m.d.sync += limit.eq(data)
+        return {Register.WATCHDOG: limit}
 
-    def _sticky(self, m: Module, events: Value, clear: Value) -> Signal:
-        """Flags that stay until cleared; an event goes before a clear in the same cycle."""
-        flags = Signal(len(events))
-        m.d.sync += flags.eq((flags & ~clear) | events)
-        return flags
-
-    def _contents(
-        self,
-        counters: Counters,
-        port: ProgramPort,
-        control: Value,
-        status: Value,
-        errors: Value,
-        pending: Value,
-    ) -> dict[int, Value | int]:
-        """What the readable registers read, by address."""
+    def _count(self, m: Module, start: Signal) -> dict[int, Value | int]:
+        """The counters, which start over with every start."""
+        m.submodules.counters = counters = Counters(streams=self.streams)
+        m.d.comb += [counters.events.eq(self.events), counters.clear.eq(start)]
         return {
-            Register.IDENTIFICATION: IDENTIFICATION,
-            Register.VERSION: VERSION,
-            Register.FINGERPRINT: self.machine.fingerprint,
-            Register.CONTROL: control,
-            Register.STATUS: status,
-            Register.ERRORS: errors,
-            Register.INTERRUPT: pending,
             Register.IMAGES: counters.images,
             Register.CYCLES: counters.cycles[:LITE_BITS],
             Register.CYCLES_HIGH: counters.cycles[LITE_BITS:],
@@ -229,13 +216,54 @@ class Registers(wiring.Component):
             Register.STALL_OUTPUT: counters.stall_output,
             Register.STALL_DRAIN: counters.stall_drain,
             **({Register.STALL_WEIGHTS: counters.stall_weights} if self.streams else {}),
-            Register.MEMORY: port.memory,
-            Register.ADDRESS: port.address,
-            **{
-                parameter_address(i): parameter_value(self.machine, i)
-                for i, name in enumerate(PARAMETERS)
-                if name != "weight_stream_bytes" or self.streams
-            },
+        }
+
+    def _control(self, m: Module, write: Signal, data: Value, guard: Guard) -> tuple[Signal, Signal]:
+        """Start, stop and start over; returns CONTROL's contents and the strobe of a start."""
+        control = Signal(3, init=int(Control.RUN) if self.autostart else 0)
+        run, matches, start, right = (Signal(name=name) for name in ("run", "matches", "start", "right"))
+        settling = Signal(range(SETTLE))
+        m.d.comb += [
+            run.eq((control & Control.RUN).any()),
+            matches.eq(self.fingerprint == self.machine.fingerprint),
+            start.eq(run & ~self.running & (settling == 0)),
+            guard.mismatch.eq(start & ~matches),
+            right.eq(matches & guard.verified),
+            guard.accept.eq(start & right),
+            self.flush.eq(settling == SETTLE - 1),
+        ]
+        with m.If(start):
+            m.d.sync += self.running.eq(right)
+        with m.If(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
+        with m.If((start & ~right) | guard.expired):
+            m.d.sync += control.eq(control & ~Control.RUN)
+        with m.If(guard.expired):
+            m.d.sync += [self.running.eq(0), settling.eq(SETTLE - 1)]
+        with m.If(write):
+            m.d.sync += control.eq(data & (Control.RUN | Control.INTERRUPT))
+            with m.If(~(data & Control.RUN).any() | (data & Control.RESET).any()):
+                m.d.sync += [self.running.eq(0), settling.eq(Mux(self.running, SETTLE - 1, settling))]
+        return control, start
+
+    def _sticky(self, m: Module, events: Value, clear: Value) -> Signal:
+        """Flags that stay until cleared; an event goes before a clear in the same cycle."""
+        flags = Signal(len(events))
+        m.d.sync += flags.eq((flags & ~clear) | events)
+        return flags
+
+    def _constants(self) -> dict[int, Value | int]:
+        """What never changes, by address."""
+        parameters = {
+            parameter_address(i): parameter_value(self.machine, i)
+            for i, name in enumerate(PARAMETERS)
+            if name != "weight_stream_bytes" or self.streams
+        }
+        return {
+            Register.IDENTIFICATION: IDENTIFICATION,
+            Register.VERSION: VERSION,
+            Register.FINGERPRINT: self.machine.fingerprint,
+            **(parameters if self.machine.readable_parameters else {}),
         }
 
     def _read(self, m: Module, bus: LiteSubordinate, contents: dict[int, Value | int]) -> None:

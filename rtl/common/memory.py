@@ -65,7 +65,7 @@ class LoadSignature(wiring.Signature):
 
 
 class LoadedMemory(wiring.Component):
-    """A memory that the bitstream or the bus fills and the machine reads.
+    """A memory that the bitstream fills, and the bus where it can be loaded, and the machine reads.
 
     Latency: 2 cycles from `address` to `data`. The word stays while `enable` is low.
 
@@ -79,6 +79,8 @@ class LoadedMemory(wiring.Component):
         The first words; the others are 0.
     unit : int
         As in LoadSignature.
+    loads : bool
+        Whether it can be written.
 
     Members
     -------
@@ -86,37 +88,46 @@ class LoadedMemory(wiring.Component):
     enable : In(1)
     data : Out(width)
     load : In(LoadSignature(width, depth, unit))
+        Only where it loads.
     """
 
-    def __init__(self, *, width: int, depth: int, init: Iterable[int] = (), unit: int = SLICE_BITS) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        depth: int,
+        init: Iterable[int] = (),
+        unit: int = SLICE_BITS,
+        loads: bool = True,
+    ) -> None:
         require_positive("Width", width)
         require_positive("Depth", depth)
         self.width = width
         self.depth = depth
         self.words = tuple(init)
         self.unit = unit
+        self.loads = loads
+        load = {"load": In(LoadSignature(width=width, depth=depth, unit=unit))} if loads else {}
         super().__init__(
             {
                 "address": In(address_bits(depth)),
                 "enable": In(1, init=1),
                 "data": Out(width),
-                "load": In(LoadSignature(width=width, depth=depth, unit=unit)),
+                **load,
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # Whole slices, so that each can have its write enable; synthesis drops the bits above `width`.
-        whole = self.width if self.width <= SLICE_BITS else slices(self.width) * SLICE_BITS
+        partial = self.loads and self.width > SLICE_BITS
+        whole = slices(self.width) * SLICE_BITS if partial else self.width
         m.submodules.words = words = memory.Memory(shape=whole, depth=max(2, self.depth), init=self.words)
-        write = words.write_port(granularity=min(whole, SLICE_BITS))
+        if self.loads:
+            self._load(m, words, min(whole, SLICE_BITS))
         read = words.read_port()
         output = Signal(self.width, reset_less=True)
-        unpadded = self.load.data.replicate(-(-self.width // self.unit)) & ((1 << self.width) - 1)
         m.d.comb += [
-            write.en.eq(self.load.slices),
-            write.addr.eq(self.load.address),
-            write.data.eq(unpadded),
             read.en.eq(self.enable),
             read.addr.eq(self.address),
             self.data.eq(output),
@@ -124,9 +135,20 @@ class LoadedMemory(wiring.Component):
         m.d.sync += output.eq(read.data)
         return m
 
+    def _load(self, m: Module, words: memory.Memory, granularity: int) -> None:
+        write = words.write_port(granularity=granularity)
+        unpadded = self.load.data.replicate(-(-self.width // self.unit)) & ((1 << self.width) - 1)
+        m.d.comb += [
+            write.en.eq(self.load.slices),
+            write.addr.eq(self.load.address),
+            write.data.eq(unpadded),
+        ]
+
 
 class LoadedRegister(wiring.Component):
     """A single word that the bitstream or the bus fills, always readable; like a memory, it survives a reset.
+
+    One that does not load is a constant.
 
     Parameters
     ----------
@@ -134,21 +156,29 @@ class LoadedRegister(wiring.Component):
         Bits of the word.
     init : int
         The word.
+    loads : bool
+        Whether it can be written.
 
     Members
     -------
     data : Out(width)
     load : In(LoadSignature(width, 1))
+        Only where it loads.
     """
 
-    def __init__(self, *, width: int, init: int = 0) -> None:
+    def __init__(self, *, width: int, init: int = 0, loads: bool = True) -> None:
         require_positive("Width", width)
         self.width = width
         self.init = init
-        super().__init__({"data": Out(width), "load": In(LoadSignature(width=width, depth=1))})
+        self.loads = loads
+        load = {"load": In(LoadSignature(width=width, depth=1))} if loads else {}
+        super().__init__({"data": Out(width), **load})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if not self.loads:
+            m.d.comb += self.data.eq(self.init)
+            return m
         word = Signal(self.width, init=self.init, reset_less=True)
         m.d.comb += self.data.eq(word)
         for index in range(slices(self.width)):

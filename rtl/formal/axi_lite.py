@@ -24,7 +24,7 @@ class LiteProof(wiring.Component):
     -------
     bus : In(LiteSignature(address_bits))
         A manager that need not keep to any rule.
-    read_data, read_known, write_known : In
+    read_data, read_known, write_known, hold : In
         As in LiteSubordinate.
     """
 
@@ -36,6 +36,7 @@ class LiteProof(wiring.Component):
                 "read_data": In(LITE_BITS),
                 "read_known": In(1),
                 "write_known": In(1),
+                "hold": In(1),
             }
         )
 
@@ -43,7 +44,7 @@ class LiteProof(wiring.Component):
         m = Module()
         m.submodules.subordinate = subordinate = self.subordinate
         connect(m, flipped(self.bus), subordinate.bus)
-        for name in ("read_data", "read_known", "write_known"):
+        for name in ("read_data", "read_known", "write_known", "hold"):
             m.d.comb += getattr(subordinate, name).eq(getattr(self, name))
         self._writes(m)
         self._reads(m)
@@ -55,6 +56,7 @@ class LiteProof(wiring.Component):
         m.d.comb += [
             Assert(taken == (bus.wvalid & bus.wready), "address and data go together"),
             Assert(subordinate.write == (taken & whole), "one strobe for each whole write"),
+            Assert(~(taken & self.hold), "no write while writes are held"),
         ]
         answer = Mux(whole & self.write_known, OKAY, SLAVE_ERROR)
         self._answered(m, taken, bus.bvalid, bus.bready, bus.bresp, answer)

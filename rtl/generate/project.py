@@ -95,6 +95,7 @@ def write_bench(folder: Path, run: MachineRun, stimulus: Stimulus) -> None:
     vectors = bench_vectors(run, stimulus.q, stimulus.pauses)
     machine = mapping.machine
     vectors["identity"] = np.array([machine.fingerprint, program_checksum(machine, mapping.image)])
+    vectors["counters"] = np.array(machine.counters)
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
     for name in ("accelerator_bench.py", "simulator.py", "lint.vlt"):
         shutil.copyfile(BENCH / name, folder / name)

@@ -25,8 +25,8 @@ class Verification:
 
     writes, outputs : how many writes to the activation memory and output words the simulator expects.
     simulator_cycles, hardware_cycles : from the first input word to the last class, both included; the hardware's
-        is its own counter's.
-    steps : cycles in which the array took a step, by the hardware's counter.
+        is its own counter's, or the bench's where the machine has none.
+    steps : cycles in which the array took a step, by the hardware's counter; None where it has none.
     difference : the first one, with its kind ("write", "output", "cycle count"), index, what was expected and what
         came; or None.
     """
@@ -37,7 +37,7 @@ class Verification:
     outputs: int
     simulator_cycles: int
     hardware_cycles: int
-    steps: int
+    steps: int | None
     difference: MappingType[str, Any] | None
 
     @property

@@ -9,7 +9,8 @@ import pytest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
-from bcsim.machine.parameters import Machine
+from bcsim.common.errors import BcsimError
+from bcsim.machine.parameters import SURROUNDINGS, Machine
 from bcsim.machine.records import StreamFields, fields_of, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes
@@ -23,6 +24,11 @@ from tests.rtl.bench import Bench, expected
 
 IMAGES = 3
 CONV_SEEDS = (301, 304, 305, 308, 312, 316, 329, 331, 334, 335, 343, 346, 350, 357)
+
+
+def random_surroundings(rng: np.random.Generator, machine: Machine) -> Machine:
+    """The machine without some of what it can be built without."""
+    return replace(machine, **{name: bool(rng.integers(2)) for name in SURROUNDINGS})
 
 
 class Case:
@@ -112,7 +118,8 @@ def test_one_score_leaves_with_the_class_of_its_sign():
 
 
 def assert_equal_to_simulator(case: Case, gaps=None, holds=None) -> None:
-    bench = Bench(Accelerator(case.machine, case.mapping.image))
+    machine = random_surroundings(case.rng, case.machine)
+    bench = Bench(Accelerator(machine, case.mapping.image))
 
     async def script(ctx):
         recording = await bench.play(ctx, case.images, case.packets, gaps, holds)
@@ -122,6 +129,13 @@ def assert_equal_to_simulator(case: Case, gaps=None, holds=None) -> None:
         assert packets(recording) == case.scores()
 
     bench.run(script)
+
+
+def test_a_machine_that_cannot_be_loaded_needs_a_program():
+    with pytest.raises(
+        BcsimError, match=r"^Machine parameter loading must be true where there is no program"
+    ):
+        Accelerator(Machine(loading=False))
 
 
 async def load(ctx, bench: Bench, image) -> None:
