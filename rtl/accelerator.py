@@ -9,7 +9,6 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
-from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_checksum, program_memories
@@ -67,7 +66,7 @@ class Accelerator(wiring.Component):
     machine : Machine
     image : Image or None
         What the memories hold when the clock starts; without one a program comes over the bus, which takes a machine
-        with `loading`, else BcsimError is raised.
+        with `loading`, else ValueError is raised.
     autostart : bool or None
         Run without being told to; None means where there is an image.
 
@@ -91,7 +90,7 @@ class Accelerator(wiring.Component):
     ) -> None:
         require_machine(machine)
         if image is None and not machine.loading:
-            raise BcsimError("Machine parameter loading must be true where there is no program to build in")
+            raise ValueError("Machine parameter loading must be true where there is no program to build in")
         self.machine = machine
         self.image = image
         self.autostart = image is not None if autostart is None else autostart

@@ -75,7 +75,10 @@ def component_resources(component: wiring.Component, family: Family) -> tuple[Re
     """What a component takes, and how many cells of it multiply. Raises BcsimError where Yosys is missing."""
     with scratch_folder() as folder:
         source = folder / "component.v"
-        source.write_text(to_verilog(component, "component").text)
+        verilog = to_verilog(component, "component")
+        source.write_text(verilog.text)
+        for name, text in verilog.images.items():
+            (folder / name).write_text(text)
         return synthesise(source, "component", family), count_multipliers(source, "component")
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcsim.common.console import track
+from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import DIGITS, Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.datapath.array import Array
@@ -51,9 +52,12 @@ class SynthesisResult:
         return self.whole.luts - self.array.luts
 
 
-def synthesise_machine(machine: Machine, family: Family) -> SynthesisResult:
-    """Synthesise the accelerator without a program, and its array. Raises BcsimError where Yosys is missing."""
-    whole, multipliers = component_resources(Accelerator(machine), family)
+def synthesise_machine(machine: Machine, family: Family, image: Image | None = None) -> SynthesisResult:
+    """Synthesise the accelerator, with a program where it has one, and its array.
+
+    Raises BcsimError where Yosys is missing, ValueError for a machine that needs a program.
+    """
+    whole, multipliers = component_resources(Accelerator(machine, image), family)
     array, _ = component_resources(Array(machine), family)
     return SynthesisResult(
         family=family.name,

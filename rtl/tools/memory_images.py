@@ -15,7 +15,10 @@ __all__ = ["MemoryImage", "initialise_memories", "mark_memories", "take_images",
 CONTENTS = re.compile(r"^  cell \$meminit_v2 .*?^  end\n", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"^module \\(\S+)\n", re.MULTILINE)
 MEMORY = re.compile(r"^  memory width \d+ size \d+ \\(\S+)\n", re.MULTILINE)
-INITIALISATION = re.compile(r"^  initial begin : initialise_.*?^  end\n", re.MULTILINE | re.DOTALL)
+INITIALISATION = re.compile(
+    r"^  initial begin : initialise_\w+\n.*?(?P<name>\w+|\\\S+ )(?:\[word\] = 0|\));\n.*?^  end\n",
+    re.MULTILINE | re.DOTALL,
+)
 VERILOG_MEMORY = re.compile(
     r'(?:^ *\(\* bcsim_image = "(?P<file>.*)" \*\)\n)?'
     r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+|\\\S+ ) \[(?P<last>\d+):0\];\n)",
@@ -100,8 +103,15 @@ def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
 
 
 def without_contents(verilog: str) -> str:
-    """Verilog whose memories start as anything; large ones take synthesis minutes to fill."""
-    return INITIALISATION.sub("", verilog)
+    """Verilog whose memories start as anything, but for those that nothing writes; large ones take minutes to fill."""
+
+    def keep(block: re.Match[str]) -> str:
+        end = verilog.index("endmodule", block.end())
+        write = rf"{re.escape(block['name'])}\[[^\]\n]*\](?:\[[^\]\n]*\])? *<= "
+        written = re.search(write, verilog[block.end() : end])
+        return "" if written else block[0]
+
+    return INITIALISATION.sub(keep, verilog)
 
 
 def _initialise(memory: re.Match[str], used: int) -> str:

@@ -92,7 +92,10 @@ class Resources:
 
 
 def synthesise(source: Path, top: str, family: Family) -> Resources:
-    """What module `top` of a Verilog file takes, without the contents of its memories. Raises BcsimError."""
+    """What module `top` of a Verilog file takes, without the contents of memories that are written.
+
+    The files of others lie beside it. Raises BcsimError.
+    """
     cells = _statistics(source, f"{family.command} -top {top}")
 
     def total(types: tuple[str, ...]) -> int:
@@ -116,6 +119,8 @@ def _statistics(source: Path, script: str) -> Mapping[str, int]:
     """How many cells of each type a script leaves of a Verilog file."""
     with scratch_folder() as folder:
         (folder / "design.v").write_text(without_contents(source.read_text()))
+        for image in source.parent.glob("*.mem"):
+            (folder / image.name).symlink_to(image.resolve())
         run_yosys(f"read_verilog design.v\n{script}\ntee -q -o cells.json stat -json", cwd=folder)
         cells: Mapping[str, int] = json.loads((folder / "cells.json").read_text())["design"][
             "num_cells_by_type"

@@ -9,7 +9,6 @@ import pytest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
-from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import SURROUNDINGS, Machine
 from bcsim.machine.records import StreamFields, fields_of, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
@@ -133,7 +132,7 @@ def assert_equal_to_simulator(case: Case, gaps=None, holds=None) -> None:
 
 def test_a_machine_that_cannot_be_loaded_needs_a_program():
     with pytest.raises(
-        BcsimError, match=r"^Machine parameter loading must be true where there is no program"
+        ValueError, match=r"^Machine parameter loading must be true where there is no program"
     ):
         Accelerator(Machine(loading=False))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bcsim.rtl.tools.memory_images import without_contents
 from bcsim.rtl.tools.synthesis import FAMILIES, Resources, count_multipliers, synthesise
 
 SUM = """
@@ -63,3 +64,9 @@ def test_a_memory_takes_block_memories_and_its_contents_do_not_count(tmp_path: P
     assert isinstance(used, Resources)
     assert used.memories >= 1
     assert used.luts < 16
+
+
+def test_contents_of_a_memory_that_nothing_writes_stay() -> None:
+    constant = TABLE.replace("if (we) words[address] <= in; else ", "")
+    assert without_contents(constant) == constant
+    assert "readmemh" not in without_contents(TABLE)
