@@ -13,7 +13,7 @@ import numpy as np
 
 from bcsim.compiler.mapping.hazards import first_reads, pass_intervals
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.machine.latency import LAYER_GAP, RECORD_CHANGE, SCORES_TO_VALID, WEIGHTS_TO_STEP, shadow_latency
 from bcsim.simulator.image_times import Cycles, ImageSchedule, ImageTimes, LayerSchedule, Stalls
@@ -24,13 +24,14 @@ __all__ = ["schedule_images"]
 
 
 def schedule_images(
-    mapping: Mapping,
+    mapping: Placement,
     images: int,
     pauses: Pauses = READY,
 ) -> list[ImageSchedule]:
     """The cycles of `images` images one after another; cycle 0 accepts the first word of the first."""
     arrivals = WeightArrivals(mapping, pauses.weight_gaps)
     beats, sends = mapping.beats, mapping.program.classes + 1
+    reads = [first_reads(nest) for nest in mapping.nests]
     done: list[ImageSchedule] = []
     period = 0
     for index in range(images):
@@ -43,7 +44,7 @@ def schedule_images(
             )
             continue
         gap, hold = pauses.before_words(index, beats), pauses.behind_words(index, sends)
-        done.append(_schedule_image(mapping, done, gap, hold, arrivals))
+        done.append(_schedule_image(mapping, done, gap, hold, arrivals, reads))
     return done
 
 
@@ -63,7 +64,12 @@ def _period(done: Sequence[ImageSchedule]) -> int:
 
 
 def _schedule_image(
-    mapping: Mapping, done: list[ImageSchedule], gap: Cycles, hold: Cycles, arrivals: WeightArrivals
+    mapping: Placement,
+    done: list[ImageSchedule],
+    gap: Cycles,
+    hold: Cycles,
+    arrivals: WeightArrivals,
+    reads: Sequence[Cycles],
 ) -> ImageSchedule:
     latency = shadow_latency(mapping.machine)
     beats, load_writes = _load(mapping, done, gap)
@@ -78,7 +84,7 @@ def _schedule_image(
         layers.append(scheduled)
         before = (int(scheduled.last[-1]), layer.nest)
     writes = tuple(s.round_writes(n, latency) for s, n in zip(layers, mapping.nests, strict=True))
-    _check_reads(mapping, layers, writes, loaded)
+    _check_reads(mapping, reads, layers, writes, loaded)
     image_times = ImageTimes(
         beats=beats,
         load_writes=load_writes,
@@ -150,10 +156,9 @@ def _walk_passes(
     return np.concatenate(ends), arrived, waited
 
 
-def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cycles, Cycles]:
+def _load(mapping: Placement, done: list[ImageSchedule], gap: Cycles) -> tuple[Cycles, Cycles]:
     """Cycles in which the next image's words are accepted and its activation words written."""
     nest, machine = mapping.nests[0], mapping.machine
-    taken = _write_cycles(mapping, done[-2:])
     free = 0
     if len(done) >= machine.input_buffers:
         free = int(done[-machine.input_buffers].layers[0].last[-1]) + 1
@@ -161,30 +166,59 @@ def _load(mapping: Mapping, done: list[ImageSchedule], gap: Cycles) -> tuple[Cyc
     accepted, ready = -1 - int(gap[0]), 0
     if done:
         accepted, ready = int(done[-1].beats[-1]), max(free, int(done[-1].load_writes[-1]) + 1)
+    taken = TakenCycles(_write_cycles(mapping, done[-2:], accepted + 1), 4 * len(gap) * nest.digits)
     beats, writes = [], []
-    for index, wait in enumerate(gap.tolist()):
+    for wait, word_ends in zip(gap.tolist(), _word_ends(mapping, per_word), strict=True):
         accepted = max(accepted + 1 + wait, ready)
         beats.append(accepted)
-        in_position = index % mapping.position_beats + 1
-        if in_position % per_word == 0 or in_position == mapping.position_beats:
+        if word_ends:
             cycle = accepted
             for _ in range(nest.digits):
-                cycle += 1
-                while cycle in taken:
-                    cycle += 1
+                cycle = taken.free_from(cycle + 1)
                 writes.append(cycle)
             ready = cycle + 1
     return np.array(beats, dtype=np.int64), np.array(writes, dtype=np.int64)
 
 
-def _write_cycles(mapping: Mapping, done: list[ImageSchedule]) -> set[int]:
-    """Cycles in which drained values are written."""
-    taken: set[int] = set()
+def _word_ends(mapping: Placement, per_word: int) -> list[bool]:
+    """Of every stream word of an image whether it is the last of an activation word."""
+    in_position = np.arange(mapping.beats) % mapping.position_beats + 1
+    ends: list[bool] = ((in_position % per_word == 0) | (in_position == mapping.position_beats)).tolist()
+    return ends
+
+
+def _write_cycles(mapping: Placement, done: list[ImageSchedule], start: int) -> Cycles:
+    """Cycles from `start` on in which drained values are written, int64."""
+    taken = [np.zeros(0, dtype=np.int64)]
     for image in done:
-        for nest, writes in zip(mapping.nests, image.round_writes, strict=True):
+        for nest, layer_writes in zip(mapping.nests, image.round_writes, strict=True):
+            writes = layer_writes[layer_writes >= start - nest.target_digits]
             if not nest.scores:
-                taken.update((writes[:, None] + np.arange(nest.target_digits)).ravel().tolist())
-    return taken
+                taken.append((writes[:, None] + np.arange(nest.target_digits)).ravel())
+    return np.concatenate(taken)
+
+
+class TakenCycles:
+    """Cycles in which something is written, looked up some at a time: a loader meets few of an image's.
+
+    cycles : int64. window : for how many cycles to prepare at once.
+    """
+
+    def __init__(self, cycles: Cycles, window: int) -> None:
+        self._cycles, self._window = cycles, window
+        self._known: set[int] = set()
+        self._known_to = 0
+
+    def free_from(self, cycle: int) -> int:
+        """The first cycle from this one on in which nothing is written; no later call asks for an earlier one."""
+        while True:
+            if cycle >= self._known_to:
+                self._known_to = cycle + self._window
+                near = (self._cycles >= cycle) & (self._cycles < self._known_to)
+                self._known = set(self._cycles[near].tolist())
+            if cycle not in self._known:
+                return cycle
+            cycle += 1
 
 
 def _send(valid: int, hold: Cycles) -> Cycles:
@@ -193,14 +227,21 @@ def _send(valid: int, hold: Cycles) -> Cycles:
 
 
 def _check_reads(
-    mapping: Mapping, layers: Sequence[LayerSchedule], writes: Sequence[Cycles], loaded: int
+    mapping: Placement,
+    reads: Sequence[Cycles],
+    layers: Sequence[LayerSchedule],
+    writes: Sequence[Cycles],
+    loaded: int,
 ) -> None:
-    """No word may be read before the cycle after its write: the mapping's `wait` promises it."""
+    """No word may be read before the cycle after its write: the mapping's `wait` promises it.
+
+    reads : of every layer, see `first_reads`.
+    """
     if layers[0].first < loaded + 1:
         raise AssertionError("the first layer reads an image that is not loaded")
     groups = mapping.machine.groups
     written = [cycles.reshape(-1, groups)[:, -1] for cycles in writes[:-1]]
-    for number, (nest, reads) in enumerate(zip(mapping.nests, mapping.sources, strict=True)):
-        for source, offsets in zip(reads, first_reads(nest), strict=True):
+    for number, (nest, sources) in enumerate(zip(mapping.nests, mapping.sources, strict=True)):
+        for source, offsets in zip(sources, reads[number], strict=True):
             if source >= 0 and (layers[number].first + offsets <= written[source]).any():
                 raise AssertionError(f"layer {nest.layer.name!r} reads a word that is not yet written")

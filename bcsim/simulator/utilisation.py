@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.image_times import ImageSchedule, Stalls
 from bcsim.simulator.schedule import schedule_images
@@ -45,7 +45,7 @@ class LayerUtilisation:
 
 
 def count_lane_cycles(
-    mapping: Mapping, schedules: Sequence[ImageSchedule]
+    mapping: Placement, schedules: Sequence[ImageSchedule]
 ) -> tuple[dict[str, int], tuple[LayerUtilisation, ...]]:
     """Lane-cycles by cause in the run, and layer by layer; what follows the last step belongs to the last layer.
 
@@ -90,7 +90,7 @@ def _add_tail(counter: Counter[str], last: ImageSchedule, machine: Machine) -> N
     counter["output"] += (last.end - written) * machine.slots
 
 
-def steady_lane_cycles(mapping: Mapping) -> tuple[dict[str, int], int]:
+def steady_lane_cycles(mapping: Placement) -> tuple[dict[str, int], int]:
     """Lane-cycles by cause, and cycles, from one image's last step to the next one's, once images follow each other."""
     schedules = schedule_images(mapping, WARM_UP + 1)
     interval = schedules[-1].last_step - schedules[-2].last_step

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.weight_streaming import SLOTS
 from bcsim.machine.latency import WEIGHT_START
 
 __all__ = ["WeightArrivals", "memory_gaps", "stream_beats"]
 
 
-def stream_beats(mapping: Mapping) -> list[tuple[int, ...]]:
+def stream_beats(mapping: Placement) -> list[tuple[int, ...]]:
     """For every streamed layer the words of the stream in each of its tiles."""
     machine = mapping.machine
     return [(nest.tile_words * machine.weight_beats,) * nest.tiles for nest in mapping.nests if nest.streamed]
 
 
-def memory_gaps(mapping: Mapping, images: int) -> NDArray[np.int64]:
+def memory_gaps(mapping: Placement, images: int) -> NDArray[np.int64]:
     """int64 (W,): idle cycles before each word, as the machine's parameters describe the memory behind the stream."""
     machine = mapping.machine
     tiles = [beats for layer in stream_beats(mapping) for beats in layer]
@@ -38,7 +38,7 @@ class WeightArrivals:
     gaps : one per word of the stream, over all images, as in `Pauses.weight_gaps`; None for the machine's memory.
     """
 
-    def __init__(self, mapping: Mapping, gaps: Sequence[int] | None) -> None:
+    def __init__(self, mapping: Placement, gaps: Sequence[int] | None) -> None:
         self._opens = [tile == 0 for layer in stream_beats(mapping) for tile in range(len(layer))]
         beats = [beats for layer in stream_beats(mapping) for beats in layer]
         self._starts = np.cumsum([0, *beats])

@@ -22,7 +22,7 @@ from bcsim.machine.records import (
     weight_stream_fields,
 )
 
-__all__ = ["map_fitted", "map_with_enough"]
+__all__ = ["cycle_machine", "map_fitted", "map_with_enough"]
 
 ROUNDS = 5
 """Of giving a machine what it lacks: wider fractions or features may need more of something else."""
@@ -89,6 +89,20 @@ def map_fitted(program: Program, machine: Machine) -> Mapping:
     found = mapping.machine
     found = replace(found, offset_bits=max(found.offset_bits, found.step_bits + 1))
     return map_program(program, replace(found, record_bits=_record_bits(mapping)))
+
+
+def cycle_machine(program: Program, machine: Machine) -> Machine:
+    """The machine with the features of the one fitted to the program, as far as they decide cycles."""
+    layers = program.layers
+    widest = max([layer.source.bits for layer in layers] + [layer.target.bits for layer in layers[:-1]])
+    return replace(
+        machine,
+        activation_bits=max(machine.digit, widest),
+        spatial=not all(layer.geometry.point for layer in layers),
+        offset_bits=0,
+        step_bits=0,
+        record_bits="",
+    )
 
 
 def _with_least_steps(mapping: Mapping) -> Machine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.array_planes import array_planes
@@ -17,12 +17,12 @@ from bcsim.compiler.program.dependencies import INPUT, Reads, layer_reads
 from bcsim.compiler.program.layers import Program, Search
 from bcsim.machine.parameters import Machine
 
-__all__ = ["Mapping", "map_program"]
+__all__ = ["Mapping", "Placement", "map_program", "place_program"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
-    """A program on a machine.
+class Placement:
+    """A program's loop nests at their places in the memories of a machine: all that decides cycles.
 
     sources : for each layer the indices of the layers it reads, -1 for the input.
     packed : the input stream carries windows of the first convolution, not pixels.
@@ -30,6 +30,7 @@ class Mapping:
     beats : input stream words of one image.
     activation_words : how much of the activation memory the plan uses.
     slots : first words of the slots for streamed tiles, in the weight memory; none where no layer's weights stream.
+    shortfall : what the machine lacks for it.
     """
 
     program: Program
@@ -41,7 +42,7 @@ class Mapping:
     beats: int
     activation_words: int
     slots: tuple[int, ...]
-    image: Image
+    shortfall: Shortfall
 
     @property
     def nests(self) -> tuple[LoopNest, ...]:
@@ -52,13 +53,31 @@ class Mapping:
     def weight_words(self) -> int:
         """How much of the weight memory the plan uses."""
         streamed = [nest.tile_words for nest in self.nests if nest.streamed]
-        return self.slots[-1] + max(streamed) if streamed else len(self.image.weights)
+        return self.slots[-1] + max(streamed) if streamed else sum(nest.weight_words for nest in self.nests)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping(Placement):
+    """A program on a machine, with the words of every memory."""
+
+    image: Image
 
 
 def map_program(program: Program, machine: Machine) -> Mapping:
     """Lay `program` out on `machine`.
 
     Raises MachineTooSmallError naming every machine parameter that is too small and the least value that would do.
+    """
+    placed = place_program(program, machine)
+    image = make_image(placed.layers, placed.slots, placed.position_beats, placed.beats, placed.shortfall)
+    return Mapping(**{field.name: getattr(placed, field.name) for field in fields(Placement)}, image=image)
+
+
+def place_program(program: Program, machine: Machine) -> Placement:
+    """Give every layer of `program` its loops and addresses on `machine`, whose shortfall is told and not raised.
+
+    Cycles follow from it as from a Mapping, in a hundredth of the time: no word of any memory is formed.
+    Raises BcsimError naming a layer that no machine of these lanes takes.
     """
     shortfall = Shortfall(machine)
     _check_program(program, shortfall)
@@ -72,7 +91,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     first = nests[0].geometry
     position_beats = ceil_div(first.channels[0], machine.input_bytes)
     beats = first.height * first.width * position_beats
-    return Mapping(
+    return Placement(
         program=program,
         machine=machine,
         layers=layers,
@@ -82,7 +101,7 @@ def map_program(program: Program, machine: Machine) -> Mapping:
         beats=beats,
         activation_words=used,
         slots=slots,
-        image=make_image(layers, slots, position_beats, beats, shortfall),
+        shortfall=shortfall,
     )
 
 

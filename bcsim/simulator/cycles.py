@@ -1,0 +1,41 @@
+"""Cycles of a program on a machine from its schedule alone: no weights are laid out and no value is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bcsim.compiler.mapping.fitted_machine import cycle_machine
+from bcsim.compiler.mapping.mapping import Placement, place_program
+from bcsim.compiler.program.layers import Program
+from bcsim.machine.parameters import Machine
+from bcsim.simulator.schedule import schedule_images
+from bcsim.simulator.utilisation import WARM_UP
+
+__all__ = ["ScheduledCycles", "scheduled_cycles"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledCycles:
+    """What MachineRun says of a run, from the schedule.
+
+    per_image : between images once they follow each other. latency : of the first image.
+    placement : of the program on the machine that was scheduled, whose memories are as deep as the program needs.
+    """
+
+    per_image: int
+    latency: int
+    placement: Placement
+
+
+def scheduled_cycles(program: Program, machine: Machine) -> ScheduledCycles:
+    """The cycles of `program` on the machine that `map_fitted` makes of `machine`; equal to what MachineRun counts.
+
+    Raises BcsimError where no machine of these lanes and elements takes the program.
+    """
+    placement = place_program(program, cycle_machine(program, machine))
+    schedules = schedule_images(placement, WARM_UP + 1)
+    return ScheduledCycles(
+        per_image=schedules[-1].last_step - schedules[-2].last_step,
+        latency=schedules[0].end + 1,
+        placement=placement,
+    )
