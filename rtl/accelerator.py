@@ -40,7 +40,7 @@ from bcsim.rtl.streams.weight_loader import WeightLoader
 
 __all__ = ["Accelerator", "MonitorSignature"]
 
-FLUSH = StepLayout().const({"valid": 1, "last_digit": 1, "double": 0, "last": 1})
+FLUSH = {"valid": 1, "last_digit": 1, "last": 1}
 """A step that ends a tile: it leaves the array's sums cleared."""
 
 
@@ -265,18 +265,21 @@ class Accelerator(wiring.Component):
     def _connect_array(self, m: Module, stopped: Signal) -> None:
         """Steps in, tiles to the requantisers, values to the writer."""
         array, drain, writer = self._array, self._drain, self._writer
-        read, fetched = Signal(StepLayout()), Signal(StepLayout())
+        layout = StepLayout(self.machine.reuse)
+        read, fetched = Signal(layout), Signal(layout)
         with m.If(stopped):
             m.d.sync += [read.eq(0), fetched.eq(0)]
         with m.Else():
             m.d.sync += [read.eq(self._issue.step), fetched.eq(read)]
         m.d.comb += [
-            array.step.eq(Mux(self._registers.flush, FLUSH, fetched)),
+            array.step.eq(Mux(self._registers.flush, layout.const(FLUSH), fetched)),
             array.shift.eq(drain.shift),
             drain.tile.eq(array.tile),
             writer.done.eq(drain.write),
             writer.place.eq(drain.place),
         ]
+        if self.machine.reuse > 1:
+            m.d.comb += [array.onward.eq(drain.onward), drain.positions.eq(array.positions)]
         for index, requantiser in enumerate(self._requantisers):
             m.d.comb += [
                 requantiser.accumulator.eq(array.drained[index]),

@@ -6,6 +6,7 @@ doubling, divided and searched requantisers, offsets that saturate, channels tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -104,6 +105,15 @@ def random_images(rng: np.random.Generator, program: Program, count: int) -> NDA
     q[extreme < 0.1] = 0
     q[extreme > 0.9] = program.input.stream.levels - 1
     return q.astype(np.uint8)
+
+
+def random_spatial_machine(rng: np.random.Generator) -> Machine:
+    """A small machine that every random convolutional program fits; half of them use a weight again."""
+    machine = replace(random_machine(rng), spatial=True, activation_words=16384)
+    reuse = int(rng.choice([1, 1, 1, 2, 4, 8]))
+    if reuse == 1:
+        return machine
+    return replace(machine, reuse=reuse, pes=machine.lanes * int(rng.integers(1, 3)))
 
 
 def random_machine(rng: np.random.Generator) -> Machine:

@@ -32,6 +32,8 @@ PARTS = (
     "io",
 )
 
+OPTIONAL_PART = "accumulator_memory"
+
 KINDS = (
     "adder",
     "comparator",
@@ -175,9 +177,10 @@ class Energy:
 
     @cached_property
     def by_part(self) -> dict[str, float]:
-        """pJ of every part of PARTS."""
+        """pJ of every part of PARTS; the accumulators' memories only where a machine has them."""
         parts = {part: fsum(layer.get(part, 0.0) for layer in self.layers) for part in PARTS}
-        return parts | {"io": self.io}
+        absent = [OPTIONAL_PART] if all(OPTIONAL_PART not in layer for layer in self.layers) else []
+        return {part: pj for part, pj in parts.items() if part not in absent} | {"io": self.io}
 
     @property
     def total(self) -> float:

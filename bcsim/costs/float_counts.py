@@ -34,7 +34,8 @@ INT8 = Arithmetic("int8", 8, "multiplier", "adder", 32)
 def _actions(nest: LoopNest, arithmetic: Arithmetic) -> tuple[Action, ...]:
     """One multiplication, one addition and one accumulator register a MAC; folded BatchNorm, one of each an output.
 
-    Only useful MACs count, and no operand or pipeline register: the comparison leans towards the multipliers.
+    Only useful MACs count, and no operand or pipeline register; where weights are used again the accumulators stay
+    registers: the comparison leans towards the multipliers.
     """
     macs, outputs, wide = _macs(nest), nest.layer.outputs * nest.results, arithmetic.accumulator_bits
     return (
@@ -54,7 +55,8 @@ def _traffic(layer: PlacedLayer, machine: Machine, bits: int) -> Traffic:
     """The machine's own loop nest over values, weights and parameter pairs that are each `bits` wide.
 
     Every memory holds as many values, weights or parameters as the machine's, so its capacity grows with bits. A
-    value has one digit and a weight one plane: each is read once where the machine reads all of them.
+    value has one digit and a weight one plane: each is read once where the machine reads all of them, and a weight for
+    as many positions.
     """
     nest, own = layer.nest, layer_traffic(layer, machine)
     times = times_at_work(nest)
@@ -69,7 +71,9 @@ def _traffic(layer: PlacedLayer, machine: Machine, bits: int) -> Traffic:
     return {
         "activation": moved(shapes["activation"], read=times[When.READ] // parts, written=_written(layer)),
         "weight": moved(
-            shapes["weight"], read=times[When.STEP] // parts, written=nest.streamed_words // nest.planes
+            shapes["weight"],
+            read=times[When.WEIGHT] // nest.planes,
+            written=nest.streamed_words // nest.planes,
         ),
         "parameter": moved(shapes["parameter"], read=rounds),
         "output": own["output"],

@@ -22,6 +22,17 @@ __all__ = ["CONTROL", "MemoryShape", "Unit", "When", "machine_memories", "machin
 FLAGS = 4
 """Flags of a step: valid, last digit, double, last."""
 
+
+def flag_bits(machine: Machine) -> int:
+    """FLAGS and, where weights are used again, whether the pass begins and which of an element's accumulators it is."""
+    return FLAGS + (1 + accumulator_bits(machine) if machine.reuse > 1 else 0)
+
+
+def accumulator_bits(machine: Machine) -> int:
+    """Of the number of one of an element's 2 * reuse accumulators."""
+    return machine.reuse.bit_length()
+
+
 CONTROL = (
     "top",
     "registers",
@@ -46,8 +57,10 @@ class When(Enum):
 
     STEP = "every step"
     READ = "every step that reads the activation memory: not those outside of their tensor"
-    CHUNK = "every chunk"
-    PASS = "every pass, which is a tile at one position of one window"
+    CHUNK = "every chunk of every position"
+    WEIGHT = "every weight word taken: one a chunk, for all positions of a strip"
+    PASS = "every pass, which is a tile for one strip of positions at one place of its windows"
+    SUM = "every sum of a pass: one a position of its strip"
     ROUND = "every round of requantisation"
     BIT = "every bit of a round"
     QUOTIENT = "every bit of a round that divides"
@@ -89,17 +102,21 @@ class MemoryShape:
 def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     """The memories whose traffic is counted, and on a spatial machine the one that keeps pooled values.
 
+    Where weights are used again the accumulators are memories, too, one in each element.
     A parameter word is an offset, a divisor and, on a spatial machine, the bit `minimum`. Every memory has at least
     two words.
     """
     n, r = machine.lanes, machine.requantisers
     parameter = machine.remainder_bits + machine.divisor_bits + machine.spatial
-    pool = {"pool": MemoryShape("pool", r, machine.pes // r, QUOTIENT_BITS)} if machine.spatial else {}
+    kept = machine.reuse * (machine.pes // r)
+    pool = {"pool": MemoryShape("pool", r, kept, QUOTIENT_BITS)} if machine.spatial else {}
+    sums = MemoryShape("accumulator", machine.pes, 2 * machine.reuse, machine.accumulator_bits)
     shapes = {
         "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
         "weight": MemoryShape("weight_memory", 1, machine.weight_words, machine.slots),
         "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
         "output": MemoryShape("output", 1, -(-machine.outputs // r), r * QUOTIENT_BITS),
+        **({"accumulator": sums} if machine.reuse > 1 else {}),
         **pool,
     }
     return {name: replace(shape, words=max(2, shape.words)) for name, shape in shapes.items()}
@@ -136,7 +153,7 @@ def _select(name: str, block: str, bits: int, number: int, when: When = When.STE
 def _memory_outputs(machine: Machine) -> Iterator[Unit]:
     """Behind every memory's own read register one more, which the memory does not contain."""
     memories = machine_memories(machine)
-    for memory, when in (("activation", When.READ), ("weight", When.CHUNK), ("parameter", When.PARAMETER)):
+    for memory, when in (("activation", When.READ), ("weight", When.WEIGHT), ("parameter", When.PARAMETER)):
         shape = memories[memory]
         yield _register(f"{memory} words", shape.block, shape.word_bits, shape.memories, when)
 
@@ -163,10 +180,16 @@ def _lanes(machine: Machine) -> Iterator[Unit]:
 
 def _flags(machine: Machine) -> Iterator[Unit]:
     """A step's flags beside its sums; where there is a Horner stage, each element has its own beside it."""
-    yield _register("flags", "array", FLAGS, tree_levels(machine) + 2, When.STEP)
+    bits, several = flag_bits(machine), machine.reuse > 1
+    yield _register("flags", "array", bits, tree_levels(machine) + 2, When.STEP)
+    if several:
+        yield _register("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)
+        yield _adder("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)
     if machine.activation_bits > machine.digit:
         yield _register("tile flag", "array", 1, 1, When.PASS)
-        yield _register("element flags", "element", FLAGS, machine.pes, When.STEP)
+        yield _register("element flags", "element", bits, machine.pes, When.STEP)
+        if several:
+            yield _register("accumulator of a tile", "array", accumulator_bits(machine), 1, When.STEP)
 
 
 def _terms(machine: Machine) -> Iterator[Unit]:
@@ -174,7 +197,7 @@ def _terms(machine: Machine) -> Iterator[Unit]:
     pairs, late, pes, width = machine.lanes // 2, _late_pairs(machine), machine.pes, machine.digit + 1
     yield _select("term multiplexers", "terms", width, pairs * pes)
     yield _select("term complements", "terms", width, pairs * pes)
-    yield _register("late weights", "terms", 2, late * pes, When.CHUNK)
+    yield _register("late weights", "terms", 2, late * pes, When.WEIGHT)
     yield _register("terms", "terms", width, (pairs - late) * pes, When.STEP)
     if pairs > 1:
         yield _adder("term sums", "terms", width, pairs // 2 * pes, When.STEP)
@@ -218,13 +241,19 @@ def _horner(machine: Machine, greatest: int) -> Iterator[Unit]:
 
 
 def _accumulators(machine: Machine) -> Iterator[Unit]:
-    """An element's accumulator takes a total a chunk, and may double before; its shadow register takes a pass' sum."""
-    width, pes = machine.accumulator_bits, machine.pes
+    """An element's accumulator takes a total a chunk, and may double before; its shadow register takes a pass' sum.
+
+    Where there are several, they are a memory, and a pass begins by not taking what is there.
+    """
+    width, pes, several = machine.accumulator_bits, machine.pes, machine.reuse > 1
+    if several:
+        yield _select("first sums", "accumulator", width, pes, When.CHUNK)
     if machine.shift_planes:
         yield _select("doubling", "accumulator", width, pes, When.CHUNK)
     yield _adder("accumulations", "accumulator", width, pes, When.CHUNK)
-    yield _register("accumulators", "accumulator", width, pes, When.CHUNK)
-    yield _register("shadows", "accumulator", width, pes, When.PASS)
+    if not several:
+        yield _register("accumulators", "accumulator", width, pes, When.CHUNK)
+        yield _register("shadows", "accumulator", width, pes, When.PASS)
 
 
 def _round_selector(machine: Machine) -> Iterator[Unit]:

@@ -16,7 +16,8 @@ from bcsim.machine.parameters import Machine
 
 __all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic", "moved"]
 
-MEMORIES = ("activation", "weight", "parameter", "output")
+MEMORIES = ("activation", "weight", "parameter", "output", "accumulator")
+"""The last one only where weights are used again; accumulators are registers else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ def memory_traffic(mapping: Mapping) -> dict[str, MemoryTraffic]:
     """Traffic of the activation, weight, parameter and output memories, per image.
 
     Activations are read once a step, but for steps outside of their tensor; a weight word once for all digits of a
-    chunk; a parameter word once a round, and in a search once a bit more. A streamed weight word is written once an
-    image. The parameter memories, one for each requantiser, are counted together.
+    chunk and all positions of a strip; a parameter word once a round, and in a search once a bit more. A streamed
+    weight word is written once an image. The parameter memories, one for each requantiser, are counted together.
+
+    Where accumulators are memories, one in each element, a chunk reads and writes its position's, but for a pass'
+    first chunk, which reads none; draining reads each sum once.
     """
     return add_traffic(layer_traffic(layer, mapping.machine) for layer in mapping.layers)
 
@@ -76,11 +80,13 @@ def layer_traffic(layer: PlacedLayer, machine: Machine) -> dict[str, MemoryTraff
     nest = layer.nest
     shapes = machine_memories(machine)
     times = times_at_work(nest)
+    sums = {"accumulator": _accumulators(nest, shapes["accumulator"])} if machine.reuse > 1 else {}
     return {
         "activation": _activation(layer, machine, shapes["activation"], times[When.READ]),
-        "weight": moved(shapes["weight"], read=times[When.CHUNK], written=nest.streamed_words),
+        "weight": moved(shapes["weight"], read=times[When.WEIGHT], written=nest.streamed_words),
         "parameter": moved(shapes["parameter"], read=times[When.PARAMETER] * machine.requantisers),
         "output": _output(nest, shapes["output"]),
+        **sums,
     }
 
 
@@ -107,6 +113,13 @@ def _activation(layer: PlacedLayer, machine: Machine, shape: MemoryShape, read: 
         moved(shape, read=read, written=loaded + drained),
         bits_written=loaded * shape.word_bits + drained * round_bits,
     )
+
+
+def _accumulators(nest: LoopNest, shape: MemoryShape) -> MemoryTraffic:
+    times = times_at_work(nest)
+    chunks, sums = times[When.CHUNK], times[When.SUM]
+    accumulated, drained = chunks - sums, sums
+    return moved(shape, read=(accumulated + drained) * shape.memories, written=chunks * shape.memories)
 
 
 def _output(nest: LoopNest, shape: MemoryShape) -> MemoryTraffic:

@@ -22,6 +22,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "offset_bits": 0,
     "step_bits": 0,
     "record_bits": "",
+    "reuse": 1,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -63,6 +64,8 @@ class Machine:
     counters : whether it counts images, cycles, steps and waits.
     readable_parameters : whether these parameters can be read over the bus.
     watchdog : whether a machine that takes too long for an image is stopped.
+    reuse : positions for which a weight word is read once, a power of two up to 16: each processing element keeps twice
+        as many accumulators. Above 1 it takes a spatial machine whose pes are a multiple of its lanes.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -93,6 +96,7 @@ class Machine:
     counters: bool = True
     readable_parameters: bool = True
     watchdog: bool = True
+    reuse: int = 1
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -172,6 +176,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "weight_stream_interval": (1, 1000),
     "offset_bits": (0, 60),
     "step_bits": (0, 59),
+    "reuse": (1, 16),
 }
 
 
@@ -201,6 +206,7 @@ def check_machine(machine: Machine) -> None:
         )
     _check_weight_stream(machine)
     _check_widths(machine)
+    _check_reuse(machine)
     if machine.accumulator_bits + machine.fraction_bits > 50:
         raise BcsimError(
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
@@ -240,6 +246,26 @@ def _check_widths(machine: Machine) -> None:
         raise BcsimError(
             "Machine parameter record_bits must be fields and their widths such as 'chunks:3 tiles:2', "
             f"not {machine.record_bits!r}"
+        )
+
+
+def _check_reuse(machine: Machine) -> None:
+    if machine.reuse & (machine.reuse - 1):
+        raise BcsimError(
+            f"Machine parameter reuse must be a power of two from 1 to 16, not {machine.reuse!r}"
+        )
+    if machine.reuse == 1:
+        return
+    if not machine.spatial:
+        raise BcsimError(
+            f"Machine parameter spatial must be true where reuse is above 1 ({machine.reuse}): "
+            "a weight is used again at other positions"
+        )
+    # A tile's values fill whole words of each of its positions, which are written one behind the other.
+    if machine.pes % machine.lanes:
+        raise BcsimError(
+            f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where reuse is above 1, "
+            f"not {machine.pes!r}"
         )
 
 

@@ -21,12 +21,15 @@ __all__ = [
     "Fields",
     "IssueFields",
     "LoadFields",
+    "PlaceFields",
     "PositionFields",
     "Record",
     "SlotFields",
     "StreamFields",
     "StreamedDrainFields",
     "StreamedWalkFields",
+    "StripDrainFields",
+    "StripFields",
     "WalkFields",
     "WeightFields",
     "WeightStreamFields",
@@ -48,6 +51,7 @@ Fields: TypeAlias = tuple[tuple[str, int], ...]
 Address: TypeAlias = Annotated[int, ADDRESS_BITS]
 WeightAddress: TypeAlias = Annotated[int, WEIGHT_ADDRESS_BITS]
 Coordinate: TypeAlias = Annotated[int, COORDINATE_BITS]
+StripCount: TypeAlias = Annotated[int, 4]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,21 @@ class StreamedWalkFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StripFields:
+    """What issue records hold last where weights are used again: the positions of a strip, and of a row's last one.
+
+    short_drain_* : as drain_full and drain_last, behind a row's last strip.
+    """
+
+    strip: StripCount
+    short_strip: StripCount
+    strip_stride: Address
+    strip_right: Coordinate
+    short_drain_full: Annotated[int, 16]
+    short_drain_last: Annotated[int, 16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainFields:
     """A layer as the drain walker reads it."""
 
@@ -149,6 +168,22 @@ class StreamedDrainFields:
     streamed_tiles: Annotated[int, 16]
     position_stride: Address
     tile_stride: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceFields:
+    """What drain records hold behind PositionFields where weights are used again and none stream."""
+
+    position_stride: Address
+    tile_stride: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripDrainFields:
+    """What drain records hold last where weights are used again: from a strip's last words to the next strip's first,
+    in two's complement."""
+
+    next_stride: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +229,12 @@ Record: TypeAlias = (
     | WalkFields
     | WeightFields
     | StreamedWalkFields
+    | StripFields
     | DrainFields
     | PositionFields
     | StreamedDrainFields
+    | PlaceFields
+    | StripDrainFields
     | StreamFields
     | LoadFields
     | SlotFields
@@ -252,6 +290,8 @@ def issue_fields(machine: Machine) -> Fields:
         parts.append(WalkFields)
     if machine.weight_stream_bytes:
         parts += [WeightFields, StreamedWalkFields] if machine.spatial else [WeightFields]
+    if machine.reuse > 1:
+        parts.append(StripFields)
     return on_machine(machine, *parts)
 
 
@@ -259,8 +299,12 @@ def drain_fields(machine: Machine) -> Fields:
     """The drain record's on this machine."""
     if not machine.spatial:
         return on_machine(machine, DrainFields)
-    streamed = (StreamedDrainFields,) if machine.weight_stream_bytes else ()
-    return on_machine(machine, DrainFields, PositionFields, *streamed)
+    parts: list[type[Record]] = [DrainFields, PositionFields]
+    if machine.weight_stream_bytes:
+        parts.append(StreamedDrainFields)
+    if machine.reuse > 1:
+        parts += [StripDrainFields] if machine.weight_stream_bytes else [PlaceFields, StripDrainFields]
+    return on_machine(machine, *parts)
 
 
 def stream_fields(machine: Machine) -> Fields:

@@ -77,9 +77,9 @@ def _energy(result: Result) -> Table:
     found = result.energy
     columns = (found.by_part, found.int8_by_part, found.float32_by_part)
     rows = [
-        (part.replace("_", " "), *(energy(column[part]) for column in columns))
+        (part.replace("_", " "), *(energy(column.get(part, 0.0)) for column in columns))
         for part in PARTS
-        if any(column[part] for column in columns)
+        if any(column.get(part) for column in columns)
     ]
     rows.append(("total", energy(found.total_pj), energy(found.int8_pj), energy(found.float32_pj)))
     return Table("Energy per image", ("part", "bcsim", "int8 MACs", "float32 MACs"), tuple(rows), total=True)

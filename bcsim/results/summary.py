@@ -100,8 +100,8 @@ def _energy(result: Result) -> Table:
     table = new_table(title, "part", "this machine", "int8 MACs", "float32 MACs")
     columns = (found.by_part, found.int8_by_part, found.float32_by_part)
     for part in PARTS:
-        if any(column[part] for column in columns):
-            table.add_row(part.replace("_", " "), *(energy(column[part]) for column in columns))
+        if any(column.get(part) for column in columns):
+            table.add_row(part.replace("_", " "), *(energy(column.get(part, 0.0)) for column in columns))
     totals = (found.total_pj, found.int8_pj, found.float32_pj)
     table.add_section()
     table.add_row("total", *map(energy, totals))

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bcsim.compiler.mapping.hazards import first_reads, pass_intervals
+from bcsim.compiler.mapping.hazards import first_reads, pass_intervals, pass_steps
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
@@ -112,7 +112,7 @@ def _schedule_layer(
         fill, drain = LAYER_GAP - 1, max(0, layer.wait - LAYER_GAP)
     with_input = max(ready, loaded + 1) if loaded is not None else ready
     with_output = max(with_input, free + 1) if free is not None else with_input
-    drained = before[0] + before[1].drain_last + RECORD_CHANGE if before else 0
+    drained = before[0] + before[1].strip_last * before[1].drain_last + RECORD_CHANGE if before else 0
     last, arrived, waited = _walk_passes(nest, with_output, drained, arrivals)
     first = max(with_output, arrived[0] + WEIGHTS_TO_STEP) if arrived else with_output
     return LayerSchedule(
@@ -137,8 +137,8 @@ def _walk_passes(
     first : the cycle from which steps may be issued. drained : the earliest one for the first pass's last step.
     Passes are walked in runs that wait for weights together: a streamed tile's, or all of the layer's.
     """
-    run = nest.results if nest.streamed else nest.passes
-    intervals = np.append(pass_intervals(nest), 0)
+    run = nest.passes_of_tile if nest.streamed else nest.passes
+    intervals, first_steps = np.append(pass_intervals(nest), 0), int(pass_steps(nest)[0])
     ends: list[Cycles] = []
     arrived: list[int] = []
     waited = 0
@@ -148,11 +148,11 @@ def _walk_passes(
             arrived.append(arrivals.arrive())
             begin = max(first, arrived[-1] + WEIGHTS_TO_STEP)
         waited += begin - first
-        last = np.cumsum([max(begin + nest.steps_per_tile - 1, drained), *intervals[start : start + run - 1]])
+        last = np.cumsum([max(begin + first_steps - 1, drained), *intervals[start : start + run - 1]])
         if nest.streamed:
             arrivals.release(int(last[-1]))
         ends.append(last)
-        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.drain_full
+        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.strip_last * nest.drain_full
     return np.concatenate(ends), arrived, waited
 
 

@@ -116,6 +116,7 @@ def _array_events(trace: LayerTrace) -> Iterator[Event]:
             activation=run.activation,
             weight=f"{run.weights[0]}-{run.weights[1]}",
             digits=digits,
+            **({"positions": run.positions} if trace.nest.reuse > 1 else {}),
         )
 
 

@@ -24,10 +24,13 @@ __all__ = ["LayerTrace", "Rounds", "Stall", "StepRun"]
 class StepRun:
     """Steps of one pass in cycles that follow each other.
 
-    number, tile, position, place : the pass, its tile, its output position and its place in the pooling window.
+    number, tile, position, place : the pass, its tile, the first output position of its strip and its place in the
+        pooling window.
     start, cycles : the cycles.
     activation : words of the activation memory, step by step: "12-14,pad 2,20".
-    weights : words of the weight memory, or of the image's weight stream, first and last, read for `digits` steps each.
+    weights : words of the weight memory, or of the image's weight stream, first and last, each read for `digits`
+        steps of every position.
+    positions : of the strip.
     """
 
     number: int
@@ -38,6 +41,7 @@ class StepRun:
     cycles: int
     activation: str
     weights: tuple[int, int]
+    positions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class LayerTrace:
         self.layer, self.times, self.before, self.latency = layer, times, before, latency
         addresses, padding = window_addresses(layer)
         words = layer.nest.chunks_in_source * layer.nest.digits
+        self._positions: list[int] = layer.nest.pass_positions.tolist()
         self._starts, self._outside = addresses[:, ::words] + base, padding[:, ::words]
 
     @property
@@ -86,7 +91,7 @@ class LayerTrace:
     def steps(self) -> Iterator[StepRun]:
         """Every step, one run a pass, two where its last step waits."""
         for number, (start, last) in enumerate(self._spans()):
-            count = self.nest.steps_per_tile
+            count = self._steps(number)
             early = count if start + count - 1 == last else count - 1
             if early:
                 yield self._run(number, start, 0, early)
@@ -100,7 +105,8 @@ class LayerTrace:
             tile, (_, place) = nest.tile_of(number), self._window(number)
             rounds = nest.rounds_full
             if tile == nest.tiles - 1:
-                rounds = nest.rounds - (nest.tiles - 1) * nest.rounds_full
+                rounds = nest.rounds_last
+            rounds *= self._positions[number]
             start, written = last + self.latency, place == nest.window - 1
             yield Rounds(number, tile, start, rounds, rounds * nest.round_cycles, written)
 
@@ -117,9 +123,9 @@ class LayerTrace:
         ):
             yield from _stall(cause, start, cycles)
             start += cycles
-        for first, last in self._spans():
+        for number, (first, last) in enumerate(self._spans()):
             yield from _stall("weight load", start, first - start)
-            final = first + self.nest.steps_per_tile - 1
+            final = first + self._steps(number) - 1
             yield from _stall("drain", final, last - final)
             start = last + 1
 
@@ -127,27 +133,32 @@ class LayerTrace:
         """First and last step of every pass."""
         nest, start = self.nest, self.times.first
         for number, last in enumerate(self.times.last.tolist()):
-            if number and nest.streamed and number % nest.results == 0:
+            if number and nest.streamed and number % nest.passes_of_tile == 0:
                 start = max(start, self.times.arrived[nest.tile_of(number)] + WEIGHTS_TO_STEP)
             yield start, last
             start = last + 1
 
+    def _steps(self, number: int) -> int:
+        """Of a pass."""
+        return self._positions[number] * self.nest.steps_per_tile
+
     def _window(self, number: int) -> tuple[int, int]:
-        """Output position and place in the pooling window of a pass."""
+        """First output position of the strip and place in the pooling window of a pass."""
         nest = self.nest
         if nest.streamed:
-            return divmod(number % nest.results, nest.window)
-        return number // (nest.window * nest.tiles), number % nest.window
+            strip, place = divmod(number % nest.passes_of_tile, nest.window)
+        else:
+            strip, place = number // (nest.window * nest.tiles), number % nest.window
+        row, along = divmod(strip, nest.strips_in_row)
+        return row * nest.geometry.output[1] + along * nest.reuse, place
 
     def _run(self, number: int, start: int, first: int, count: int) -> StepRun:
         """Steps `first` to `first + count - 1` of a pass, from cycle `start` on."""
         nest, tile = self.nest, self.nest.tile_of(number)
         position, place = self._window(number)
-        window = position * nest.window + place
-        offsets = np.arange(nest.chunks * nest.digits) + tile * nest.tile_chunks * nest.digits
-        words = np.where(self._outside[window][:, None], -1, self._starts[window][:, None] + offsets)
-        read = np.resize(words, nest.steps_per_tile)[first : first + count]
+        read = np.resize(self._read(tile, number), self._steps(number))[first : first + count]
         weight = self.layer.first_weight + tile * nest.tile_words
+        of_word = nest.digits * self._positions[number]
         return StepRun(
             number=number,
             tile=tile,
@@ -156,8 +167,22 @@ class LayerTrace:
             start=start,
             cycles=count,
             activation=",".join(_words(read)),
-            weights=(weight + first // nest.digits, weight + (first + count - 1) // nest.digits),
+            weights=(weight + first // of_word, weight + (first + count - 1) // of_word),
+            positions=self._positions[number],
         )
+
+    def _read(self, tile: int, number: int) -> NDArray[np.int64]:
+        """int64 (taps * chunks * positions * digits,): the words of one plane of a pass, in order, -1 for padding."""
+        nest, positions = self.nest, self._positions[number]
+        position, place = self._window(number)
+        windows = (position + np.arange(positions)) * nest.window + place
+        offsets = np.arange(nest.chunks * nest.digits).reshape(-1, nest.digits)
+        starts, outside = (
+            self._starts[windows].T[:, None, :, None],
+            self._outside[windows].T[:, None, :, None],
+        )
+        words = starts + offsets[None, :, None, :] + tile * nest.tile_chunks * nest.digits
+        return np.where(outside, -1, words).ravel()
 
 
 def _stall(cause: str, start: int, cycles: int) -> Iterator[Stall]:

@@ -59,7 +59,7 @@ LOOPS = (
 def map_fitted(program: Program, machine: Machine) -> Mapping:
     """The program on the smallest machine of the same speed as `machine`.
 
-    Kept are lanes, pes, digit, requantisers, input_buffers, input_bytes, the weight stream (whose machine also
+    Kept are lanes, pes, digit, reuse, requantisers, input_buffers, input_bytes, the weight stream (whose machine also
     keeps as many weight words as it has room for, at most) and the clock. Everything else, what `machine` says of it
     included, follows from the program: the depths of memories, the widths of accumulators, parameter words and record
     fields, and whether it is spatial or doubles accumulators.
@@ -79,7 +79,7 @@ def map_fitted(program: Program, machine: Machine) -> Mapping:
         layers=1,
         outputs=1,
         shift_planes=False,
-        spatial=False,
+        spatial=machine.reuse > 1,
         offset_bits=RANGES["offset_bits"][1],
         step_bits=RANGES["step_bits"][1],
         record_bits="",

@@ -15,7 +15,15 @@ from bcsim.compiler.program.geometry import taps, window_corners
 from bcsim.machine.latency import LAYER_GAP, shadow_latency
 from bcsim.machine.parameters import Machine
 
-__all__ = ["drain_cycles", "first_reads", "hazard_cycles", "pass_intervals", "writing_passes"]
+__all__ = [
+    "drain_cycles",
+    "first_reads",
+    "hazard_cycles",
+    "pass_intervals",
+    "pass_steps",
+    "round_starts",
+    "writing_passes",
+]
 
 # Half of what int64 holds, so that a cycle can be added or taken away.
 NEVER = np.iinfo(np.int64).max // 2
@@ -37,8 +45,9 @@ def hazard_cycles(
     # sooner, which may be before the last round of a searched layer has written its digits.
     if before:
         last = before[-1]
-        digits_end = last.drain_last - last.round_cycles + last.write_cycles + last.target_digits
-        wait = max(0, digits_end - nest.steps_per_tile - nest.write_cycles + 1)
+        drained = last.strip_last * last.drain_last
+        digits_end = drained - last.round_cycles + last.write_cycles + last.target_digits
+        wait = max(0, digits_end - int(pass_steps(nest)[0]) - nest.write_cycles + 1)
     reads = first_reads(nest)
     for number, source in enumerate(sources):
         if source < 0:
@@ -51,23 +60,41 @@ def hazard_cycles(
 
 
 def drain_cycles(nest: LoopNest) -> NDArray[np.int64]:
-    """int64 (Q,): K * V of every pass, in order of issue."""
+    """int64 (Q,): K * V of every pass, for each of its positions, in order of issue."""
     per_tile = np.full(nest.tiles, nest.drain_full, dtype=np.int64)
     per_tile[-1] = nest.drain_last
     if nest.streamed:
-        return np.repeat(per_tile, nest.results)
-    return np.tile(np.repeat(per_tile, nest.window), nest.positions)
+        by_pass = np.repeat(per_tile, nest.passes_of_tile)
+    else:
+        by_pass = np.tile(np.repeat(per_tile, nest.window), nest.strips)
+    return by_pass * nest.pass_positions
+
+
+def pass_steps(nest: LoopNest) -> NDArray[np.int64]:
+    """int64 (Q,): steps of every pass, in order of issue."""
+    return nest.pass_positions * nest.steps_per_tile
 
 
 def pass_intervals(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (Q - 1,): least cycles from each pass's last step to the next one's."""
-    return np.maximum(nest.steps_per_tile, drain_cycles(nest)[:-1])
+    return np.maximum(pass_steps(nest)[1:], drain_cycles(nest)[:-1])
 
 
 def writing_passes(nest: LoopNest) -> NDArray[np.int64]:
     """int64 (positions, tiles): the passes whose rounds are written, the last of each pooling window."""
     position = np.arange(nest.positions, dtype=np.int64)[:, None]
     return nest.first_pass(position, np.arange(nest.tiles, dtype=np.int64)) + nest.window - 1
+
+
+def round_starts(nest: LoopNest) -> NDArray[np.int64]:
+    """int64 (positions, rounds): from the first round of its pass to that of each round that is written, in cycles.
+
+    A pass's rounds go position by position of its strip.
+    """
+    tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
+    of_position = np.where(tile == nest.tiles - 1, nest.rounds_last, nest.rounds_full)
+    place = nest.place_in_strip(np.arange(nest.positions, dtype=np.int64))[:, None]
+    return np.asarray((place * of_position + in_tile) * nest.round_cycles, dtype=np.int64)
 
 
 def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
@@ -80,9 +107,8 @@ def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
     from_last[:-1] = -np.cumsum(pass_intervals(nest)[::-1])[::-1]
     chunks = nest.output_pixel_words // nest.target_digits
     last_round = (np.arange(chunks) + 1) * machine.groups - 1
-    tile, round_ = np.divmod(last_round, nest.rounds_full)
-    passes = writing_passes(nest)[:, tile]
-    begin = from_last[passes] + shadow_latency(machine) + round_ * nest.round_cycles
+    passes = writing_passes(nest)[:, last_round // nest.rounds_full]
+    begin = from_last[passes] + shadow_latency(machine) + round_starts(nest)[:, last_round]
     return np.asarray(begin + nest.write_cycles, dtype=np.int64).ravel()
 
 
@@ -95,10 +121,12 @@ def first_reads(nest: LoopNest) -> NDArray[np.int64]:
     shape = (len(geometry.channels), geometry.height, geometry.width, nest.chunks_in_source)
     reads = np.full(shape, NEVER, dtype=np.int64)
     position = np.arange(nest.positions, dtype=np.int64)
+    steps = pass_steps(nest)
+    before = np.cumsum(steps) - steps
     # Tiles that all read the same words read them first in tile 0; only tiles of whole groups have words of their own.
     for tile in range(nest.tiles if nest.tile_chunks else 1):
         for place in range(nest.window):
-            start = (nest.first_pass(position, np.full_like(position, tile)) + place) * nest.steps_per_tile
+            start = before[nest.first_pass(position, np.full_like(position, tile)) + place]
             _note_reads(reads, nest, tile, place, start)
     return reads.reshape(shape[0], -1)
 
@@ -106,13 +134,20 @@ def first_reads(nest: LoopNest) -> NDArray[np.int64]:
 def _note_reads(
     reads: NDArray[np.int64], nest: LoopNest, tile: int, place: int, start: NDArray[np.int64]
 ) -> None:
-    """Lower `reads` to what one tile reads in one place of the pooling window; start: int64 (positions,)."""
+    """Lower `reads` to what one tile reads in one place of the pooling window.
+
+    start : int64 (positions,), the first step of each position's pass, which takes its strip's positions in turn for
+        every chunk.
+    """
     _sources, height, width, in_source = reads.shape
     chunks = np.arange(tile * nest.tile_chunks, min(tile * nest.tile_chunks + nest.chunks, in_source))
     rows, columns = (corner[:, place] for corner in window_corners(nest.geometry))
+    position = np.arange(nest.positions, dtype=np.int64)
+    of_chunk = nest.strip_sizes[nest.strip_of(position)] * nest.digits
+    start = start + nest.place_in_strip(position) * nest.digits
     for tap, (source, y, x) in enumerate(taps(nest.geometry)):
         inside = (rows + y >= 0) & (rows + y < height) & (columns + x >= 0) & (columns + x < width)
-        first = start[inside] + tap * nest.chunks * nest.digits
-        cycles = first[:, None] + np.arange(len(chunks)) * nest.digits
+        chunk = tap * nest.chunks + np.arange(len(chunks))
+        cycles = start[inside][:, None] + chunk * of_chunk[inside][:, None]
         index = (source, (rows + y)[inside][:, None], (columns + x)[inside][:, None], chunks[None, :])
         reads[index] = np.minimum(reads[index], cycles)

@@ -20,10 +20,11 @@ Count = TypeVar("Count", int, NDArray[np.int64])
 class LoopNest:
     """One layer's loops and the drain of their sums, before they have a place in the memories.
 
-    Outermost first, the loops are output position, tile, window of the pooling, plane, source, kernel row, kernel
-    column, chunk, digit; where weights are streamed, tile comes before position. One round of the innermost six is a
-    *pass*: it leaves one accumulator in every processing element. A dense layer has one position, one window and one
-    tap.
+    Outermost first, the loops are strip of output positions, tile, window of the pooling, plane, source, kernel row,
+    kernel column, chunk, position of the strip, digit; where weights are streamed, tile comes before strip. A *strip*
+    is `reuse` positions side by side in a row of the output, or what is left of the row. One round of the innermost
+    seven loops is a *pass*: it leaves an accumulator for every position of the strip in every processing element. A
+    dense layer has one position, one window and one tap.
 
     chunks, digits, planes, tiles : trip counts; `taps` is that of source, kernel row and kernel column together.
     tile_chunks : chunks by which a tile's first chunk lies behind that of the tile before; 0 where all tiles read
@@ -42,6 +43,7 @@ class LoopNest:
     output_pixel_words : words of one position of the output; 0 for scores.
     source_fills, fill : what the lanes beyond the channels hold, in each source and in the output (StoredTensor).
     parameter_words : words of each parameter memory in one round.
+    reuse : positions of a strip, at most.
     streamed : its weights come over the weight stream, a tile at a time (`compiler/mapping/weight_streaming.py`).
     """
 
@@ -67,6 +69,7 @@ class LoopNest:
     fill: int
     parameter_words: int
     streamed: bool
+    reuse: int = 1
 
     @property
     def taps(self) -> int:
@@ -84,8 +87,46 @@ class LoopNest:
         return pool.kernel[0] * pool.kernel[1] if pool else 1
 
     @property
+    def strips_in_row(self) -> int:
+        return -(-self.geometry.output[1] // self.reuse)
+
+    @property
+    def strips(self) -> int:
+        return self.geometry.output[0] * self.strips_in_row
+
+    @property
+    def strip_full(self) -> int:
+        """Positions of every strip but a row's last one."""
+        return min(self.reuse, self.geometry.output[1])
+
+    @property
+    def strip_last(self) -> int:
+        """Positions of a row's last strip."""
+        return self.geometry.output[1] - (self.strips_in_row - 1) * self.reuse
+
+    @property
+    def strip_sizes(self) -> NDArray[np.int64]:
+        """int64 (strips,): positions of each."""
+        row = np.full(self.strips_in_row, self.strip_full, dtype=np.int64)
+        row[-1] = self.strip_last
+        return np.tile(row, self.geometry.output[0])
+
+    def strip_of(self, position: Count) -> Count:
+        """The strip that a position lies in."""
+        columns = self.geometry.output[1]
+        return position // columns * self.strips_in_row + position % columns // self.reuse
+
+    def place_in_strip(self, position: Count) -> Count:
+        """A position's place in its strip, from 0."""
+        return position % self.geometry.output[1] % self.reuse
+
+    @property
+    def passes_of_tile(self) -> int:
+        return self.strips * self.window
+
+    @property
     def passes(self) -> int:
-        return self.results * self.tiles
+        return self.passes_of_tile * self.tiles
 
     @property
     def results(self) -> int:
@@ -94,12 +135,24 @@ class LoopNest:
 
     @property
     def steps_per_tile(self) -> int:
-        """Steps of one pass."""
+        """Steps of one pass for each of its positions."""
         return self.planes * self.taps * self.chunks * self.digits
 
     @property
     def steps(self) -> int:
-        return self.passes * self.steps_per_tile
+        return self.results * self.tiles * self.steps_per_tile
+
+    @property
+    def pass_positions(self) -> NDArray[np.int64]:
+        """int64 (passes,): positions of every pass, in order of issue."""
+        if self.streamed:
+            return np.tile(np.repeat(self.strip_sizes, self.window), self.tiles)
+        return np.repeat(self.strip_sizes, self.tiles * self.window)
+
+    @property
+    def weight_reads(self) -> int:
+        """Words read from the weight memory for one image: each word of a tile once a pass."""
+        return self.passes * self.tile_words
 
     @property
     def source_words(self) -> int:
@@ -112,15 +165,16 @@ class LoopNest:
         return self.positions * self.output_pixel_words
 
     def first_pass(self, position: Count, tile: Count) -> Count:
-        """The number, in order of issue, of a tile's first pass at a position."""
+        """The number, in order of issue, of a tile's first pass for the strip of a position."""
+        strip = self.strip_of(position)
         if self.streamed:
             # Tiles outermost: a tile's weights come once an image, not once a position, 1,024 times for 32 x 32.
-            return (tile * self.positions + position) * self.window
-        return (position * self.tiles + tile) * self.window
+            return (tile * self.strips + strip) * self.window
+        return (strip * self.tiles + tile) * self.window
 
     def tile_of(self, number: int) -> int:
         """The tile of a pass, by its number in order of issue."""
-        return number // self.results if self.streamed else number // self.window % self.tiles
+        return number // self.passes_of_tile if self.streamed else number // self.window % self.tiles
 
     @property
     def tile_words(self) -> int:
@@ -153,7 +207,7 @@ class LoopNest:
 
     @property
     def drain_full(self) -> int:
-        """Cycles a pass of a full tile occupies the requantisers: K * V."""
+        """Cycles that one position of a full tile occupies the requantisers: K * V."""
         return self.rounds_full * self.round_cycles
 
     @property

@@ -13,10 +13,11 @@ __all__ = ["overwrite_distance"]
 def overwrite_distance(nest: LoopNest) -> int | None:
     """Least words by which the layer's output must lie below a source that nobody reads later.
 
-    Positions are read and written in the same order, and a position's values are written behind the last step
-    that computes them. So with  output base + (p + 1) * W' <= source base + a(p)  for every position p - W' words of a
-    position of the output, a(p) the lowest word that p or a later position reads - no word is overwritten before its
-    last read. None where a layer goes tile by tile, whose last tile reads everything again.
+    Strips of positions are read and written in the same order, and a strip's values are written behind the last step
+    that computes them in their tile. So with  output base + (e + 1) * W' <= source base + a(p)  for every strip, of
+    positions p to e - W' words of a position of the output, a(p) the lowest word that p or a later position reads -
+    no word is overwritten before its last read. None where a layer goes tile by tile, whose last tile reads everything
+    again.
     """
     if nest.streamed:
         return None
@@ -28,5 +29,6 @@ def overwrite_distance(nest: LoopNest) -> int | None:
     left = np.clip(columns, 0, geometry.width - 1).min(axis=1)
     # Not in order by itself: with padding the first two rows of windows both begin in row 0.
     lowest = np.minimum.accumulate((top * geometry.width + left)[::-1])[::-1]
-    written = (np.arange(nest.positions) + 1) * nest.output_pixel_words
-    return int((written - lowest * nest.chunks_in_source * nest.digits).max())
+    ends = np.cumsum(nest.strip_sizes)
+    written = ends * nest.output_pixel_words
+    return int((written - lowest[ends - nest.strip_sizes] * nest.chunks_in_source * nest.digits).max())

@@ -16,12 +16,15 @@ from bcsim.machine.records import (
     Fields,
     IssueFields,
     LoadFields,
+    PlaceFields,
     PositionFields,
     Record,
     SlotFields,
     StreamedDrainFields,
     StreamedWalkFields,
     StreamFields,
+    StripDrainFields,
+    StripFields,
     WalkFields,
     WeightFields,
     WeightStreamFields,
@@ -54,6 +57,8 @@ def issue_record(layer: PlacedLayer, machine: Machine, slots: Sequence[int]) -> 
         parts.append(_weights(layer, slots))
         if machine.spatial:
             parts.append(StreamedWalkFields(streamed_tiles=_outer_tiles(layer.nest) - 1))
+    if machine.reuse > 1:
+        parts.append(_strips(layer.nest))
     return _pack_layer(layer, machine, issue_fields(machine), parts)
 
 
@@ -66,8 +71,8 @@ def _issue(layer: PlacedLayer, machine: Machine) -> IssueFields:
         tiles=_inner_tiles(nest, machine) - 1,
         read_base=layer.read_bases[0],
         wait=layer.wait,
-        drain_full=nest.drain_full,
-        drain_last=nest.drain_last,
+        drain_full=nest.strip_full * nest.drain_full,
+        drain_last=nest.strip_full * nest.drain_last,
         doubles=nest.doubles,
         first=int(layer.first),
         scores=int(nest.scores),
@@ -154,14 +159,14 @@ def _walk(layer: PlacedLayer) -> WalkFields:
     column = nest.chunks_in_source * nest.digits
     row = geometry.width * column
     pool_rows, pool_columns = pool.kernel if pool else (1, 1)
-    rows, columns = geometry.output
+    rows, columns = geometry.output[0], nest.strips_in_row
     # A loop of one trip takes no step, however far it would lead.
     down, right = (
         _step(trips, by) for trips, by in zip((pool_rows, pool_columns), geometry.stride, strict=True)
     )
     strides = pool.stride if pool else (1, 1)
     pool_down = _step(rows, geometry.stride[0] * strides[0])
-    pool_right = _step(columns, geometry.stride[1] * strides[1])
+    pool_right = _step(nest.strips_in_row, nest.reuse * geometry.stride[1] * strides[1])
     return WalkFields(
         sources=len(geometry.channels) - 1,
         kernel_rows=geometry.kernel[0] - 1,
@@ -191,14 +196,29 @@ def _walk(layer: PlacedLayer) -> WalkFields:
     )
 
 
+def _strips(nest: LoopNest) -> StripFields:
+    geometry, pool = nest.geometry, nest.geometry.pool
+    right = _step(nest.strip_full, geometry.stride[1] * (pool.stride[1] if pool else 1))
+    return StripFields(
+        strip=nest.strip_full - 1,
+        short_strip=nest.strip_last - 1,
+        strip_stride=right * nest.chunks_in_source * nest.digits,
+        strip_right=right,
+        short_drain_full=nest.strip_last * nest.drain_full,
+        short_drain_last=nest.strip_last * nest.drain_last,
+    )
+
+
 def drain_record(layer: PlacedLayer, machine: Machine) -> int:
     """The layer as the drain walker reads it."""
     nest = layer.nest
     parts: list[Record] = [_drain(layer, machine)]
     if machine.spatial:
-        parts.append(PositionFields(positions=nest.positions - 1, window=nest.window - 1))
+        parts.append(PositionFields(positions=nest.strips - 1, window=nest.window - 1))
         if machine.weight_stream_bytes:
             parts.append(_streamed_places(nest, machine))
+        if machine.reuse > 1:
+            parts += _strip_places(nest, machine)
     return _pack_layer(layer, machine, drain_fields(machine), parts)
 
 
@@ -217,13 +237,29 @@ def _drain(layer: PlacedLayer, machine: Machine) -> DrainFields:
     )
 
 
-def _streamed_places(nest: LoopNest, machine: Machine) -> StreamedDrainFields:
+def _tile_stride(nest: LoopNest, machine: Machine) -> int:
     """A tile's values lie in pes / lanes words of every position, times the digits."""
+    return machine.pes // machine.lanes * nest.target_digits
+
+
+def _streamed_places(nest: LoopNest, machine: Machine) -> StreamedDrainFields:
     return StreamedDrainFields(
         streamed_tiles=_outer_tiles(nest) - 1,
         position_stride=nest.output_pixel_words,
-        tile_stride=machine.pes // machine.lanes * nest.target_digits,
+        tile_stride=_tile_stride(nest, machine),
     )
+
+
+def _strip_places(nest: LoopNest, machine: Machine) -> list[Record]:
+    """Behind the last tile of a strip's last position comes the first one of the position behind it."""
+    back = (_inner_tiles(nest, machine) - 1) * _tile_stride(nest, machine)
+    onward = StripDrainFields(next_stride=_wrap(nest.output_pixel_words - back, ADDRESS_BITS))
+    if machine.weight_stream_bytes:
+        return [onward]
+    return [
+        PlaceFields(position_stride=nest.output_pixel_words, tile_stride=_tile_stride(nest, machine)),
+        onward,
+    ]
 
 
 def stream_record(

@@ -79,6 +79,7 @@ def make_nest(
         fill=output.fill,
         parameter_words=1 << layer.target.bits if search else 1,
         streamed=False,
+        reuse=machine.reuse,
     )
 
 

@@ -43,12 +43,12 @@ class PoolLayout(StructLayout):
     -------
     first : unsigned(1)
         It belongs to the window's first pass.
-    round : range(tile_rounds(machine))
-        Of the tile.
+    round : range(machine.reuse * tile_rounds(machine))
+        Of the pass.
     """
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__({"first": 1, "round": range(tile_rounds(machine))})
+        super().__init__({"first": 1, "round": range(machine.reuse * tile_rounds(machine))})
 
 
 def digit_words(values: Sequence[int], *, digits: int, width: int) -> list[int]:

@@ -45,4 +45,5 @@ def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) ->
     most = {"tiles": tiles, "streamed_tiles": tiles} | dict.fromkeys(
         ("chunks", "rows", "columns", "positions"), words
     )
+    most["strip"] = max(1, (machine.reuse - 1).bit_length())
     return {name: min(layout[name].width, most.get(name, layout[name].width)) for name in loops}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.data import ArrayLayout
+from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
@@ -25,11 +25,14 @@ def processing_element(machine: Machine) -> ProcessingElement:
         digits=-(-machine.activation_bits // machine.digit),
         width=machine.accumulator_bits,
         doubling=machine.shift_planes,
+        reuse=machine.reuse,
     )
 
 
 class Array(wiring.Component):
     """N lanes and M processing elements with their shadow registers, R of which are drained in a round.
+
+    Where weights are used again every element has several sums to drain, those of a strip's positions in turn.
 
     Latency: `array_latency(machine) - 3` cycles from `step` to `tile`; one step a cycle, tiles back to back.
     In the cycles of a step issued in cycle t:
@@ -45,7 +48,7 @@ class Array(wiring.Component):
     Parameters
     ----------
     machine : Machine
-        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers and shift_planes count here.
+        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers, shift_planes and reuse count here.
 
     Members
     -------
@@ -53,11 +56,15 @@ class Array(wiring.Component):
         Lane n in bits n * p and up.
     weights : In(N * M)
         Element m in bits m * N and up: for pair j bit 2 * j is sign, bit 2 * j + 1 differ.
-    step : In(StepLayout())
+    step : In(StepLayout(machine.reuse))
     shift : In(1)
         Two cycles before a round's first: `drained` goes on to its R elements, or a tile's first R.
     tile : Out(1)
         Two cycles before the first of a tile's round 0.
+    onward : In(1)
+        Where weights are used again, with `shift`: the round is the first of the strip's next position.
+    positions : Out(range(machine.reuse))
+        Where weights are used again, with `tile`: the strip's positions, minus one.
     drained : Out(ArrayLayout(A, R))
         The accumulators of the round, one for each requantiser.
     """
@@ -69,9 +76,10 @@ class Array(wiring.Component):
             {
                 "activation": In(machine.lanes * machine.digit),
                 "weights": In(machine.lanes * machine.pes),
-                "step": In(StepLayout()),
+                "step": In(StepLayout(machine.reuse)),
                 "shift": In(1),
                 "tile": Out(1),
+                **({"onward": In(1), "positions": Out(range(machine.reuse))} if machine.reuse > 1 else {}),
                 "drained": Out(ArrayLayout(machine.accumulator_bits, machine.requantisers)),
             }
         )
@@ -95,17 +103,33 @@ class Array(wiring.Component):
         )
         m.d.comb += [
             Cat(selector.shadows).eq(Cat(element.shadow for element in elements)),
-            selector.restart.eq(self.tile),
             selector.shift.eq(self.shift),
             self.drained.eq(selector.drained),
         ]
+        if machine.reuse > 1:
+            self._drain(m, elements, step)
+            m.d.comb += selector.restart.eq(self.tile | self.onward)
+        else:
+            m.d.comb += selector.restart.eq(self.tile)
         return m
 
-    def _flags(self, m: Module, element: ProcessingElement) -> Signal:
+    def _drain(self, m: Module, elements: list[ProcessingElement], step: View) -> None:
+        """Show the sums of the strip's positions in turn, from the set that its pass has left."""
+        last, drained = step.accumulator, Signal.like(step.accumulator)
+        if elements[0].horner:
+            last = Signal.like(step.accumulator)
+            m.d.sync += last.eq(step.accumulator)
+        m.d.comb += [self.positions.eq(last), *(element.drained.eq(drained) for element in elements)]
+        with m.If(self.tile):
+            m.d.sync += drained.eq(last & (1 << len(last) - 1))
+        with m.Elif(self.onward):
+            m.d.sync += drained.eq(drained + 1)
+
+    def _flags(self, m: Module, element: ProcessingElement) -> View:
         """The step's flags beside the terms' sum; `tile` beside a tile's last total at its accumulator."""
         step = self.step
         for cycle in range(3, 5 + element.levels):
-            delayed = Signal(StepLayout(), name=f"step_{cycle}")
+            delayed = Signal(StepLayout(self.machine.reuse), name=f"step_{cycle}")
             m.d.sync += delayed.eq(step)
             step = delayed
         finished = step.valid & step.last

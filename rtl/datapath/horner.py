@@ -25,11 +25,13 @@ class Horner(wiring.Component):
         The most digits of a chunk, at least 2.
     greatest : int
         The greatest term.
+    reuse : int
+        As in StepLayout.
 
     Members
     -------
     term : In(range(greatest + 1))
-    step : In(StepLayout())
+    step : In(StepLayout(reuse))
         The flags of the step that `term` is the sum of.
     total : Out(total_width)
         A chunk's total the cycle after its last digit.
@@ -40,7 +42,7 @@ class Horner(wiring.Component):
         The total of the chunk's digits so far.
     """
 
-    def __init__(self, *, digit: int, digits: int, greatest: int) -> None:
+    def __init__(self, *, digit: int, digits: int, greatest: int, reuse: int = 1) -> None:
         if digits < 2:
             raise ValueError(f"Digits must be at least 2, not {digits!r}")
         self.digit, self.digits, self.greatest = digit, digits, greatest
@@ -48,7 +50,7 @@ class Horner(wiring.Component):
         super().__init__(
             {
                 "term": In(range(greatest + 1)),
-                "step": In(StepLayout()),
+                "step": In(StepLayout(reuse)),
                 "total": Out(self.total_width),
             }
         )

@@ -19,7 +19,7 @@ class Pool(wiring.Component):
     Parameters
     ----------
     rounds : int
-        Values kept: the rounds of a tile.
+        Values kept: the rounds of a pass.
     width : int
         Bits of a value.
 
@@ -38,7 +38,7 @@ class Pool(wiring.Component):
     minimum : In(1)
         Keep the lesser.
     round : In(range(rounds))
-        Of the tile.
+        Of the pass.
     result : Out(width)
         In the cycle of `done`.
     """

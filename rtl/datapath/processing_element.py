@@ -10,8 +10,9 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
-from bcsim.rtl.common.step import StepLayout
+from bcsim.rtl.common.step import StepLayout, accumulator_bits
 from bcsim.rtl.datapath.accumulator import Accumulator
+from bcsim.rtl.datapath.accumulators import Accumulators
 from bcsim.rtl.datapath.adder_tree import AdderTree
 from bcsim.rtl.datapath.horner import Horner
 from bcsim.rtl.datapath.lanes import PairLayout, WeightLayout, term_sum
@@ -54,35 +55,46 @@ class ProcessingElement(wiring.Component):
         Bits of the accumulator.
     doubling : bool
         Whether the accumulator can double between weight planes.
+    reuse : int
+        Positions of a strip, each of which has accumulators of its own.
 
     Members
     -------
     pairs : In(ArrayLayout(PairLayout(digit), lanes // 2))
         As `Lanes` has them: the late ones a cycle after the others.
     weights : In(ArrayLayout(WeightLayout(), lanes // 2))
-    step : In(StepLayout())
+    step : In(StepLayout(reuse))
         The flags of the step whose weights came in 1 + `levels` cycles before.
+    drained : In(accumulator_bits(reuse))
+        Where there are several: the accumulator to show.
     shadow : Out(width)
-        The last tile's sum.
+        The last tile's sum, or that of `drained`.
     """
 
-    def __init__(self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool) -> None:
+    def __init__(
+        self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool, reuse: int = 1
+    ) -> None:
         require_positive("Digits", digits)
         require_positive("Width", width)
-        self.digit, self.digits = digit, digits
+        require_positive("Reuse", reuse)
+        self.digit, self.digits, self.reuse = digit, digits, reuse
         self.terms = TermSums(lanes=lanes, digit=digit)
         self.tree = AdderTree(bounds=self.terms.bounds)
-        self.gather = Horner(digit=digit, digits=digits, greatest=self.tree.bound) if self.horner else None
-        self.sum = Accumulator(
-            total_width=len(self.gather.total if self.gather else self.tree.total),
-            width=width,
-            doubling=doubling,
+        self.gather = (
+            Horner(digit=digit, digits=digits, greatest=self.tree.bound, reuse=reuse) if self.horner else None
+        )
+        total_width = len(self.gather.total if self.gather else self.tree.total)
+        self.sum: Accumulator | Accumulators = (
+            Accumulators(total_width=total_width, width=width, doubling=doubling, reuse=reuse)
+            if reuse > 1
+            else Accumulator(total_width=total_width, width=width, doubling=doubling)
         )
         super().__init__(
             {
                 "pairs": In(ArrayLayout(PairLayout(digit), lanes // 2)),
                 "weights": In(ArrayLayout(WeightLayout(), lanes // 2)),
-                "step": In(StepLayout()),
+                "step": In(StepLayout(reuse)),
+                **({"drained": In(accumulator_bits(reuse))} if reuse > 1 else {}),
                 "shadow": Out(width),
             }
         )
@@ -106,11 +118,13 @@ class ProcessingElement(wiring.Component):
             self.tree.operands.eq(self.terms.sums),
             self.shadow.eq(self.sum.shadow),
         ]
+        if isinstance(self.sum, Accumulators):
+            m.d.comb += self.sum.drained.eq(self.drained)
         if self.gather is None:
             m.d.comb += [self.sum.total.eq(self.tree.total), self.sum.step.eq(self.step)]
         else:
             m.submodules.horner = self.gather
-            step = Signal(StepLayout())
+            step = Signal(StepLayout(self.reuse))
             m.d.sync += step.eq(self.step)
             m.d.comb += [
                 self.gather.term.eq(self.tree.total),

@@ -53,7 +53,7 @@ class Requantiser(wiring.Component):
     Parameters
     ----------
     machine : Machine
-        Its accumulator_bits, fraction_bits and, where it is spatial, pes and requantisers count here.
+        Its accumulator_bits, fraction_bits and, where it is spatial, pes, requantisers and reuse count here.
 
     Members
     -------
@@ -129,7 +129,8 @@ class Requantiser(wiring.Component):
             m.d.sync += held.eq(complete)
 
     def _pool(self, m: Module, fits: Value, decided: Value) -> Value:
-        m.submodules.pool = pool = Pool(rounds=tile_rounds(self.machine), width=QUOTIENT_BITS)
+        rounds = self.machine.reuse * tile_rounds(self.machine)
+        m.submodules.pool = pool = Pool(rounds=rounds, width=QUOTIENT_BITS)
         with m.If(self.load):
             m.d.sync += pool.minimum.eq(self.parameter.minimum)
         m.d.comb += [

@@ -31,7 +31,7 @@ class RoundSelector(wiring.Component):
     -------
     shadows : In(ArrayLayout(width, elements))
     restart : In(1)
-        Go to round 0.
+        Go to round 0; goes before `shift`.
     shift : In(1)
         Go to the next round.
     drained : Out(ArrayLayout(width, requantisers))

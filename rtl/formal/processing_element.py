@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Assert, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In
 
-from bcsim.rtl.common.step import StepLayout
+from bcsim.rtl.common.step import StepLayout, accumulator_bits
+from bcsim.rtl.datapath.accumulator import Accumulator
+from bcsim.rtl.datapath.accumulators import Accumulators
 from bcsim.rtl.datapath.horner import Horner
 from bcsim.rtl.datapath.lanes import Lanes
 from bcsim.rtl.datapath.processing_element import ProcessingElement
@@ -30,6 +32,8 @@ class ElementProof(wiring.Component):
     -------
     activation, weights, step
         Presented in the same cycle.
+    drained
+        Where the element has several accumulators: the one that it shows.
     """
 
     def __init__(self, element: ProcessingElement) -> None:
@@ -39,7 +43,8 @@ class ElementProof(wiring.Component):
             {
                 "activation": In(self.lanes * element.digit),
                 "weights": In(self.lanes),
-                "step": In(StepLayout()),
+                "step": In(StepLayout(element.reuse)),
+                **({"drained": In(accumulator_bits(element.reuse))} if element.reuse > 1 else {}),
             }
         )
 
@@ -60,7 +65,10 @@ class ElementProof(wiring.Component):
         if element.gather:
             term = _gathered(m, element.gather, step, term)
             step = _delayed(m, step, 1, reset_less=False)
-        self._accumulated(m, step, term)
+        if isinstance(element.sum, Accumulators):
+            self._accumulated_apart(m, element.sum, step, term)
+        else:
+            self._accumulated(m, step, term)
         return m
 
     def _definition(self) -> Value:
@@ -76,6 +84,7 @@ class ElementProof(wiring.Component):
     def _accumulated(self, m: Module, step: View[StepLayout], total: Value) -> None:
         """The tile's sum, and what the shadow register keeps of it."""
         sum_ = self.element.sum
+        assert isinstance(sum_, Accumulator)
         first = Signal(init=1)
         accumulator = Signal.like(sum_.accumulator, name="defined_accumulator")
         shadow = Signal.like(sum_.shadow, name="defined_shadow", reset_less=True)
@@ -86,6 +95,23 @@ class ElementProof(wiring.Component):
             with m.If(step.last):
                 m.d.sync += shadow.eq(doubled + total)
         m.d.comb += [Assert(sum_.accumulator == before), Assert(sum_.shadow == shadow)]
+
+    def _accumulated_apart(self, m: Module, sums: Accumulators, step: View[StepLayout], total: Value) -> None:
+        """Each accumulator a register of its own, which a first chunk's total replaces."""
+        defined = [
+            Signal(sums.width, name=f"defined_{index}", reset_less=True) for index in range(2 * sums.reuse)
+        ]
+        for index, accumulator in enumerate(defined):
+            before = Mux(step.first, 0, accumulator)
+            doubled = before + Mux(step.double & sums.doubling, before, 0)
+            with m.If(step.valid & step.last_digit & (step.accumulator == index)):
+                m.d.sync += accumulator.eq(doubled + total)
+            kept = sums.sums.read_port(domain="comb")
+            m.d.comb += [kept.addr.eq(index), Assert(kept.data == accumulator)]
+        m.d.comb += [
+            self.element.drained.eq(self.drained),
+            Assert(self.element.shadow == Array(defined)[self.drained]),
+        ]
 
 
 def _gathered(m: Module, gather: Horner, step: View[StepLayout], term: Value) -> Value:

@@ -10,7 +10,7 @@ from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["prove"]
 
-PREPARE = ("read_rtlil design.il", "proc", "flatten", "async2sync", "chformal -lower", "opt_clean")
+PREPARE = ("read_rtlil design.il", "proc", "flatten", "memory", "async2sync", "chformal -lower", "opt_clean")
 
 
 def prove(component: wiring.Component, *, steps: int) -> None:

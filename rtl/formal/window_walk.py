@@ -14,7 +14,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.sequencer.loop import NestedLoops
-from bcsim.rtl.sequencer.loop_order import SPATIAL_ISSUE
+from bcsim.rtl.sequencer.loop_order import issue_order
 from bcsim.rtl.sequencer.window_walk import WindowWalk
 
 __all__ = ["WindowProof"]
@@ -47,7 +47,7 @@ class WindowProof(wiring.Component):
     machine : Machine
         A spatial one.
     loops : mapping of str to int
-        Bits of the trip counts of some of SPATIAL_ISSUE.names; the others have one trip.
+        Bits of the trip counts of some of the machine's loops; the others have one trip.
     side : int
         Bits of the tensor's height and width.
 
@@ -63,7 +63,16 @@ class WindowProof(wiring.Component):
         self.machine, self.loops = machine, dict(loops)
         address = address_bits(machine.activation_words)
         fields = self.loops | {"height": side, "width": side, "top": 1, "left": 1, "own_channels": 1}
-        fields |= dict.fromkeys(("down", "right", "pool_down", "pool_right"), STEP_BITS)
+        self.order = issue_order(machine)
+        self.steps = (
+            "down",
+            "right",
+            "pool_down",
+            "pool_right",
+            *(["strip_right"] if self.order.strips else []),
+        )
+        fields |= dict.fromkeys(self.steps, STEP_BITS)
+        fields |= {f"short_{name}": self.loops[name] for name in self.order.short if name in self.loops}
         layout = StructLayout(fields | {"base": address, "second_base": address})
         self.layer = Symbolic(layout)
         super().__init__({"choice": In(layout), "start": In(1), "advance": In(1)})
@@ -72,7 +81,7 @@ class WindowProof(wiring.Component):
         m = Module()
         m.submodules.layer, m.submodules.walk = self.layer, WindowWalk(self.machine)
         m.submodules.loops = loops = NestedLoops(
-            widths={name: self.loops.get(name, 1) for name in SPATIAL_ISSUE.names}
+            widths={name: self.loops.get(name, 1) for name in self.order.names}, short=self.order.short
         )
         walk, layer = m.submodules.walk, self.layer.value
         walking, counts = self._count(m, loops)
@@ -81,6 +90,7 @@ class WindowProof(wiring.Component):
             loops.start.eq(self.start),
             loops.advance.eq(self.advance),
             *(loops.counts[name].eq(layer[name]) for name in self.loops),
+            *(loops.short_counts[name].eq(self._last(layer, name, True)) for name in self.order.short),
             walk.start.eq(self.start),
             walk.advance.eq(self.advance),
             walk.turns.eq(loops.turns),
@@ -94,6 +104,13 @@ class WindowProof(wiring.Component):
         with m.If(walking):
             self._check(m, walk, layer, self._place(layer, counts, words), counts["sources"])
         return m
+
+    def _last(self, layer: View[StructLayout], name: str, short: Value | bool) -> Value:
+        """A loop's last trip, from 0; `short` where another loop is in its last one."""
+        if name not in self.loops:
+            return Const(0)
+        full = layer[name]
+        return Mux(short, layer[f"short_{name}"], full) if name in self.order.short else full
 
     def _trips(self, layer: View[StructLayout], name: str) -> Value:
         return layer[name] + 1 if name in self.loops else Const(1)
@@ -109,7 +126,7 @@ class WindowProof(wiring.Component):
         one_tile = self._trips(layer, "chunks") * self._trips(layer, "digits")
         fields: dict[str, Value] = {
             **{name: layer[name] for name in self.loops},
-            **{name: layer[name] for name in ("height", "width", "down", "right", "pool_down", "pool_right")},
+            **{name: layer[name] for name in ("height", "width", *self.steps)},
             "top": -layer.top,
             "left": -layer.left,
             "origin": -(layer.top * row + layer.left * words),
@@ -122,6 +139,8 @@ class WindowProof(wiring.Component):
             "column_stride": layer.pool_right * words,
             "tile_stride": Mux(layer.own_channels, one_tile, 0),
         }
+        if self.order.strips:
+            fields["strip_stride"] = layer.strip_right * words
         m.d.comb += [record[name].eq(value) for name, value in fields.items()]
 
     def _assume_tensors(self, m: Module, layer: View[StructLayout], words: Value) -> None:
@@ -132,13 +151,15 @@ class WindowProof(wiring.Component):
     def _count(self, m: Module, loops: NestedLoops) -> tuple[Signal, dict[str, Value]]:
         """Whether there is a step to come, and each loop's trip, from 0."""
         layer, walking = self.layer.value, Signal()
-        counts: dict[str, Value] = dict.fromkeys(SPATIAL_ISSUE.names, Const(0))
+        counts: dict[str, Value] = dict.fromkeys(self.order.names, Const(0))
+        counts |= {name: Signal(bits, name=f"trips_of_{name}") for name, bits in self.loops.items()}
+        last_column = counts["columns"] == self._last(layer, "columns", False)
         advance: Value = self.advance & walking
-        for name in SPATIAL_ISSUE.names:
+        for name in self.order.names:
             if name not in self.loops:
                 continue
-            counts[name] = count = Signal(self.loops[name], name=f"trips_of_{name}")
-            ends = advance & (count == layer[name])
+            count = counts[name]
+            ends = advance & (count == self._last(layer, name, last_column))
             with m.If(self.start):
                 m.d.sync += count.eq(0)
             with m.Elif(advance):
@@ -157,6 +178,8 @@ class WindowProof(wiring.Component):
             + counts["window_columns"] * layer.right
             + counts["columns"] * layer.pool_right
         )
+        if self.order.strips:
+            column = column + counts["strip"] * layer.strip_right
         tile = Mux(layer.own_channels, counts["tiles"], 0)
         chunk = tile * self._trips(layer, "chunks") + counts["chunks"]
         word = chunk * self._trips(layer, "digits") + counts["digits"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
+from operator import add, and_
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -15,6 +16,7 @@ from bcsim.machine.latency import DIVIDE_CYCLES, SEARCH_CYCLES, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import ADDRESS_BITS, QUOTIENT_BITS
 from bcsim.rtl.common.layouts import tile_rounds
+from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
@@ -26,9 +28,6 @@ from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.round_phases import RoundLayout, RoundPhases
 
 __all__ = ["DrainWalker"]
-
-PLACES = ("words", "positions", "streamed_tiles")
-"""Loops with a stride of their own in a streamed layer's output."""
 
 
 def _interval(bits: Value, cycles: tuple[int, int]) -> Value:
@@ -49,6 +48,7 @@ class DrainWalk:
     take : a layer's first round can begin in the next cycle.
     end, pass_end : a round ends, and it is its pass's last.
     last_round : the round is its pass's last.
+    again : the round is its position's last, and another position of the strip follows.
     """
 
     order: LoopOrder
@@ -59,6 +59,7 @@ class DrainWalk:
     end: Signal
     pass_end: Signal
     last_round: Signal
+    again: Signal
 
     @property
     def written(self) -> Value:
@@ -90,6 +91,7 @@ class DrainWalker(wiring.Component):
     def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
+        self.strips = machine.reuse > 1
         super().__init__(DrainSignature(machine))
 
     def elaborate(self, platform: object) -> Module:
@@ -101,7 +103,7 @@ class DrainWalker(wiring.Component):
         take, end, pass_end, awake = Signal(), Signal(), Signal(), Signal()
         last_round = Signal()
         last_pass = order.last_pass(loops)
-        walk = DrainWalk(order, loops, layer, round_, take, end, pass_end, last_round)
+        walk = DrainWalk(order, loops, layer, round_, take, end, pass_end, last_round, Signal(name="again"))
         m.d.comb += [
             self.record_address.eq(reader.address),
             reader.take.eq(take),
@@ -122,8 +124,8 @@ class DrainWalker(wiring.Component):
         m.d.comb += [pass_end.eq(end & last_round), round_.place.last.eq(last_round & last_pass)]
         self._time_rounds(m, walk)
         words = self._address_parameters(m, walk)
-        if order.tiles_stream:
-            self._place_streamed(m, walk)
+        if order.tiles_stream or self.strips:
+            self._place_apart(m, walk)
         else:
             self._place_values(m, walk)
         if order.spatial:
@@ -133,14 +135,40 @@ class DrainWalker(wiring.Component):
         return m
 
     def _count_rounds(self, m: Module, walk: DrainWalk) -> Signal:
-        """The round of the tile."""
+        """The round among those whose values a pooling keeps: of the tile, or of the pass."""
         layer, count = walk.layer, Signal(range(tile_rounds(self.machine)))
         # With as many requantisers as elements a tile is one round, and the counter has no bits to compare.
         last = Mux(walk.order.last_tile(walk.loops), layer.rounds_last, layer.rounds_full)
-        m.d.comb += walk.last_round.eq(count == last[: max(1, len(count))])
+        position_end = count == last[: max(1, len(count))]
+        if self.strips:
+            return self._count_strip(m, walk, count, position_end)
+        m.d.comb += walk.last_round.eq(position_end)
         with m.If(walk.end):
             m.d.sync += count.eq(Mux(walk.last_round, 0, count + 1))
         return count
+
+    def _count_strip(self, m: Module, walk: DrainWalk, count: Signal, position_end: Value) -> Signal:
+        """The round of the pass, whose strip's positions all have those of the tile."""
+        more = self._count_positions(m, walk, position_end)
+        # A pooling keeps the values of every position of its strip.
+        of_pass = Signal(range(self.machine.reuse * tile_rounds(self.machine)))
+        m.d.comb += [walk.last_round.eq(position_end & ~more), walk.again.eq(position_end & more)]
+        with m.If(walk.end):
+            m.d.sync += [
+                count.eq(Mux(position_end, 0, count + 1)),
+                of_pass.eq(Mux(walk.last_round, 0, of_pass + 1)),
+            ]
+        return of_pass
+
+    def _count_positions(self, m: Module, walk: DrainWalk, position_end: Value) -> Value:
+        """Whether the strip has positions behind that of the round."""
+        kept = Signal.like(self.positions)
+        left = Mux(self.tile, self.positions, kept)
+        m.d.sync += [
+            kept.eq(Mux(walk.end & position_end, left - 1, left)),
+            self.onward.eq(walk.end & walk.again),
+        ]
+        return left.any()
 
     def _time_rounds(self, m: Module, walk: DrainWalk) -> None:
         """When rounds begin and end: V cycles each, the next one of a tile right behind."""
@@ -184,9 +212,11 @@ class DrainWalker(wiring.Component):
         return words
 
     def _replay(self, m: Module, walk: DrainWalk, words: ProgramAddress) -> None:
-        """A pass of the same window takes its tile's parameters again, a position its layer's."""
+        """A position of the same strip and a pass of the same window take their tile's parameters again, a strip its
+        layer's."""
+        same_tile = walk.last_round & walk.loops.turns.window
         m.d.comb += [
-            words.turn.window.eq(walk.last_round & walk.loops.turns.window),
+            words.turn.window.eq(walk.again | same_tile if self.strips else same_tile),
             words.turn.tile.eq(walk.last_round & walk.loops.turns.tiles),
             words.turn.position.eq(walk.position_turn),
         ]
@@ -216,25 +246,24 @@ class DrainWalker(wiring.Component):
             with m.If(group == self.machine.groups - 1):
                 m.d.sync += [group.eq(0), address.eq(address + place.digits + 1)]
 
-    def _place_streamed(self, m: Module, walk: DrainWalk) -> None:
-        """As `_place_values`, and on to a tile's words of the next position, or to the next tile's of the first."""
+    def _place_apart(self, m: Module, walk: DrainWalk) -> None:
+        """As `_place_values`, where a tile's words do not lie behind those that were written before.
+
+        Tiles outermost, or positions within them: the address jumps, where it otherwise only counts up.
+        """
         place, written = walk.round.place, walk.written
-        position_turn, tile_turn = walk.position_turn, walk.tile_turn
-        # Tiles outermost write a few words of every position: the address jumps, where it otherwise only counts up.
         group, word_end = Signal.like(place.group), Signal()
-        strides = dict.fromkeys(PLACES, min(ADDRESS_BITS, len(place.address)))
-        m.submodules.places = places = NestedSum(width=len(place.address), strides=strides)
+        turns = self._place_turns(walk)
+        m.submodules.places = places = self._places(tuple(turns))
         m.d.comb += [
             word_end.eq(written & (group == self.machine.groups - 1)),
             places.start.eq(walk.take),
             places.initial.eq(self.record.write_base),
             places.advance.eq(word_end),
-            places.turns.words.eq(~position_turn & ~tile_turn),
-            places.turns.positions.eq(position_turn),
-            places.turns.streamed_tiles.eq(tile_turn),
+            places.turns.words.eq(reduce(and_, (~turn for turn in turns.values()))),
+            *(places.turns[name].eq(turn) for name, turn in turns.items()),
             places.strides.words.eq(walk.layer.digits + 1),
-            places.strides.positions.eq(walk.layer.position_stride),
-            places.strides.streamed_tiles.eq(walk.layer.tile_stride),
+            *(places.strides[name].eq(walk.layer[field]) for name, field in self._place_strides(turns)),
             place.group.eq(group),
             place.address.eq(places.value),
         ]
@@ -242,6 +271,28 @@ class DrainWalker(wiring.Component):
             m.d.sync += group.eq(0)
         with m.Elif(written):
             m.d.sync += group.eq(Mux(word_end, 0, group + 1))
+
+    def _place_turns(self, walk: DrainWalk) -> dict[str, Value]:
+        """Behind a round whose words are a position's last of a tile: what comes next, from the innermost out."""
+        turns: dict[str, Value] = {}
+        if self.strips:
+            turns = {"strip": walk.again, "tiles": walk.last_round & walk.loops.turns.tiles}
+        turns["positions"] = walk.position_turn
+        if walk.order.tiles_stream:
+            turns["streamed_tiles"] = walk.tile_turn
+        return turns
+
+    def _place_strides(self, loops: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Each loop's stride in the record, from a tile's words to where the loop goes on."""
+        fields = {"strip": "position_stride", "tiles": "tile_stride", "streamed_tiles": "tile_stride"}
+        # A strip's tiles are written one after the other, so the next strip begins behind the last of its positions.
+        fields["positions"] = "next_stride" if self.strips else "position_stride"
+        return ((name, fields[name]) for name in loops)
+
+    def _places(self, loops: tuple[str, ...]) -> NestedSum:
+        width = address_bits(self.machine.activation_words)
+        strides = dict.fromkeys(("words", *loops), min(ADDRESS_BITS, width))
+        return NestedSum(width=width, strides=strides, onward={"positions": "strip"} if self.strips else None)
 
     def _connect_phases(self, m: Module, walk: DrainWalk) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)

@@ -35,12 +35,18 @@ class Round:
     address: int
 
 
-def rounds(records: Sequence[Mapping[str, int]], *, groups: int) -> Iterator[list[Round]]:
-    """The rounds of every pass of one image after another."""
+def rounds(
+    records: Sequence[Mapping[str, int]], *, groups: int, strips: Sequence[Sequence[int]] | None = None
+) -> Iterator[list[Round]]:
+    """The rounds of every pass of one image after another.
+
+    strips : for every record the positions of each strip; None where weights are not used again.
+    """
     while True:
         parameter = 0
-        for record in records:
-            yield from _layer_rounds(record, groups, parameter)
+        for index, record in enumerate(records):
+            sizes = strips[index] if strips else [1] * (record.get("positions", 0) + 1)
+            yield from _layer_rounds(record, groups, parameter, sizes)
             parameter += _layer_words(record)
 
 
@@ -50,17 +56,21 @@ def _layer_words(record: Mapping[str, int]) -> int:
     return rounds_of_position << (record["bits"] + 1) * record["search"]
 
 
-def _layer_rounds(record: Mapping[str, int], groups: int, parameter: int) -> Iterator[list[Round]]:
+def _layer_rounds(
+    record: Mapping[str, int], groups: int, parameter: int, sizes: Sequence[int]
+) -> Iterator[list[Round]]:
     bits, search, full = record["bits"] + 1, bool(record["search"]), record["rounds_full"] + 1
-    positions, window = record.get("positions", 0), record.get("window", 0)
+    window = record.get("window", 0)
     outer, tiles = record.get("streamed_tiles", 0), record["tiles"]
     of_position = max(outer, tiles) * full + record["rounds_last"] + 1
-    loops = (range(trips + 1) for trips in (outer, positions, tiles, window))
-    for streamed, position, tile, place in product(*loops):
+    loops = (range(trips) for trips in (outer + 1, len(sizes), tiles + 1, window + 1))
+    for streamed, strip, tile, place in product(*loops):
         first = max(streamed, tile) * full
-        indices = range(first, min(first + full, of_position))
-        words = [divmod(position * of_position + index, groups) for index in indices]
-        ends = (streamed, position, tile, place) == (outer, positions, tiles, window)
+        of_tile = range(first, min(first + full, of_position))
+        begin = sum(sizes[:strip])
+        order = [(position, index) for position in range(begin, begin + sizes[strip]) for index in of_tile]
+        words = [divmod(position * of_position + index, groups) for position, index in order]
+        ends = (streamed, strip, tile, place) == (outer, len(sizes) - 1, tiles, window)
         yield [
             Round(
                 cycles=round_cycles(bits, search),
@@ -72,9 +82,9 @@ def _layer_rounds(record: Mapping[str, int], groups: int, parameter: int) -> Ite
                 silent=place != window,
                 digits=record["digits"] + 1,
                 scores=bool(record["scores"]),
-                last=ends and index == of_position - 1,
+                last=ends and (position, index) == (sum(sizes) - 1, of_position - 1),
                 group=group,
                 address=record["write_base"] + word * (record["digits"] + 1),
             )
-            for index, (word, group) in zip(indices, words, strict=True)
+            for (position, index), (word, group) in zip(order, words, strict=True)
         ]

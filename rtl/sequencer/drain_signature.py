@@ -27,6 +27,10 @@ class DrainSignature(wiring.Signature):
         Two cycles before a tile's first round; not before another tile's rounds have begun and lasted.
     shift : Out(1)
         Two cycles before a round's first, as in Array.
+    positions : In(range(machine.reuse))
+        Where weights are used again, in the cycle of `tile`: the positions of its strip, minus one.
+    onward : Out(1)
+        Where weights are used again, as in Array.
     load, step, done, search, probe : Out
         As in Requantiser.
     select : Out(1)
@@ -62,4 +66,6 @@ class DrainSignature(wiring.Signature):
         }
         if machine.spatial:
             members["pool"] = Out(PoolLayout(machine))
+        if machine.reuse > 1:
+            members |= {"positions": In(range(machine.reuse)), "onward": Out(1)}
         super().__init__(members)

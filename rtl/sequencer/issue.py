@@ -40,6 +40,11 @@ class IssueWalk:
     go: Signal
     layer_end: Signal
 
+    @property
+    def chunk_end(self) -> Value:
+        """The step is its chunk's last: the next one takes another weight word."""
+        return self.loops.ends[self.order.within("chunks")]
+
 
 class IssueWalker(wiring.Component):
     """The reading half of the sequencer: addresses and flags of one step a cycle, layer after layer.
@@ -60,7 +65,9 @@ class IssueWalker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layout, order = issue_layout(self.machine), issue_order(self.machine)
-        m.submodules.loops = loops = NestedLoops(widths=trip_widths(self.machine, layout, order.names))
+        m.submodules.loops = loops = NestedLoops(
+            widths=trip_widths(self.machine, layout, order.names), short=order.short
+        )
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
         layer = Signal(layout)
@@ -72,6 +79,7 @@ class IssueWalker(wiring.Component):
             loops.start.eq(go),
             loops.advance.eq(step.valid),
             *(loops.counts[name].eq(record[name]) for name in order.names),
+            *(loops.short_counts[name].eq(record[f"short_{name}"]) for name in order.short),
             layer_end.eq(order.last_pass(loops)),
             step.last_digit.eq(ends.digits),
             step.last.eq(ends.planes),
@@ -92,6 +100,8 @@ class IssueWalker(wiring.Component):
         self._address_weights(m, walk, gate)
         if self.machine.shift_planes:
             self._double(m, walk)
+        if order.strips:
+            self._choose_accumulator(m, walk)
         return m
 
     def _gate_tiles(self, m: Module, walk: IssueWalk) -> TileGate:
@@ -153,10 +163,15 @@ class IssueWalker(wiring.Component):
         Two of the drain's cycles go by from the last step to the next that this holds back; behind a layer's last
         tile only one, which gives the drain walker a cycle to change records.
         """
-        layer = walk.layer
-        drain = Mux(walk.order.last_tile(walk.loops), layer.drain_last, layer.drain_full)
-        most = tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
-        most = min(most, (1 << len(layer.drain_full)) - 1)
+        layer, last_tile = walk.layer, walk.order.last_tile(walk.loops)
+        drain = Mux(last_tile, layer.drain_last, layer.drain_full)
+        widest = len(layer.drain_full)
+        if walk.order.strips:
+            short = Mux(last_tile, layer.short_drain_last, layer.short_drain_full)
+            drain = Mux(walk.loops.lasts.columns, short, drain)
+            widest = max(widest, len(layer.short_drain_full))
+        most = self.machine.reuse * tile_rounds(self.machine) * round_cycles(QUOTIENT_BITS, search=True)
+        most = min(most, (1 << widest) - 1)
         # Counts down to -1, whose sign is the answer: a comparison of 6 to 9 bits (on the
         # presets) would be in the path of every step.
         left = Signal(signed(most.bit_length() + 1), init=-1)
@@ -204,12 +219,12 @@ class IssueWalker(wiring.Component):
         m.submodules.weights = words = ProgramAddress(
             width=len(self.weight_address), replays=walk.order.spatial, jumps=gate is not None
         )
-        order, loops = walk.order, walk.loops
+        order, loops, chunk_end = walk.order, walk.loops, walk.chunk_end
         first_digit = Signal()
         m.d.comb += [
             self.weight_enable.eq(self.step.valid & first_digit),
             self.weight_address.eq(words.address),
-            words.advance.eq(self.step.valid & loops.ends.digits),
+            words.advance.eq(self.step.valid & chunk_end),
             words.stride.eq(1),
             words.restart.eq(walk.layer.last),
             words.turn.layer.eq(walk.layer_end),
@@ -230,7 +245,7 @@ class IssueWalker(wiring.Component):
         with m.If(walk.go):
             m.d.sync += first_digit.eq(1)
         with m.Elif(self.step.valid):
-            m.d.sync += first_digit.eq(loops.ends.digits)
+            m.d.sync += first_digit.eq(chunk_end)
 
     def _double(self, m: Module, walk: IssueWalk) -> None:
         """Bit b of `doubles` in the first chunk of plane b."""
@@ -242,7 +257,21 @@ class IssueWalker(wiring.Component):
         m.d.comb += self.step.double.eq(first_chunk & doubles[0])
         with m.If(walk.go):
             m.d.sync += [doubles.eq(self.record.doubles), first_chunk.eq(1)]
-        with m.Elif(self.step.valid & ends.digits):
+        with m.Elif(self.step.valid & walk.chunk_end):
             m.d.sync += first_chunk.eq(plane_end)
             with m.If(plane_end):
                 m.d.sync += doubles.eq(Mux(ends.planes, whole, doubles >> 1))
+
+    def _choose_accumulator(self, m: Module, walk: IssueWalk) -> None:
+        """Which accumulator the step adds to: its position's, in the set that the pass before does not drain from."""
+        ends, advance = walk.loops.ends, self.step.valid
+        place, odd = Signal(len(self.step.accumulator) - 1), Signal()
+        m.d.comb += self.step.accumulator.eq(Cat(place, odd))
+        with m.If(walk.go):
+            m.d.sync += self.step.first.eq(1)
+        with m.Elif(advance & walk.chunk_end):
+            m.d.sync += self.step.first.eq(ends.planes)
+        with m.If(advance & ends.digits):
+            m.d.sync += place.eq(Mux(walk.chunk_end, 0, place + 1))
+        with m.If(advance & ends.planes):
+            m.d.sync += odd.eq(~odd)

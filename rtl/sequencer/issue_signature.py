@@ -29,7 +29,7 @@ class IssueSignature(wiring.Signature):
         The output buffer can take scores.
     reserve : Out(1)
         A layer of scores starts in the next cycle.
-    step : Out(StepLayout())
+    step : Out(StepLayout(machine.reuse))
         The step that the addresses belong to.
     activation_address : Out(address_bits(machine.activation_words))
     pad : Out(1)
@@ -53,7 +53,7 @@ class IssueSignature(wiring.Signature):
             "release": Out(1),
             "output_free": In(1),
             "reserve": Out(1),
-            "step": Out(StepLayout()),
+            "step": Out(StepLayout(machine.reuse)),
             "activation_address": Out(address_bits(machine.activation_words)),
             "weight_address": Out(address_bits(machine.weight_words)),
             "weight_enable": Out(1),

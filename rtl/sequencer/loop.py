@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
 
-__all__ = ["Loop", "NestedLoops"]
+__all__ = ["Loop", "NestedLoops", "StripLoop"]
 
 
 class Loop(wiring.Component):
@@ -53,6 +53,48 @@ class Loop(wiring.Component):
         return m
 
 
+class StripLoop(wiring.Component):
+    """A Loop of one of two lengths, which another loop chooses while it runs.
+
+    Throughput: one trip a cycle. As in Loop, `last` takes no comparison: both lengths are counted.
+
+    Parameters
+    ----------
+    width : int
+        Bits of the trip counts.
+
+    Members
+    -------
+    start, advance, last
+        As in Loop.
+    count, short_count : In(width)
+        Trips minus one.
+    short : In(1)
+        The loop has the trips of `short_count`; steady from its first trip to its last.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        require_positive("Width", width)
+        self.width = width
+        flags = {"start": In(1), "advance": In(1), "short": In(1), "last": Out(1)}
+        super().__init__({"count": In(width), "short_count": In(width), **flags})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lasts = []
+        for name, count in (("full", self.count), ("short", self.short_count)):
+            left, whole = (
+                Signal(signed(self.width + 1), name=f"{name}_{part}") for part in ("left", "whole")
+            )
+            lasts.append(left[-1])
+            with m.If(self.start):
+                m.d.sync += [left.eq(count - 1), whole.eq(count - 1)]
+            with m.Elif(self.advance):
+                m.d.sync += left.eq(Mux(self.last, whole, left - 1))
+        m.d.comb += self.last.eq(Mux(self.short, lasts[1], lasts[0]))
+        return m
+
+
 class NestedLoops(wiring.Component):
     """Loops around loops, all started at once.
 
@@ -62,6 +104,8 @@ class NestedLoops(wiring.Component):
     ----------
     widths : mapping of str to int
         The loops from the innermost out, and the bits of their trip counts; 0 for a loop that always has one trip.
+    short : mapping of str to str
+        Loops that have other trips, those of `short_counts`, in the last trip of another loop.
 
     Members
     -------
@@ -69,6 +113,8 @@ class NestedLoops(wiring.Component):
         Take `counts`; the first trip of every loop begins in the next cycle.
     counts : In(StructLayout(widths))
         Trips minus one.
+    short_counts : In(StructLayout)
+        Where some are short: of those.
     advance : In(1)
         This trip of the innermost loop ends.
     lasts : Out(StructLayout)
@@ -80,15 +126,18 @@ class NestedLoops(wiring.Component):
         none at the end of all.
     """
 
-    def __init__(self, *, widths: Mapping[str, int]) -> None:
+    def __init__(self, *, widths: Mapping[str, int], short: Mapping[str, str] | None = None) -> None:
         for name, width in widths.items():
             if width != 0:
                 require_positive(f"Width of loop {name}", width)
         self.widths = dict(widths)
+        self.short = dict(short or {})
+        short_widths = {name: self.widths[name] for name in self.short}
         super().__init__(
             {
                 "start": In(1),
                 "counts": In(StructLayout(self.widths)),
+                **({"short_counts": In(StructLayout(short_widths))} if short_widths else {}),
                 "advance": In(1),
                 **dict.fromkeys(("lasts", "ends", "turns"), Out(StructLayout(dict.fromkeys(self.widths, 1)))),
             }
@@ -101,7 +150,12 @@ class NestedLoops(wiring.Component):
             if not width:
                 m.d.comb += [self.lasts[name].eq(1), self.ends[name].eq(inner)]
                 continue
-            m.submodules[name] = loop = Loop(width=width)
+            m.submodules[name] = loop = StripLoop(width=width) if name in self.short else Loop(width=width)
+            if name in self.short:
+                m.d.comb += [
+                    loop.short_count.eq(self.short_counts[name]),
+                    loop.short.eq(self.lasts[self.short[name]]),
+                ]
             m.d.comb += [
                 loop.start.eq(self.start),
                 loop.count.eq(self.counts[name]),

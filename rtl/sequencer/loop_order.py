@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
 
@@ -11,7 +11,7 @@ from amaranth.hdl import Const, Value
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.sequencer.loop import NestedLoops
 
-__all__ = ["LoopOrder", "drain_order", "issue_order"]
+__all__ = ["STRIP", "LoopOrder", "drain_order", "issue_order", "with_strips"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,16 @@ class LoopOrder:
     def tiles_stream(self) -> bool:
         """Whether tiles can be outside of the positions."""
         return len(self.tiles) > 1
+
+    @property
+    def strips(self) -> bool:
+        """Whether a weight word is used for several positions."""
+        return STRIP in self.names
+
+    @property
+    def short(self) -> dict[str, str]:
+        """As in NestedLoops: a row's last strip may have fewer positions."""
+        return {STRIP: "columns"} if self.strips else {}
 
     def within(self, name: str) -> str:
         """The loop just within this one."""
@@ -64,6 +74,9 @@ class LoopOrder:
 def _any(loops: NestedLoops, names: tuple[str, ...]) -> Value:
     return reduce(or_, (loops.turns[name] for name in names)) if names else Const(0)
 
+
+STRIP = "strip"
+"""The positions of a strip: around the digits, so that a weight word serves all digits of all of them."""
 
 PASS = ("digits", "chunks", "kernel_columns", "kernel_rows", "sources", "planes")
 """A pass of a spatial machine; its windows go around it."""
@@ -96,7 +109,14 @@ def issue_order(machine: Machine) -> LoopOrder:
     """Around a step."""
     if not machine.spatial:
         return DENSE_ISSUE
-    return STREAMED_ISSUE if machine.weight_stream_bytes else SPATIAL_ISSUE
+    order = STREAMED_ISSUE if machine.weight_stream_bytes else SPATIAL_ISSUE
+    return with_strips(order) if machine.reuse > 1 else order
+
+
+def with_strips(order: LoopOrder) -> LoopOrder:
+    """The same with a strip of positions for every chunk; `columns` then counts strips."""
+    digits, *around = order.names
+    return replace(order, names=(digits, STRIP, *around))
 
 
 def drain_order(machine: Machine) -> LoopOrder:

@@ -31,6 +31,8 @@ class NestedSum(wiring.Component):
         Bits of the sum.
     strides : mapping of str to int
         The loops from the innermost out, and the bits of their strides; 0 for a loop without. The innermost has one.
+    onward : mapping of str to str
+        Loops that go on from the start of the trip of a loop within, which need not be at its first, and that loop.
 
     Members
     -------
@@ -45,11 +47,14 @@ class NestedSum(wiring.Component):
     value : Out(width)
     """
 
-    def __init__(self, *, width: int, strides: Mapping[str, int]) -> None:
+    def __init__(
+        self, *, width: int, strides: Mapping[str, int], onward: Mapping[str, str] | None = None
+    ) -> None:
         require_positive("Width", width)
         require_positive("Stride of the innermost loop", next(iter(strides.values()), 0))
         self.width = width
         self.loops = tuple(strides)
+        self.onward = dict(onward or {})
         self.counting = {name: bits for name, bits in strides.items() if bits}
         super().__init__(
             {
@@ -86,7 +91,7 @@ class NestedSum(wiring.Component):
                 with m.If(self.start | (self.advance & turned)):
                     m.d.sync += around.eq(sums)
             bases[name] = around
-        return bases
+        return bases | {name: bases[within] for name, within in self.onward.items()}
 
 
 def _select(choices: Iterable[tuple[Value, Value]]) -> Value:

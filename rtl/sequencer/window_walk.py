@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,7 +16,7 @@ from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.require import require_machine
-from bcsim.rtl.sequencer.loop_order import STREAMED_ISSUE, issue_order
+from bcsim.rtl.sequencer.loop_order import STREAMED_ISSUE, STRIP, issue_order, with_strips
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 
 __all__ = ["STRIDES", "WindowWalk", "window_reads"]
@@ -33,8 +33,14 @@ class LoopSum:
     innermost: str
     strides: Mapping[str, str]
 
+    def inside_out(self, loops: Sequence[str]) -> Sequence[str]:
+        """Those of a walker's loops that the sum goes over."""
+        strips = STRIP in loops and STRIP in self.strides
+        return loops[loops.index(STRIP if strips else self.innermost) :]
+
 
 STRIDES = {
+    "strip": "strip_stride",
     "kernel_columns": "kernel_column_stride",
     "kernel_rows": "kernel_row_stride",
     "sources": "source_stride",
@@ -49,15 +55,19 @@ STRIDES = {
 
 WORDS = LoopSum("kernel_columns", STRIDES)
 ROWS = LoopSum("kernel_rows", {"window_rows": "down", "rows": "pool_down"})
-COLUMNS = LoopSum("kernel_columns", {"window_columns": "right", "columns": "pool_right"})
+COLUMNS = LoopSum(
+    "kernel_columns", {"strip": "strip_right", "window_columns": "right", "columns": "pool_right"}
+)
 
 
 def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, int]]:
     """(address, outside, digit of the padding's level, counted from the least significant) of a layer's steps."""
     reads = []
-    loops = [name for name in reversed(STREAMED_ISSUE.names) if name in record]
+    loops = [name for name in reversed(with_strips(STREAMED_ISSUE).names) if name in record]
     for trip in product(*(range(record[name] + 1) for name in loops)):
         counts = dict(zip(loops, trip, strict=True))
+        if counts["columns"] == record["columns"] and counts.get(STRIP, 0) > record.get("short_strip", 0):
+            continue
         address = base + record["origin"] + counts["chunks"] * (record["digits"] + 1) + counts["digits"]
         address += sum(counts[name] * record[STRIDES[name]] for name in loops if name in STRIDES)
         row = (
@@ -68,7 +78,7 @@ def window_reads(record: Mapping[str, int], base: int) -> list[tuple[int, bool, 
         column = (
             record["left"]
             + counts["kernel_columns"]
-            + sum(counts[n] * record[s] for n, s in COLUMNS.strides.items())
+            + sum(counts[n] * record[s] for n, s in COLUMNS.strides.items() if n in counts)
         )
         outside = (
             row % 2**COORDINATE_BITS >= record["height"] or column % 2**COORDINATE_BITS >= record["width"]
@@ -111,7 +121,8 @@ class WindowWalk(wiring.Component):
     def __init__(self, machine: Machine) -> None:
         require_machine(machine)
         self.machine = machine
-        self.loops = issue_order(machine).names
+        order = issue_order(machine)
+        self.loops, self.strips = order.names, order.strips
         flags = In(StructLayout(dict.fromkeys(self.loops, 1)))
         super().__init__(
             {
@@ -132,16 +143,17 @@ class WindowWalk(wiring.Component):
         m = Module()
         layer, record = self.layer, self.record
         width = len(self.address)
-        m.submodules.words = words = NestedSum(
-            width=width, strides={"words": 1} | self._strides(WORDS, width)
-        )
+        strides = {"words": 1} | self._strides(WORDS, width)
+        if self.strips:
+            strides["chunks"] = min(len(layer.digits) + 1, width)
+        m.submodules.words = words = NestedSum(width=width, strides=strides)
         m.submodules.row = row = self._position(ROWS, len(record.top))
         m.submodules.column = column = self._position(COLUMNS, len(record.left))
         self._connect(m, words, WORDS)
         self._connect(m, row, ROWS)
         self._connect(m, column, COLUMNS)
         m.d.comb += [
-            words.turns.words.eq(self.turns.digits | self.turns.chunks),
+            words.turns.words.eq(self.turns.digits if self.strips else self.turns.digits | self.turns.chunks),
             words.strides.words.eq(1),
             words.initial.eq(self.base + record.origin),
             row.strides.kernel_rows.eq(1),
@@ -152,14 +164,18 @@ class WindowWalk(wiring.Component):
             # As unsigned numbers negative positions are beyond the tensor's end, too.
             self.pad.eq((row.value >= layer.height) | (column.value >= layer.width)),
         ]
+        if self.strips:
+            m.d.comb += words.strides.chunks.eq(layer.digits + 1)
         self._select_digit(m)
         return m
 
     def _strides(self, sums: LoopSum, most: int) -> dict[str, int]:
         """Stride widths of the loops that the sum goes over."""
         layout, fields = issue_layout(self.machine), sums.strides
-        names = self.loops[self.loops.index(sums.innermost) :]
-        return {name: min(layout[fields[name]].width, most) if name in fields else 0 for name in names}
+        return {
+            name: min(layout[fields[name]].width, most) if name in fields else 0
+            for name in sums.inside_out(self.loops)
+        }
 
     def _position(self, sums: LoopSum, width: int) -> NestedSum:
         return NestedSum(width=width, strides=self._strides(sums, width) | {sums.innermost: 1})

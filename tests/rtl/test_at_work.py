@@ -12,7 +12,7 @@ from bcsim.costs.structure import When
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.generate.vectors import weight_words
 from bcsim.simulator.simulator import stream_values
-from tests.bcsim.costs.small import small_mapping, streamed_mapping
+from tests.bcsim.costs.small import small_mapping, streamed_mapping, strip_mapping
 from tests.programs import random_images
 from tests.rtl.bench import Bench, Recording
 
@@ -34,8 +34,11 @@ class Watch(Bench):
         bit = ctx.get(drain.step)
         self.times[When.STEP] += step
         self.times[When.READ] += step and not pads
-        self.times[When.CHUNK] += ctx.get(issue.weight_enable)
+        self.times[When.CHUNK] += step and ctx.get(issue.step.last_digit)
+        self.times[When.WEIGHT] += ctx.get(issue.weight_enable)
         self.times[When.PASS] += ctx.get(array.tile)
+        if ctx.get(array.tile):
+            self.times[When.SUM] += 1 + (ctx.get(array.positions) if self.machine.reuse > 1 else 0)
         self.times[When.ROUND] += ctx.get(drain.load)
         self.times[When.BIT] += bit
         self.times[When.QUOTIENT] += bit and not searches
@@ -52,7 +55,7 @@ def streamed_words(mapping: Mapping) -> list[tuple[int, bool, int]]:
     return [(int.from_bytes(row.tobytes(), "little"), end, 0) for row, end in rows]
 
 
-@pytest.mark.parametrize("mapped", [small_mapping, streamed_mapping])
+@pytest.mark.parametrize("mapped", [small_mapping, streamed_mapping, strip_mapping])
 def test_units_are_at_work_as_often_as_counted(mapped) -> None:
     mapping: Mapping = mapped()
     images = random_images(np.random.default_rng(0), mapping.program, IMAGES)

@@ -32,6 +32,12 @@ def test_a_processing_element_adds_what_its_lanes_match(lanes, digit, digits, wi
     prove(ElementProof(element), steps=10)
 
 
+@pytest.mark.parametrize(("digit", "digits", "doubling"), [(1, 1, True), (1, 2, False)])
+def test_an_element_keeps_the_sums_of_a_strip_apart(digit, digits, doubling):
+    element = ProcessingElement(lanes=2, digit=digit, digits=digits, width=4, doubling=doubling, reuse=2)
+    prove(ElementProof(element), steps=10)
+
+
 class OneMore(ElementProof):
     """Claims a sum that is greater by one."""
 

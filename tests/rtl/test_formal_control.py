@@ -136,6 +136,33 @@ def test_the_window_walk_stays_inside_its_tensors(loops):
     prove_invariant(WindowProof(window_machine(), loops=dict.fromkeys(loops, 1), side=2))
 
 
+STRIP_LOOPS = [
+    ("strip", "chunks", "digits"),
+    ("strip", "columns"),
+    ("strip", "kernel_columns"),
+    ("strip", "window_columns"),
+]
+
+
+@pytest.mark.parametrize("loops", STRIP_LOOPS, ids="-".join)
+def test_the_window_walk_through_strips_stays_inside_its_tensors(loops):
+    strips = replace(window_machine(), reuse=2)
+    prove_invariant(WindowProof(strips, loops=dict.fromkeys(loops, 1), side=2))
+
+
+class NoOtherPosition(WindowProof):
+    """Claims that all positions of a strip read what the first one does."""
+
+    def _place(self, layer, counts, words):
+        return super()._place(layer, counts | {"strip": Const(0)}, words)
+
+
+def test_a_wrong_claim_about_strips_is_refuted():
+    strips = replace(window_machine(), reuse=2)
+    with pytest.raises(BcsimError, match=REFUTED):
+        prove_invariant(NoOtherPosition(strips, loops={"strip": 1, "columns": 1}, side=2))
+
+
 class NoPadding(WindowProof):
     """Claims that no step lies outside of the tensor."""
 

@@ -67,8 +67,10 @@ MACHINES = (
         input_bytes=2,
         weight_stream_bytes=8,
         shift_planes=True,
+        reuse=2,
         **STREAMING,
     ),
+    Machine(lanes=4, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, reuse=4, **WINDOWS),
 )
 
 
@@ -122,6 +124,24 @@ def test_most_networks_of_streaming_machines_stream() -> None:
             found["several tiles and positions"] += any(n.tiles > 1 and n.positions > 1 for n in streamed)
     assert found["some"] >= 48
     assert found["several positions"] >= 16
+    assert min(found.values()) >= 3, found
+
+
+def test_networks_on_machines_with_strips_have_them() -> None:
+    """Strips of several positions, shorter ones at the ends of rows, several to a row; of several tiles, and pooled."""
+    found: Counter[str] = Counter()
+    for index, machine in enumerate(MACHINES):
+        for seed in range(_networks(index) if machine.reuse > 1 else 0):
+            nests = seeded_mapping(index * SEEDS_PER_MACHINE + seed, machine)[0].nests
+            strips = [nest for nest in nests if nest.strip_full > 1]
+            found["some"] += bool(strips)
+            found["short"] += any(nest.strip_last < nest.strip_full for nest in strips)
+            found["several to a row"] += any(nest.strips_in_row > 1 for nest in strips)
+            found["pooled"] += any(nest.window > 1 for nest in strips)
+            found["several tiles"] += any(nest.tiles > 1 for nest in strips)
+            found["streamed"] += any(nest.streamed for nest in strips)
+            found["padded"] += any(any(nest.geometry.pads) for nest in strips)
+    assert found["some"] >= 20
     assert min(found.values()) >= 3, found
 
 

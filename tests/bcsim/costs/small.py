@@ -25,7 +25,7 @@ from bcsim.compiler.program.layers import (
 )
 from bcsim.machine.parameters import Machine
 
-__all__ = ["MACHINE", "padded_mapping", "small_mapping", "streamed_mapping"]
+__all__ = ["MACHINE", "padded_mapping", "small_mapping", "streamed_mapping", "strip_mapping"]
 
 MACHINE = Machine(
     lanes=4,
@@ -98,6 +98,21 @@ def padded_mapping() -> Mapping:
 
 def small_mapping() -> Mapping:
     return map_program(small_program(), MACHINE)
+
+
+def strip_mapping() -> Mapping:
+    """`wide_program` where a weight word serves two positions."""
+    return map_program(wide_program(), replace(MACHINE, reuse=2))
+
+
+def wide_program() -> Program:
+    """6 x 2 x 5 of 8 bits, kernels of 2 x 2: 1 x 5 positions of 4 bits, in strips of 2, 2 and 1; 2 scores."""
+    conv, scores = dense_layer("conv", 20, 5, (8, 4), 2), dense_layer("scores", 25, 2, (4, 16), 1)
+    layers = (
+        conv_layer(conv, Geometry(2, 6, (5,), kernel=(2, 2)), "", conv.requantiser),
+        conv_layer(scores, Geometry(1, 5, (5,), kernel=(1, 5)), "conv", scores.requantiser),
+    )
+    return Program("wide", InputCoding(conv.source, conv.source), (5, 2, 6), layers)
 
 
 def streamed_mapping() -> Mapping:

@@ -12,7 +12,14 @@ from bcsim.machine.parameters import Machine, parse_machine
 
 PAGE = (Path(__file__).parents[3] / "docs" / "energy.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([\w ]+) \| (\w+) \| (\w+) \| (.+?) \| (.+?) \| (\w+) \|$", re.MULTILINE)
-MACHINES = ("tiny", "medium", "conv,shift_planes=true", "conv-bnn", "small,digit=2,requantisers=2")
+MACHINES = (
+    "tiny",
+    "medium",
+    "conv,shift_planes=true",
+    "conv-bnn",
+    "small,digit=2,requantisers=2",
+    "conv,digit=4,reuse=4",
+)
 
 
 def page_rows() -> list[tuple[str, ...]]:
@@ -24,6 +31,8 @@ def letters(machine: Machine) -> dict[str, int]:
     sizes |= {"A": machine.accumulator_bits, "F": machine.fraction_bits}
     sizes["L"] = (machine.lanes // 2 - 1).bit_length()
     sizes["late"] = machine.lanes // 4 if machine.digit >= 4 else 0
+    sizes["a"] = machine.reuse.bit_length()
+    sizes["f"] = sizes["a"] + 1 if machine.reuse > 1 else 0
     sizes["B"] = 2 * sizes["A"] + 2 * sizes["F"] + 19 + machine.spatial
     return sizes
 

@@ -6,8 +6,8 @@ from bcsim.costs.at_work import times_at_work
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
 from bcsim.costs.structure import When
-from bcsim.costs.traffic import MemoryTraffic, memory_traffic
-from tests.bcsim.costs.small import padded_mapping, small_mapping, streamed_mapping
+from bcsim.costs.traffic import MemoryTraffic, layer_traffic, memory_traffic
+from tests.bcsim.costs.small import padded_mapping, small_mapping, streamed_mapping, strip_mapping
 
 # 4 lanes are 2 pairs, the second of them late (4-bit digits); M = 4 elements, R = 2 requantisers, A = 16, F = 8.
 # A remainder has 16 + 8 + 10 = 34 bits, a divisor 33, a start 16 + 10 = 26.
@@ -23,7 +23,9 @@ TIMES = {
         When.STEP: 12 * 32,
         When.READ: (1 + 2 + 2) * (2 + 2) * 2 * 2 * 2 * 2,  # tiles, planes, chunks, digits
         When.CHUNK: 12 * 16,
+        When.WEIGHT: 12 * 16,
         When.PASS: 12,
+        When.SUM: 12,
         When.ROUND: 3 * 2 * 4,
         When.BIT: 24 * 4,
         When.QUOTIENT: 24 * 4,
@@ -35,7 +37,9 @@ TIMES = {
         When.STEP: 3 * 2,
         When.READ: 3 * 2,
         When.CHUNK: 3 * 2,
+        When.WEIGHT: 3 * 2,
         When.PASS: 3,
+        When.SUM: 3,
         When.ROUND: 3 * 2,
         When.BIT: 6 * 2,
         When.QUOTIENT: 0,
@@ -47,7 +51,9 @@ TIMES = {
         When.STEP: 3,
         When.READ: 3,
         When.CHUNK: 3,
+        When.WEIGHT: 3,
         When.PASS: 1,
+        When.SUM: 1,
         When.ROUND: 2,
         When.BIT: 2 * 16,
         When.QUOTIENT: 2 * 16,
@@ -108,6 +114,20 @@ def actions_of(counts: NetworkCounts) -> Counter[tuple[str, str, int]]:
 
 def test_times_at_work() -> None:
     assert {nest.layer.name: times_at_work(nest) for nest in small_mapping().nests} == TIMES
+
+
+def test_a_weight_word_is_read_once_for_a_strip() -> None:
+    """5 positions in strips of 2, 2 and 1; 2 tiles of 2 planes, 4 taps, 2 chunks and 2 digits."""
+    mapping = strip_mapping()
+    conv, scores = map(times_at_work, mapping.nests)
+    assert (conv[When.STEP], conv[When.CHUNK]) == (5 * 2 * 32, 5 * 2 * 16)
+    assert (conv[When.WEIGHT], conv[When.PASS], conv[When.SUM]) == (3 * 2 * 16, 3 * 2, 5 * 2)
+    assert (scores[When.WEIGHT], scores[When.CHUNK], scores[When.SUM]) == (5 * 2, 5 * 2, 1)
+    traffic = layer_traffic(mapping.layers[0], mapping.machine)
+    assert (traffic["weight"].words_read, traffic["weight"].bits_read) == (96, 96 * 16)
+    sums = traffic["accumulator"]
+    assert (sums.memories, sums.words, sums.word_bits) == (4, 4, 16)
+    assert (sums.words_read, sums.words_written) == (160 * 4, 160 * 4)
 
 
 def test_steps_inside_of_a_padded_image() -> None:

@@ -44,6 +44,17 @@ def test_parameters_change_a_preset() -> None:
         ),
         ("shift_planes=maybe", "Machine parameter shift_planes must be true or false, not 'maybe'"),
         ("clock_mhz=0", "Machine parameter clock_mhz must be above 0 and at most 10000, not 0.0"),
+        ("conv,reuse=3", "Machine parameter reuse must be a power of two from 1 to 16, not 3"),
+        ("conv,reuse=32", "Machine parameter reuse must be from 1 to 16, not 32"),
+        (
+            "small,reuse=4",
+            "Machine parameter spatial must be true where reuse is above 1 (4): a weight is used again at other "
+            "positions",
+        ),
+        (
+            "conv,reuse=4,pes=48,requantisers=16",
+            "Machine parameter pes must be a multiple of lanes (32) where reuse is above 1, not 48",
+        ),
         (
             "accumulator_bits=40,fraction_bits=20",
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, not 40 and 20",
@@ -72,6 +83,12 @@ def test_a_machine_made_in_python_is_checked_too() -> None:
 def test_fingerprints_tell_machines_apart_but_not_their_names() -> None:
     assert Machine(name="a").fingerprint == Machine(name="b", clock_mhz=7.0).fingerprint
     assert Machine().fingerprint != Machine(pes=64).fingerprint
+    assert PRESETS["conv"].fingerprint != parse_machine("conv,reuse=2").fingerprint
+
+
+def test_machines_keep_the_fingerprints_of_before_they_could_stream_or_use_weights_again() -> None:
+    assert f"{MEDIUM.fingerprint:08x}" == "c217051e"
+    assert f"{PRESETS['conv'].fingerprint:08x}" == "d61e8bd5"
 
 
 @pytest.mark.parametrize(("lanes", "levels"), [(2, 0), (4, 1), (6, 2), (8, 2), (32, 4), (34, 5)])

@@ -75,6 +75,8 @@ def test_a_spatial_machine_has_more_fields_behind_the_others() -> None:
 PAGE = " ".join((Path(__file__).parents[3] / "docs" / "machine.md").read_text(encoding="utf-8").split())
 PARTS = (
     *(records.IssueFields, records.WeightFields, records.StreamedWalkFields),
+    records.StripFields,
+    *(records.PlaceFields, records.StripDrainFields),
     *(records.DrainFields, records.PositionFields, records.StreamedDrainFields),
     *(records.StreamFields, records.LoadFields, records.SlotFields, records.WeightStreamFields),
 )

@@ -13,7 +13,7 @@ from bcsim.compiler.program.layers import Encoding, InputCoding, Program
 from bcsim.machine.parameters import MEDIUM, Machine
 from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import conv_layer, random_conv_program
-from tests.programs import random_images, random_machine
+from tests.programs import random_images, random_machine, random_spatial_machine
 from tests.reference import run_reference
 
 
@@ -21,7 +21,7 @@ from tests.reference import run_reference
 def test_scores_and_writes_are_those_of_the_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
     program = random_conv_program(rng)
-    machine = replace(random_machine(rng), spatial=True, activation_words=16384)
+    machine = random_spatial_machine(rng)
     q = random_images(rng, program, 3)
     mapping = map_program(program, machine)
     run = run_machine(mapping, q, record=3)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.mapping.hazards import writing_passes
+from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.latency import WEIGHTS_TO_STEP, shadow_latency
 from bcsim.machine.records import issue_fields, unpack
@@ -23,7 +24,7 @@ from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import MachineRun, run_machine
 from bcsim.simulator.trace import TRACKS, trace_events, write_trace
 from tests.conv_programs import random_conv_program
-from tests.programs import random_images, random_machine, random_program
+from tests.programs import random_images, random_machine, random_program, random_spatial_machine
 from tests.streaming import random_gaps, streamed_network, weight_words
 
 Event = dict[str, Any]
@@ -34,6 +35,15 @@ def run_of(seed: int, *, spatial: bool, images: int = 2) -> MachineRun:
     program = random_conv_program(rng, layers=3, largest=6) if spatial else random_program(rng)
     machine = replace(random_machine(rng), spatial=spatial)
     return run_machine(map_program(program, machine), random_images(rng, program, images), record=images)
+
+
+def reusing_run(seed: int) -> MachineRun:
+    """A convolutional network on a machine that takes every weight word for up to 2, 4 or 8 positions."""
+    rng = np.random.default_rng(seed)
+    while (machine := random_spatial_machine(rng)).reuse == 1:
+        pass
+    program = random_conv_program(rng, layers=3, largest=6)
+    return run_machine(map_program(program, machine), random_images(rng, program, 2), record=2)
 
 
 def streamed_run(seed: int, *, spatial: bool) -> MachineRun:
@@ -51,6 +61,7 @@ RUNS = [
         pytest.param(lambda seed=seed: run_of(seed, spatial=True), id=f"conv{seed}")
         for seed in (*range(20, 30), 149, 210)
     ),
+    *(pytest.param(lambda seed=seed: reusing_run(seed), id=f"reuse{seed}") for seed in range(8)),
     pytest.param(lambda: streamed_run(4, spatial=False), id="streamed"),
     pytest.param(lambda: streamed_run(4, spatial=True), id="streamed-conv"),
 ]
@@ -84,8 +95,8 @@ def steps_of(run: MachineRun) -> list[tuple[int, int | None, int]]:
         read = list(activations(event["args"]["activation"]))
         assert len(read) == event["dur"]
         first, last = map(int, event["args"]["weight"].split("-"))
-        digits = event["args"]["digits"]
-        words = [first + step // digits for step in range(len(read))]
+        of_word = event["args"]["digits"] * event["args"].get("positions", 1)
+        words = [first + step // of_word for step in range(len(read))]
         assert words[-1] == last
         steps += [(event["ts"] + step, *pair) for step, pair in enumerate(zip(read, words, strict=True))]
     return steps
@@ -103,12 +114,11 @@ def walked(mapping: Mapping, image: int, buffer: int) -> Iterator[tuple[int | No
             words = nest.chunks * nest.digits
             reads = [base + step % words for step in range(nest.steps)]
         assert len(reads) == nest.steps
-        for step, read in enumerate(reads):
-            tile = nest.tile_of(step // nest.steps_per_tile)
-            yield (
-                read,
-                layer.first_weight + tile * nest.tile_words + step % nest.steps_per_tile // nest.digits,
-            )
+        steps = iter(reads)
+        for number, positions in enumerate(nest.pass_positions.tolist()):
+            first = layer.first_weight + nest.tile_of(number) * nest.tile_words
+            for word in range(first, first + nest.tile_words):
+                yield from ((next(steps), word) for _ in range(positions * nest.digits))
 
 
 def test_every_step_reads_what_the_walker_reads(run: MachineRun) -> None:
@@ -152,16 +162,24 @@ def test_every_round_is_there_and_the_written_ones_are_the_simulators(run: Machi
             nest, own = layer.nest, events[place : place + layer.nest.passes]
             place += nest.passes
             written = [n for n, event in enumerate(own) if event["args"]["written"]]
-            assert written == sorted(writing_passes(nest).ravel().tolist())
+            assert written == np.unique(writing_passes(nest)).tolist()
             starts = [
                 own[number]["ts"] + round_ * nest.round_cycles + nest.write_cycles
-                for number in writing_passes(nest).ravel().tolist()
-                for round_ in range(int(own[number]["name"].split()[0]))
+                for position, passes in enumerate(writing_passes(nest).tolist())
+                for number in passes
+                for round_ in rounds_of_position(nest, position, number)
             ]
             assert starts == writes.tolist()
     latency = shadow_latency(run.mapping.machine)
     lasts = [int(c) for image in run.schedules for layer in image.layers for c in layer.last]
     assert [event["ts"] for event in events] == [cycle + latency for cycle in lasts]
+
+
+def rounds_of_position(nest: LoopNest, position: int, number: int) -> range:
+    """Which of a pass' rounds are those of one output position: its strip's positions go one after the other."""
+    count = nest.rounds_last if nest.tile_of(number) == nest.tiles - 1 else nest.rounds_full
+    place = position % nest.geometry.output[1] % nest.reuse
+    return range(place * count, (place + 1) * count)
 
 
 def test_words_and_writes_are_the_simulators(run: MachineRun) -> None:

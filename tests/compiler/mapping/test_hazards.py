@@ -18,7 +18,7 @@ from bcsim.compiler.program.layers import Divide, Encoding, WeightPlane
 from bcsim.machine.latency import shadow_latency
 from bcsim.machine.parameters import Machine
 from tests.conv_programs import conv_layer, random_conv_program
-from tests.programs import random_machine
+from tests.programs import random_spatial_machine
 
 Word = tuple[int, int, int, int]
 """Source, row, column, chunk."""
@@ -26,12 +26,22 @@ Word = tuple[int, int, int, int]
 MACHINE = Machine(lanes=4, pes=4, digit=2, requantisers=2, spatial=True, shift_planes=True)
 
 
-def passes(nest: LoopNest) -> Iterator[tuple[int, int, int]]:
-    """Position, tile and place in the pooling window of every pass, in order of issue."""
+def strips(nest: LoopNest) -> list[list[int]]:
+    """The positions of every strip: up to `reuse` columns of a row."""
+    rows, columns = nest.geometry.output
+    return [
+        list(range(row * columns + first, row * columns + min(first + nest.reuse, columns)))
+        for row in range(rows)
+        for first in range(0, columns, nest.reuse)
+    ]
+
+
+def passes(nest: LoopNest) -> Iterator[tuple[list[int], int, int]]:
+    """Positions, tile and place in the pooling window of every pass, in order of issue."""
     if nest.streamed:
-        loops = product(range(nest.tiles), range(nest.positions), range(nest.window))
-        return ((position, tile, place) for tile, position, place in loops)
-    return product(range(nest.positions), range(nest.tiles), range(nest.window))
+        loops = product(range(nest.tiles), strips(nest), range(nest.window))
+        return ((positions, tile, place) for tile, positions, place in loops)
+    return product(strips(nest), range(nest.tiles), range(nest.window))
 
 
 def walked_reads(nest: LoopNest) -> dict[Word, int]:
@@ -39,9 +49,9 @@ def walked_reads(nest: LoopNest) -> dict[Word, int]:
     rows, columns = window_corners(nest.geometry)
     found: dict[Word, int] = {}
     step = 0
-    for position, tile, place in passes(nest):
-        for _, (source, y, x), chunk, digit in product(
-            range(nest.planes), list(taps(nest.geometry)), range(nest.chunks), range(nest.digits)
+    for positions, tile, place in passes(nest):
+        for _, (source, y, x), chunk, position, digit in product(
+            range(nest.planes), list(taps(nest.geometry)), range(nest.chunks), positions, range(nest.digits)
         ):
             row, column = int(rows[position, place]) + y, int(columns[position, place]) + x
             inside = 0 <= row < nest.geometry.height and 0 <= column < nest.geometry.width
@@ -60,12 +70,13 @@ def walked_writes(nest: LoopNest, machine: Machine) -> dict[Word, int]:
         last.append(last[-1] - interval)
     found: dict[Word, int] = defaultdict(lambda: -(1 << 40))
     columns = nest.geometry.output[1]
-    for end, (position, tile, place) in zip(reversed(last), order, strict=True):
+    for end, (positions, tile, place) in zip(reversed(last), order, strict=True):
         rounds = nest.rounds_last if tile == nest.tiles - 1 else nest.rounds_full
-        for round_ in range(rounds if place == nest.window - 1 else 0):
+        written = positions if place == nest.window - 1 else []
+        for number, (position, round_) in enumerate(product(written, range(rounds))):
             chunk = (tile * nest.rounds_full + round_) // machine.groups
             word = (0, *divmod(position, columns), chunk)
-            start = end + shadow_latency(machine) + round_ * nest.round_cycles
+            start = end + shadow_latency(machine) + number * nest.round_cycles
             found[word] = max(found[word], start + nest.write_cycles)
     return found
 
@@ -74,9 +85,11 @@ def safe(wait: int, nest: LoopNest, before: LoopNest, machine: Machine) -> bool:
     """Whether no word is read before the cycle behind its write, and no digit written before an earlier layer's."""
     writes = walked_writes(before, machine)
     early = any(wait + step <= writes[word] for word, step in walked_reads(nest).items() if word in writes)
-    drained = (before.rounds_last - 1) * before.round_cycles + before.write_cycles
+    rounds = len(strips(before)[-1]) * before.rounds_last
+    drained = (rounds - 1) * before.round_cycles + before.write_cycles
     digits_end = shadow_latency(machine) + drained + before.target_digits - 1
-    first_write = wait + nest.steps_per_tile - 1 + shadow_latency(machine) + nest.write_cycles
+    first_pass = len(strips(nest)[0]) * nest.steps_per_tile
+    first_write = wait + first_pass - 1 + shadow_latency(machine) + nest.write_cycles
     return not early and first_write > digits_end
 
 
@@ -92,12 +105,13 @@ GROUPED = Geometry(2, 2, (16,), groups=4)
 POOLED = Geometry(4, 4, (5,), kernel=(1, 2), pool=Pool((2, 1), (2, 1)))
 
 
+@pytest.mark.parametrize("reuse", [1, 2, 3])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
     "geometry", [POINT, WINDOW, POOLED, GROUPED], ids=["point", "window", "pooled", "grouped"]
 )
-def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool) -> None:
-    layer = replace(nest(geometry, 16), streamed=streamed)
+def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool, reuse: int) -> None:
+    layer = replace(nest(geometry, 16), streamed=streamed, reuse=reuse)
     assert (layer.tile_chunks > 0) == (geometry is GROUPED)
     shape = (1, geometry.height, geometry.width, layer.chunks_in_source)
     found = first_reads(layer).reshape(shape)
@@ -106,16 +120,17 @@ def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool) -
         assert found[word] == walked.get(word, NEVER), word
 
 
+@pytest.mark.parametrize("reuse", [1, 3])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("outputs", [3, 9], ids=["a fast reader", "a slow reader"])
 @pytest.mark.parametrize("source", [POINT, POOLED], ids=["of a point", "of a pooled layer"])
 @pytest.mark.parametrize("geometry", [POINT, WINDOW, POOLED], ids=["point", "window", "pooled"])
 def test_the_wait_is_the_least_that_is_safe(
-    geometry: Geometry, source: Geometry, outputs: int, streamed: bool
+    geometry: Geometry, source: Geometry, outputs: int, streamed: bool, reuse: int
 ) -> None:
-    before = replace(nest(source, 5), streamed=streamed)
+    before = replace(nest(source, 5), streamed=streamed, reuse=reuse)
     height, width = source.output
-    layer = nest(replace(geometry, height=height, width=width), outputs)
+    layer = replace(nest(replace(geometry, height=height, width=width), outputs), reuse=reuse)
     least = next(wait for wait in count() if safe(wait, layer, before, MACHINE))
     assert hazard_cycles(layer, (0,), [before], MACHINE) == least
 
@@ -149,7 +164,7 @@ def test_a_wait_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_waits_of_random_networks_are_the_least_that_are_safe(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    machine = replace(random_machine(rng), spatial=True, activation_words=16384)
+    machine = random_spatial_machine(rng)
     mapping = map_program(random_conv_program(rng), machine)
     for index in range(1, len(mapping.layers)):
         layer, before = mapping.layers[index], mapping.nests[index - 1]

@@ -2,6 +2,8 @@
 """The drain walker and writer against the rounds of docs/machine.md."""
 
 import random
+from dataclasses import replace
+from itertools import cycle as endlessly
 
 import pytest
 from amaranth.hdl import Module
@@ -9,6 +11,7 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import drain_fields, pack
+from bcsim.machine.widths import ADDRESS_BITS
 from bcsim.rtl.common.layouts import digit_words
 from bcsim.rtl.sequencer.drain import DrainWalker
 from bcsim.rtl.sequencer.drain_rounds import rounds
@@ -38,7 +41,38 @@ def random_records(rng: random.Random, layers: int, machine: Machine) -> list[di
                 **random_positions(rng, machine),
             }
         )
-    return [stream(rng, record, machine) for record in records] if machine.weight_stream_bytes else records
+    if machine.weight_stream_bytes:
+        records = [stream(rng, record, machine) for record in records]
+    return [apart(record, machine) for record in records] if machine.reuse > 1 else records
+
+
+def apart(record: dict[str, int], machine: Machine) -> dict[str, int]:
+    """The record on a machine that takes several positions in turn; each fills whole words."""
+    groups, digits = machine.groups, record["digits"] + 1
+    last = (record["rounds_last"] // groups + 1) * groups
+    words = (record["tiles"] * (record["rounds_full"] + 1) + last) // groups * digits
+    strides = {
+        "position_stride": words,
+        "tile_stride": machine.pes // machine.lanes * digits,
+    }
+    if machine.weight_stream_bytes:
+        strides = {name: record[name] for name in strides}
+    back = record["tiles"] * strides["tile_stride"]
+    onward = (strides["position_stride"] - back) % (1 << ADDRESS_BITS)
+    return record | strides | {"rounds_last": last - 1, "next_stride": onward}
+
+
+def random_strips(rng: random.Random, records, machine: Machine) -> list[list[int]]:
+    """The positions of every strip of every layer."""
+    return [
+        [rng.randint(1, machine.reuse) for _ in range(record.get("positions", 0) + 1)] for record in records
+    ]
+
+
+def passes_of(record: dict[str, int], strips: list[int]) -> list[int]:
+    """The positions of every pass of a layer."""
+    inner = [size for size in strips for _ in range((record["tiles"] + 1) * (record.get("window", 0) + 1))]
+    return inner * (record.get("streamed_tiles", 0) + 1)
 
 
 def stream(rng: random.Random, record: dict[str, int], machine: Machine) -> dict[str, int]:
@@ -65,6 +99,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.shifts: list[int] = []
+        self.onwards: list[int] = []
         self.loads: list[int] = []
         self.steps: dict[int, tuple[int, int]] = {}
         self.done: list[int] = []
@@ -77,7 +112,9 @@ class Trace:
         self.score_lasts: list[int] = []
 
 
-def simulate(machine: Machine, records: list[dict[str, int]], starts: list[int], seed: int) -> Trace:
+def simulate(
+    machine: Machine, records: list[dict[str, int]], starts: list[int], sizes: list[int], seed: int
+) -> Trace:
     """The trace of a walker and a writer with random values at the writer; cycle 0 is the walker's fourth."""
     rng = random.Random(seed)
     m = Module()
@@ -89,9 +126,14 @@ def simulate(machine: Machine, records: list[dict[str, int]], starts: list[int],
 
     async def bench(ctx):
         pipeline = [0, 0]
-        for cycle in range(-3, starts[-1] + 100):
+        for cycle in range(-3, starts[-1] + 100 * machine.reuse):
             ctx.set(walker.record, walker.record.shape().from_bits(pipeline[0]))
             ctx.set(walker.tile, int(cycle + 2 in starts))
+            if machine.reuse > 1:
+                comes = (
+                    sizes[starts.index(cycle + 2)] if cycle + 2 in starts else rng.randint(1, machine.reuse)
+                )
+                ctx.set(walker.positions, comes - 1)
             values = [rng.randrange(1 << 16) for _ in range(machine.requantisers)]
             ctx.set(writer.values, values)
             if cycle >= 0:
@@ -113,6 +155,7 @@ def record_cycle(ctx, walker: DrainWalker, writer: DrainWriter, trace: Trace, cy
         (walker.shift, trace.shifts),
         (walker.load, trace.loads),
         (walker.done, trace.done),
+        *([(walker.onward, trace.onwards)] if walker.machine.reuse > 1 else []),
     ):
         if ctx.get(signal):
             times.append(cycle)
@@ -128,13 +171,14 @@ def record_cycle(ctx, walker: DrainWalker, writer: DrainWriter, trace: Trace, cy
     trace.score_lasts += [cycle] * ctx.get(writer.score_last)
 
 
-def expected(machine: Machine, tiles, starts: list[int], seen: Trace) -> Trace:
+def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen: Trace) -> Trace:
     """The trace that docs/machine.md asks for; the parameter addresses and values are those seen."""
     trace = Trace()
-    for start, tile in zip(starts, tiles, strict=True):
-        first = start
-        for item in tile:
+    for start, tile, size in zip(starts, tiles, sizes, strict=True):
+        first, of_position = start, len(tile) // size
+        for number, item in enumerate(tile):
             trace.shifts.append(first - 2)
+            trace.onwards += [first - 2] * (machine.reuse > 1 and number > 0 and number % of_position == 0)
             trace.loads.append(first)
             probes = [1 << bit for bit in reversed(range(item.bits))]
             for index, probe in enumerate(probes):
@@ -189,7 +233,7 @@ def random_starts(rng: random.Random, tiles) -> list[int]:
     return starts
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(36))
 def test_rounds_and_writes_happen_in_their_cycles(seed):
     rng = random.Random(seed)
     requantisers, lanes, pes = rng.choice([(1, 2, 3), (2, 2, 6), (2, 8, 8), (3, 6, 12)])
@@ -203,15 +247,24 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         spatial=seed % 2 == 1,
         weight_stream_bytes=4 if seed % 4 == 1 and pes % lanes == 0 else 0,
     )
+    if seed >= 24:
+        lanes = rng.choice([2, 4]) * requantisers
+        machine = replace(
+            machine, spatial=True, reuse=rng.choice([2, 4]), lanes=lanes, pes=lanes * rng.choice([1, 2])
+        )
     records = random_records(rng, 1 + seed % 4, machine)
-    model = rounds(records, groups=machine.groups)
+    strips = random_strips(rng, records, machine)
+    model = rounds(records, groups=machine.groups, strips=strips)
     tiles = [next(model) for _ in range(TILES)]
+    image = [size for record, own in zip(records, strips, strict=True) for size in passes_of(record, own)]
+    sizes = [size for size, _ in zip(endlessly(image), tiles, strict=False)]
     starts = random_starts(rng, tiles)
-    seen = simulate(machine, records, starts, seed)
-    wanted = expected(machine, tiles, starts, seen)
+    seen = simulate(machine, records, starts, sizes, seed)
+    wanted = expected(machine, tiles, starts, sizes, seen)
     assert len(seen.loads) >= TILES
     for what in (
         "shifts",
+        "onwards",
         "loads",
         "steps",
         "done",

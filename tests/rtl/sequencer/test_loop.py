@@ -39,6 +39,40 @@ def test_a_nest_marks_the_last_trips_and_starts_over(counts):
     assert seen == once * 2
 
 
+@pytest.mark.parametrize("counts", [(0, 0, 0), (3, 1, 2), (1, 3, 1), (2, 2, 0), (3, 0, 3)])
+def test_a_loop_is_short_in_the_last_trip_of_another(counts):
+    """Digits within a strip within columns within rows: the strip of the last column has its own length."""
+    full, short, columns = counts
+    names = ("digits", "strip", "columns", "rows")
+    dut = NestedLoops(widths=dict.fromkeys(names, 2), short={"strip": "columns"})
+    trips = [
+        (digit == 1, strip == (short if column == columns else full), column == columns, row == 1)
+        for row in range(2)
+        for column in range(columns + 1)
+        for strip in range((short if column == columns else full) + 1)
+        for digit in range(2)
+    ]
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.start, 1)
+        ctx.set(dut.counts, {"digits": 1, "strip": full, "columns": columns, "rows": 1})
+        ctx.set(dut.short_counts, {"strip": short})
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        for cycle in range(4 * len(trips)):
+            ctx.set(dut.advance, cycle % 2)
+            if cycle % 2:
+                seen.append(tuple(bool(ctx.get(dut.lasts)[name]) for name in names))
+            await ctx.tick()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+    assert seen == trips * 2
+
+
 def test_widths_are_checked():
     with pytest.raises(ValueError, match=r"^Width must be at least 1, not 0$"):
         Loop(width=0)

@@ -46,6 +46,35 @@ def test_the_sum_is_that_of_counts_times_strides(strides):
     simulate(m, script)
 
 
+def test_a_loop_goes_on_from_where_one_within_it_is():
+    """Words of positions of strips, as tiles are written: behind a strip's last tile comes the next strip's first."""
+    m = Module()
+    names = ("words", "strip", "tiles", "positions")
+    m.submodules.loops = loops = NestedLoops(widths=dict.fromkeys(names, 2))
+    m.submodules.sum = dut = NestedSum(
+        width=12, strides=dict.fromkeys(names, 12), onward={"positions": "strip"}
+    )
+    m.d.comb += [dut.turns.eq(loops.turns), loops.start.eq(dut.start), loops.advance.eq(dut.advance)]
+    words, places, tiles, strips, of_tile, of_position = 2, 3, 2, 3, 2, 4
+
+    async def script(ctx):
+        ctx.set(dut.initial, 100)
+        counts = zip(names, (words, places, tiles, strips), strict=True)
+        ctx.set(loops.counts, {name: count - 1 for name, count in counts})
+        back = of_position - (tiles - 1) * of_tile
+        ctx.set(dut.strides, {"words": 1, "strip": of_position, "tiles": of_tile, "positions": back})
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        ctx.set(dut.advance, 1)
+        for strip, tile, place, word in itertools.product(*map(range, (strips, tiles, places, words))):
+            position = strip * places + place
+            assert ctx.get(dut.value) == 100 + position * of_position + tile * of_tile + word
+            await ctx.tick()
+
+    simulate(m, script)
+
+
 def test_parameters_are_checked():
     with pytest.raises(ValueError, match=r"^Width must be at least 1, not 0$"):
         NestedSum(width=0, strides={"inner": 1})

@@ -24,7 +24,9 @@ def random_record(rng: random.Random, machine: Machine) -> dict[str, int]:
     record = dict.fromkeys(dict(issue_fields(machine)), 0)
     for name in rng.sample(issue_order(machine).names, rng.randrange(2, 7)):
         record[name] = rng.randrange(1, 4)
-    record |= {stride: rng.getrandbits(20) for stride in STRIDES.values()}
+    record |= {stride: rng.getrandbits(20) for stride in STRIDES.values() if stride in record}
+    if machine.reuse > 1:
+        record |= {"short_strip": rng.randrange(record["strip"] + 1), "strip_right": rng.randrange(4)}
     record |= {"origin": rng.getrandbits(20), "pad_level": rng.getrandbits(8)}
     record |= {side: rng.randrange(-3, 2) % 4096 for side in ("top", "left")}
     record |= {side: rng.randrange(1, 9) for side in ("height", "width")}
@@ -39,7 +41,8 @@ class Walk:
         layout = issue_layout(machine)
         self.walk = WindowWalk(machine)
         names = issue_order(machine).names
-        self.loops = NestedLoops(widths={name: layout[name].width for name in names})
+        short = issue_order(machine).short
+        self.loops = NestedLoops(widths={name: layout[name].width for name in names}, short=short)
         self.module = Module()
         self.module.submodules.walk, self.module.submodules.loops = self.walk, self.loops
         self.module.d.comb += [
@@ -48,15 +51,16 @@ class Walk:
             self.loops.start.eq(self.walk.start),
             self.loops.advance.eq(self.walk.advance),
             *(self.loops.counts[name].eq(self.walk.record[name]) for name in names),
+            *(self.loops.short_counts[name].eq(self.walk.record[f"short_{name}"]) for name in short),
         ]
 
 
-@pytest.mark.parametrize("streams", [0, 8])
+@pytest.mark.parametrize(("streams", "reuse"), [(0, 1), (8, 1), (0, 4), (8, 2)])
 @pytest.mark.parametrize("digit", [2, 4, 8])
 @pytest.mark.parametrize("seed", range(10))
-def test_steps_read_where_the_strides_say(seed, digit, streams):
+def test_steps_read_where_the_strides_say(seed, digit, streams, reuse):
     rng = random.Random(seed)
-    machine = replace(MACHINE, digit=digit, weight_stream_bytes=streams)
+    machine = replace(MACHINE, digit=digit, weight_stream_bytes=streams, reuse=reuse)
     bench = Walk(machine)
     walk = bench.walk
 

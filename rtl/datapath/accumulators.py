@@ -1,0 +1,79 @@
+"""A processing element's accumulators where weights are used again: two for each position of a strip."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.common.require import require_positive
+from bcsim.rtl.common.step import StepLayout, accumulator_bits
+
+__all__ = ["Accumulators"]
+
+
+class Accumulators(wiring.Component):
+    """Sums of chunk totals, modulo 2**width, in a memory of 2 * reuse words: one set is added to while one drains.
+
+    Latency: the cycle after a pass' last total all its sums are there for `drained`, 0 from there to `shadow`.
+    Throughput: one total a cycle, of any position. Read and written in the same cycle, which memories of LUTs can.
+
+    Parameters
+    ----------
+    total_width : int
+        Bits of a chunk's total.
+    width : int
+        Bits of an accumulator.
+    doubling : bool
+        Whether `step.double` is obeyed.
+    reuse : int
+        Positions of a strip, a power of two.
+
+    Members
+    -------
+    total : In(total_width)
+        A chunk's total, unsigned.
+    step : In(StepLayout(reuse))
+        The flags of the step that completed `total`.
+    drained : In(accumulator_bits(reuse))
+        The accumulator to show.
+    shadow : Out(width)
+        Its sum.
+
+    Attributes
+    ----------
+    sums : Memory
+        The accumulators.
+    """
+
+    def __init__(self, *, total_width: int, width: int, doubling: bool, reuse: int) -> None:
+        require_positive("Total width", total_width)
+        require_positive("Width", width)
+        self.width, self.doubling, self.reuse = width, doubling, reuse
+        self.sums = memory.Memory(shape=width, depth=2 * reuse, init=[])
+        super().__init__(
+            {
+                "total": In(total_width),
+                "step": In(StepLayout(reuse)),
+                "drained": In(accumulator_bits(reuse)),
+                "shadow": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.sums = sums = self.sums
+        so_far, drain = sums.read_port(domain="comb"), sums.read_port(domain="comb")
+        write, before = sums.write_port(), Signal(self.width)
+        m.d.comb += [
+            so_far.addr.eq(self.step.accumulator),
+            before.eq(Mux(self.step.first, 0, so_far.data)),
+            write.addr.eq(self.step.accumulator),
+            write.data.eq(
+                (Mux(self.step.double, before << 1, before) if self.doubling else before) + self.total
+            ),
+            write.en.eq(self.step.valid & self.step.last_digit),
+            drain.addr.eq(self.drained),
+            self.shadow.eq(drain.data),
+        ]
+        return m
