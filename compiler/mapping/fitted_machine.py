@@ -98,7 +98,7 @@ def cycle_machine(program: Program, machine: Machine) -> Machine:
     return replace(
         machine,
         activation_bits=max(machine.digit, widest),
-        spatial=not all(layer.geometry.point for layer in layers),
+        spatial=machine.reuse > 1 or not all(layer.geometry.point for layer in layers),
         offset_bits=0,
         step_bits=0,
         record_bits="",

@@ -37,6 +37,8 @@ def random_pair(seed: int) -> tuple[Program, Machine, np.random.Generator]:
             "weight_stream_interval": int(rng.integers(1, 4)),
         }
         machine = replace(machine, weight_words=int(rng.integers(20, 300)), weight_stream_bytes=2, **memory)
+    if rng.random() < 0.4 and machine.pes % machine.lanes == 0:
+        machine = replace(machine, spatial=True, reuse=int(rng.choice([2, 4, 8])))
     return program, machine, rng
 
 
