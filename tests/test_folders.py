@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "compiler/standard": "bcsim/common compiler/program",
     "bcsim/execution": "bcsim/common bcsim/data compiler/graph compiler/program bcsim/execution/kernels",
     "bcsim/execution/kernels": "bcsim/common compiler/program compiler/mapping",
+    "bcsim/host": "bcsim/common rtl/link",
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/costs": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/results": LEVELS,
@@ -45,6 +46,7 @@ MAY_IMPORT = {
     "rtl/accelerator.py": (
         "bcsim/machine compiler/mapping rtl/common rtl/datapath rtl/sequencer rtl/streams rtl/bus"
     ),
+    "rtl/link": "bcsim/common bcsim/machine rtl/common rtl/bus rtl/accelerator.py",
     "rtl/bench": "rtl/common",
     "rtl/tools": "bcsim/common",
     "rtl/formal": f"bcsim/common bcsim/machine rtl/tools {HARDWARE}",
