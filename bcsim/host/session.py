@@ -21,8 +21,8 @@ PAYLOAD = 80
 NOTHING = Request(0)
 
 UNANSWERED = 3
-"""Frames without an answer at most: their answers, 520 bytes each before escapes, fit the 4,096 bytes that a terminal
-of Linux keeps for a program that does not read."""
+"""Frames without an answer at most. An answer has 144 bytes at most, so that three fit any buffer of a host that does
+not read for a while."""
 
 HEADER = 4
 WORD = 2

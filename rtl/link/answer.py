@@ -10,17 +10,19 @@ from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.common.axi import LITE_BITS
 from bcsim.rtl.link.framing import FLAG, Framer
 from bcsim.rtl.link.inbox import POSITION
-from bcsim.rtl.link.layouts import GREETING_BYTES
+from bcsim.rtl.link.layouts import BLOCK, GREETING_BYTES
 
 __all__ = ["Answer"]
+
+BLOCK_BITS = BLOCK.bit_length() - 1
 
 
 class Answer(wiring.Component):
     """Sends a frame for each request; requests that come meanwhile share the next one.
 
     A frame is bytes accepted, bytes used, the status, the place of the payload's first word among the results, and the
-    payload: all results that there are, or the greeting, or what was read from the bus. The status comes behind what
-    was used, so that it is not older.
+    payload: results up to the last of a block of BLOCK, or the greeting, or what was read from the bus. The status
+    comes behind what was used, so that it is not older.
 
     Parameters
     ----------
@@ -118,6 +120,9 @@ class Answer(wiring.Component):
                     with m.If(advance):
                         m.d.comb += step.eq(name == "High")
                         m.next = "Fetch"
+                        if name == "High":
+                            with m.If(self.place[:BLOCK_BITS].all()):
+                                m.next = "Check-Low"
             with m.State("Fetch"):
                 m.next = "Low"
                 with m.If(over):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-__all__ = ["GREETING_BYTES", "PROTOCOL", "RING", "Request", "Status", "greeting"]
+__all__ = ["BLOCK", "GREETING_BYTES", "PROTOCOL", "RING", "Request", "Status", "greeting"]
 
 PROTOCOL = 1
 """Version of the frames, the first byte of a greeting."""
 
 RING = 256
 """Bytes of the buffer of what the host sends, and 16-bit words of that of results. One place stays empty."""
+
+BLOCK = 32
+"""An answer ends with a place that is a multiple of this at the latest: a long one would rarely pass a bad line."""
 
 GREETING_BYTES = 10
 

@@ -16,8 +16,8 @@ from tests.rtl.simulation import simulate
 GREETING = greeting(2, 0x12345678, 0x9ABCDEF0)
 CYCLES = 60_000
 
-TIMEOUT = 800
-"""Bytes that pass in the time after which the host sends again: more than the longest answer has."""
+TIMEOUT = 500
+"""Bytes that pass in the time after which the host sends again: more than three frames and their answers have."""
 
 
 class Line:
