@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bcsim.models import winograd
 from bcsim.models.binarise import binarise_deterministic, binarise_stochastic
 from bcsim.models.normalise import make_norm
-from bcsim.models.recipes import Inference, Method, Recipe
+from bcsim.models.recipes import UNIT_NORM, Inference, Method, Recipe
 from bcsim.models.straight_through import make_activation
 from bcsim.models.topologies import Stage
 
@@ -18,12 +18,19 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
 
     `weight` (outputs, inputs) or (outputs, inputs, rows, columns) float32 holds the real weights. In training they
     are binarised by `method`; in evaluation deterministically, unless `inference` is `real`, which uses them as they
-    are.
+    are. `clips` says whether `clip` keeps them in -1..+1, or the optimiser bounds them.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, method: Method, inference: Inference = "binary") -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        method: Method,
+        inference: Inference = "binary",
+        clips: bool = True,
+    ) -> None:
         super().__init__()
-        self.method, self.inference = method, inference
+        self.method, self.inference, self.clips = method, inference, clips
         fans = math.prod(shape[1:]), shape[0] * math.prod(shape[2:])
         self.fans = sum(fans)
         # H = 1 for weights to be binarised, else Glorot's bound for a plain ReLU network.
@@ -63,7 +70,7 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def clip(self) -> None:
         """Bring real weights that are to be binarised back into -1..+1; call after every step."""
-        if self.is_binary:
+        if self.is_binary and self.clips:
             with torch.no_grad():
                 self.weight.clamp_(-1, 1)
 
@@ -87,7 +94,14 @@ def _stage(stage: Stage, recipe: Recipe, *, first: bool) -> list[nn.Module]:
     layers: list[nn.Module] = [nn.Flatten()] if stage.flattens else []
     if rate:
         layers.append(nn.Dropout(rate))
-    layers.append(BinaryLayer(stage.weight_shape, method=recipe.method, inference=recipe.inference))
+    layers.append(
+        BinaryLayer(
+            stage.weight_shape,
+            method=recipe.method,
+            inference=recipe.inference,
+            clips=recipe.optimiser not in UNIT_NORM,
+        )
+    )
     if stage.pool:
         layers.append(nn.MaxPool2d(2))
     return [*layers, make_norm(stage.outputs, image=stage.convolution, kind=recipe.normalisation)]

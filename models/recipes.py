@@ -10,14 +10,22 @@ from bcsim.models.activation import STEPS, Activation
 from bcsim.models.topologies import Topology, topology
 
 Method = Literal["det", "stoch", "none", "dropout", "bnn"]
-Optimiser = Literal["sgd", "nesterov", "adam", "shift-adamax"]
+Optimiser = Literal["sgd", "nesterov", "adam", "shift-adamax", "muon", "unit-nesterov"]
+Schedule = Literal["exponential", "triangular"]
+Loss = Literal["squared-hinge", "cross-entropy"]
 Normalisation = Literal["standard", "shift"]
 Inference = Literal["binary", "real"]
 Preprocessing = Literal["none", "gcn", "gcn-zca"]
-Augmentation = Literal["none", "crop", "crop-flip"]
+Augmentation = Literal["none", "crop", "crop-flip", "shift-flip"]
 Precision = Literal["float32", "bfloat16"]
 
 REAL_METHODS = ("none", "dropout")
+
+UNIT_NORM = ("muon", "unit-nesterov")
+"""Optimisers that hold filters at unit norm."""
+
+_RISE = 0.1
+"""Share of a training in which a triangular learning rate rises."""
 
 WIDEST = 1 << 16
 """Outputs of a first layer, beyond which its weights fill the memory."""
@@ -33,12 +41,18 @@ class Recipe:
     inference : the weights that validation, test and the exported file use; `none` and `dropout` have only real
         ones.
     width : outputs of the first layer, the others in proportion; by default the network's own.
-    lr_start, lr_end : the learning rate falls exponentially, once an epoch, from one towards the other.
+    lr_start, lr_end : the learning rate falls exponentially, once an epoch, from one towards the other; with the
+        `schedule` triangular it rises with every step of the first tenth of the training, from 0 to `lr_start`, and
+        then falls linearly to `lr_end`.
     lr_scaling : whether a binary layer's rate is scaled by its Glorot coefficient.
-    activation_bits : 0 trains with real ReLUs, 2 to 8 with quantised ones.
+    activation_bits : 0 trains with real ReLUs, 1 with signs, 2 to 8 with quantised ReLUs.
     normalisation : `shift` replaces BatchNorm's products by powers of two.
     preprocess : what happens to images before the first layer, on the host: see bcsim.models.preprocess.
-    augment : random crops of training images padded by an eighth, and mirror images.
+    augment : random crops of training images padded by an eighth, and mirror images; `shift-flip` pads by a
+        sixteenth and mirrors an image in every other epoch.
+    label_smoothing : share of the cross entropy's target that all classes have in common.
+    adversarial : Euclidean norm of the virtual adversarial perturbation of an image as it enters the network, where a
+        pixel is -1 to +1; 0 for none. See bcsim.models.adversarial.
     precision : of products in training; validation and test are in float32.
     """
 
@@ -52,6 +66,10 @@ class Recipe:
     lr_start: float = 1e-3
     lr_end: float = 3e-6
     lr_scaling: bool = True
+    schedule: Schedule = "exponential"
+    loss: Loss = "squared-hinge"
+    label_smoothing: float = 0.0
+    adversarial: float = 0.0
     dropout_in: float = 0.0
     dropout_hidden: float = 0.0
     activation_bits: int = 0
@@ -65,6 +83,8 @@ class Recipe:
         _require_one_of("Method", self.method, Method)
         _require_one_of("Inference", self.inference, Inference)
         _require_one_of("Optimiser", self.optimiser, Optimiser)
+        _require_one_of("Schedule", self.schedule, Schedule)
+        _require_one_of("Loss", self.loss, Loss)
         _require_one_of("Normalisation", self.normalisation, Normalisation)
         _require_one_of("Preprocessing", self.preprocess, Preprocessing)
         _require_one_of("Augmentation", self.augment, Augmentation)
@@ -77,8 +97,13 @@ class Recipe:
         _require_rate("Last learning rate", self.lr_end)
         _require_fraction("Input dropout", self.dropout_in)
         _require_fraction("Hidden dropout", self.dropout_hidden)
+        _require_fraction("Label smoothing", self.label_smoothing)
+        norm = self.adversarial
+        _require("Adversarial norm", "at least 0 and finite", norm, math.isfinite(norm) and norm >= 0)
         bits = self.activation_bits
-        _require("Activation bits", "0, for real ReLUs, or 2 to 8", bits, bits in (0, *STEPS))
+        _require(
+            "Activation bits", "0, for real ReLUs, 1, for signs, or 2 to 8", bits, bits in (0, 1, *STEPS)
+        )
         self._check_combinations()
 
     def _check_combinations(self) -> None:
@@ -94,9 +119,18 @@ class Recipe:
             raise BcsimError(
                 f"Network {self.network} takes no images but rows of pixels: augment must be none"
             )
-        if self.augment == "crop-flip" and not self.topology.flips:
+        if self.augment in ("crop-flip", "shift-flip") and not self.topology.flips:
             raise BcsimError(
                 f"Network {self.network} reads digits, which mirroring changes: augment must be none or crop"
+            )
+        if self.loss == "squared-hinge" and (self.label_smoothing or self.adversarial):
+            raise BcsimError(
+                "Label smoothing and adversarial training are of probabilities: loss must be cross-entropy"
+            )
+        if self.optimiser in UNIT_NORM and self.is_real:
+            raise BcsimError(
+                f"Optimiser {self.optimiser} holds filters at unit norm, which signs do not see: "
+                f"method must be det, stoch or bnn, not {self.method}"
             )
 
     @property
@@ -114,8 +148,16 @@ class Recipe:
         """What follows each BatchNorm but the last."""
         return Activation(1 if self.method == "bnn" else self.activation_bits)
 
-    def learning_rate(self, epoch: int) -> float:
-        """Base learning rate of `epoch`, counted from 0: the exponential decay of the paper's code."""
+    def learning_rate(self, epoch: float) -> float:
+        """Base learning rate after `epoch` epochs.
+
+        Exponential: the decay of the paper's code, the same for all steps of an epoch.
+        """
+        if self.schedule == "triangular":
+            done = epoch / self.epochs
+            rising, falling = done / _RISE, (1 - done) / (1 - _RISE)
+            return min(rising * self.lr_start, self.lr_end + falling * (self.lr_start - self.lr_end))
+        epoch = math.floor(epoch)
         return self.lr_start * math.pow(self.lr_end / self.lr_start, epoch / self.epochs)
 
 
@@ -141,9 +183,25 @@ digits = Recipe("digits", epochs=200, batch=50, lr_start=3e-3, lr_end=3e-6, drop
 digits_cnn = Recipe("digits-cnn", epochs=60, batch=50, lr_start=3e-3, lr_end=3e-6)
 mnist_mlp = Recipe("mnist-mlp", epochs=100, batch=100, dropout_in=0.2, dropout_hidden=0.2)
 cifar10_cnn = Recipe("cifar10-cnn", epochs=500, batch=50, lr_start=3e-3, lr_end=2e-6)
+cifar10_fast = Recipe(
+    "cifar10-fast",
+    epochs=12,
+    batch=250,
+    optimiser="muon",
+    lr_start=0.05,
+    lr_end=1e-4,
+    schedule="triangular",
+    loss="cross-entropy",
+    label_smoothing=0.1,
+    activation_bits=4,
+    augment="shift-flip",
+    precision="bfloat16",
+)
+cifar10_small = replace(cifar10_fast, network="cifar10-small")
 svhn_cnn = Recipe("svhn-cnn", epochs=200, batch=50, lr_start=3e-3, lr_end=2e-6)
 
-RECIPES = {recipe.network: recipe for recipe in (digits, digits_cnn, mnist_mlp, cifar10_cnn, svhn_cnn)}
+_ALL = (digits, digits_cnn, mnist_mlp, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
+RECIPES = {recipe.network: recipe for recipe in _ALL}
 
 METHOD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "none": {"inference": "real", "dropout_in": 0.0, "dropout_hidden": 0.0},

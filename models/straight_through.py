@@ -32,10 +32,27 @@ def power_of_two(x: Tensor) -> Tensor:
     return x + (x.detach().sign() * torch.exp2(exponent) - x.detach())
 
 
+class _QuantisedReLU(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: float, top: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.top = top
+        # In place: the passes over memory are most of the time of a narrow network.
+        return torch.div(x, step).clamp_(0, round(top / step)).round_().mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, x, 0.0, ctx.top), None, None
+
+
 def quantise_relu(x: Tensor, step: float, top: float) -> Tensor:
-    """`x` rounded to the nearest of 0, step, ..., top, ties to even; the gradient is that of clip(x, 0, top)."""
-    clipped = x.clamp(0, top)
-    return clipped + (torch.round(clipped.detach() / step) * step - clipped.detach())
+    """`x` rounded to the nearest of 0, step, ..., top, ties to even.
+
+    The gradient is that of clip(x, 0, top): 1 between the bounds, 0 at them and beyond.
+    """
+    result: Tensor = _QuantisedReLU.apply(x, step, top)
+    return result
 
 
 class QuantisedReLU(nn.Module):  # type: ignore[misc,unused-ignore]

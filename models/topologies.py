@@ -108,8 +108,15 @@ def _vgg(*widths: int) -> tuple[Convolution, ...]:
     return tuple(Convolution(width, pool) for width in widths for pool in (False, True))
 
 
+def _plain(*widths: int, pooled: tuple[int, ...]) -> tuple[Convolution, ...]:
+    """Convolutions of these `widths`, with a max pool behind those whose places, from 0, are in `pooled`."""
+    return tuple(Convolution(width, place in pooled) for place, width in enumerate(widths))
+
+
 # Inputs are centred, as in the paper: the stored range maps to -1..+1.
 _PIXEL = (Fraction(2, 255), Fraction(-1))
+# Level 128 is 0, as the padding is: a program that reads images from a memory can pad them exactly.
+_PIXEL_WITH_ZERO = (Fraction(1, 128), Fraction(-1))
 _LEVEL = (Fraction(1, 8), Fraction(-1))
 
 digits = Topology("digits", "digits", (64,), (128, 128), *_LEVEL)
@@ -120,9 +127,17 @@ mnist_mlp = Topology("mnist-mlp", "mnist", (784,), (1024, 1024, 1024), *_PIXEL)
 cifar10_cnn = Topology(
     "cifar10-cnn", "cifar10", (3, 32, 32), (1024, 1024), *_PIXEL, _vgg(128, 256, 512), flips=True
 )
+# As in the speed runs on CIFAR-10 (K. Jordan, airbench, 2024), the first convolution of a size has the pool, and the
+# network widens late: a fifth of cifar10-cnn's accumulations, an eighth of its weights.
+_FAST = _plain(32, 48, 64, 224, 224, 224, 256, pooled=(1, 3, 5, 6))
+cifar10_fast = Topology("cifar10-fast", "cifar10", (3, 32, 32), (), *_PIXEL_WITH_ZERO, _FAST, flips=True)
+# For the smallest FPGAs: 0.91 million weights, 73 million accumulations, at most 32,768 values between layers.
+_SMALL = _plain(32, 48, 64, 128, 160, 160, 256, pooled=(1, 3, 5, 6))
+cifar10_small = Topology("cifar10-small", "cifar10", (3, 32, 32), (), *_PIXEL_WITH_ZERO, _SMALL, flips=True)
 svhn_cnn = Topology("svhn-cnn", "svhn", (3, 32, 32), (1024, 1024), *_PIXEL, _vgg(64, 128, 256))
 
-TOPOLOGIES = {topology.name: topology for topology in (digits, digits_cnn, mnist_mlp, cifar10_cnn, svhn_cnn)}
+_ALL = (digits, digits_cnn, mnist_mlp, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
+TOPOLOGIES = {topology.name: topology for topology in _ALL}
 
 
 def topology(name: str, width: int | None = None) -> Topology:

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from bcsim.common.errors import BcsimError
 from bcsim.models import checkpoint
-from bcsim.models.augment import augmented
+from bcsim.models.adversarial import virtual_adversarial
+from bcsim.models.augment import augmented, mirrored_images
 from bcsim.models.data import Splits
 from bcsim.models.device import choose_device, memory_errors, prepare
 from bcsim.models.evaluate import Images, error_rate
 from bcsim.models.inference import sampled, with_weights
 from bcsim.models.layers import binary_layers, build
-from bcsim.models.optimise import check_optimiser, make_optimiser, set_learning_rate, squared_hinge
+from bcsim.models.optimise import check_optimiser, classification_loss, make_optimiser, set_learning_rate
 from bcsim.models.recipes import Inference, Recipe
 
 
@@ -157,7 +158,6 @@ class Trainer:
     def _epoch(self) -> EpochReport | None:
         """The next epoch, or the rest of one that was stopped; None if stopped again."""
         epoch = len(self.history)
-        set_learning_rate(self.optimiser, self.recipe.learning_rate(epoch))
         self._pass = begun = self._pass or _Pass(torch.randperm(len(self._train)))
         start = time.perf_counter()
         finished = self._train_pass(begun)
@@ -184,7 +184,12 @@ class Trainer:
             if self.is_stopping:
                 return False
             start = begun.steps * size
-            loss = self._step(*self._train.batch(begun.order[start : start + size]))
+            chosen = begun.order[start : start + size]
+            set_learning_rate(
+                self.optimiser, self.recipe.learning_rate(len(self.history) + begun.steps / steps)
+            )
+            x, y = self._train.batch(chosen)
+            loss = self._step(self._augmented(x, chosen), y)
             if not math.isfinite(loss):
                 epoch = len(self.history) + 1
                 raise BcsimError(f"Training loss became {loss} in epoch {epoch}: lower --lr-start")
@@ -192,17 +197,29 @@ class Trainer:
             begun.steps += 1
         return True
 
+    def _augmented(self, x: Tensor, chosen: Tensor) -> Tensor:
+        if self.recipe.augment != "shift-flip":
+            return augmented(x, self.recipe.augment)
+        mirrored = mirrored_images(len(self._train), len(self.history), self.recipe.seed)
+        return augmented(x, self.recipe.augment, mirrored[chosen].to(x.device))
+
     def _step(self, x: Tensor, y: Tensor) -> float:
-        bfloat16 = self.recipe.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            scores = self.model(augmented(x, self.recipe.augment))
-        loss = squared_hinge(scores.float(), y)
+        loss = self._loss(x, y)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         for layer in binary_layers(self.model):
             layer.clip()
         return float(loss.item())
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        recipe = self.recipe
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            scores = self.model(x)
+            loss = classification_loss(scores.float(), y, recipe)
+            if recipe.adversarial:
+                loss = loss + virtual_adversarial(self.model, x, scores, recipe.adversarial)
+        return loss
 
     def _report(self, epoch: int, loss: float, error: float, seconds: float) -> EpochReport:
         best, best_epoch = error, epoch

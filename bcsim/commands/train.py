@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_GREATEST_SHARE = 64
+
 
 def train(
     network: Annotated[
         str | None,
-        typer.Argument(metavar="NETWORK", help="digits, digits-cnn, mnist-mlp, cifar10-cnn or svhn-cnn."),
+        typer.Argument(
+            metavar="NETWORK",
+            help="digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small or svhn-cnn.",
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of recipe fields; options override it.")
@@ -39,17 +44,32 @@ def train(
             metavar="NAME", help="Weights for validation and the file: binary, or real (float only)."
         ),
     ] = None,
-    width: Annotated[int | None, typer.Option(metavar="N", help="Outputs of the first layer.")] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Outputs of the first layer, or a share of its own, such as 0.75."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the training images.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Images per step.")] = None,
     optimiser: Annotated[
-        str | None, typer.Option(metavar="NAME", help="sgd, nesterov, adam or shift-adamax.")
+        str | None,
+        typer.Option(metavar="NAME", help="sgd, nesterov, adam, shift-adamax, muon or unit-nesterov."),
     ] = None,
     lr_start: Annotated[
         float | None, typer.Option(metavar="X", help="Learning rate of the first epoch.")
     ] = None,
     lr_end: Annotated[
         float | None, typer.Option(metavar="X", help="Learning rate approached at the end.")
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="exponential, or triangular: up, then down to the end.")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(metavar="NAME", help="squared-hinge or cross-entropy.")] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(metavar="X", help="Share of the target that all classes have in common.")
+    ] = None,
+    adversarial: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Norm of virtual adversarial perturbations, pixels being -1 to +1."),
     ] = None,
     lr_scaling: Annotated[
         bool | None,
@@ -60,7 +80,8 @@ def train(
         float | None, typer.Option(metavar="X", help="Share of hidden units dropped.")
     ] = None,
     activation_bits: Annotated[
-        int | None, typer.Option(metavar="N", help="2 to 8: quantised activations, which compile exactly.")
+        int | None,
+        typer.Option(metavar="N", help="2 to 8: quantised ReLUs, 1: signs; these compile exactly."),
     ] = None,
     normalisation: Annotated[
         str | None, typer.Option(metavar="NAME", help="standard, or shift: BatchNorm in powers of two.")
@@ -68,7 +89,9 @@ def train(
     preprocess: Annotated[
         str | None, typer.Option(metavar="NAME", help="none, gcn or gcn-zca, on the host.")
     ] = None,
-    augment: Annotated[str | None, typer.Option(metavar="NAME", help="none, crop or crop-flip.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="none, crop, crop-flip or shift-flip.")
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="NAME", help="float32, or bfloat16 for products in training.")
     ] = None,
@@ -101,12 +124,16 @@ def train(
         "network": network,
         "method": method,
         "inference": inference,
-        "width": width,
+        "width": None if width is None else _width(width),
         "epochs": epochs,
         "batch": batch,
         "optimiser": optimiser,
         "lr_start": lr_start,
         "lr_end": lr_end,
+        "schedule": schedule,
+        "loss": loss,
+        "label_smoothing": label_smoothing,
+        "adversarial": adversarial,
         "lr_scaling": lr_scaling,
         "dropout_in": dropout_in,
         "dropout_hidden": dropout_hidden,
@@ -142,9 +169,31 @@ def train(
 def _given(config: Path | None, options: dict[str, Any]) -> dict[str, Any]:
     """The recipe fields that the user gave, options before the file."""
     from bcsim.models.config import read_config
+    from bcsim.models.topologies import topology
 
     stored = {} if config is None else read_config(config)
-    return {**stored, **{name: value for name, value in options.items() if value is not None}}
+    given = {**stored, **{name: value for name, value in options.items() if value is not None}}
+    if isinstance(given.get("width"), float) and "network" in given:
+        given["width"] = int(given["width"] * topology(given["network"]).width)
+    return given
+
+
+def _width(text: str) -> int | float:
+    """A number of outputs, or, with a decimal point, a share."""
+    try:
+        width = int(text)
+    except ValueError:
+        try:
+            share = float(text)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= _GREATEST_SHARE:
+            raise BcsimError(
+                f"Width must be a number of outputs, or a share above 0 and up to {_GREATEST_SHARE} of the "
+                f"network's own, such as 0.75, not {text!r}"
+            ) from None
+        return share
+    return width
 
 
 def _recipe(given: dict[str, Any], resume: Path | None) -> Recipe:

@@ -102,6 +102,15 @@ def test_quantised_networks_compile_exactly(bits: int, network: str, tmp_path: P
     assert [layer.source.bits for layer in program.layers[1:]] == expected
 
 
+def test_fast_networks_compile_exactly(tmp_path: Path) -> None:
+    recipe = recipe_for({"network": "cifar10-fast", "width": 3})
+    write(tmp_path / "net.onnx", to_onnx(recipe, _layers(recipe), packed=True))
+    topology = recipe.topology
+    program = lower(import_onnx(tmp_path / "net.onnx"), pixel=Encoding(8, topology.scale, topology.offset))
+    assert program.exact
+    assert [layer.source.bits for layer in program.layers] == [8, 4, 4, 4, 4, 4, 4, 4]
+
+
 def test_reference_evaluator_agrees(layers: list[BakedLayer], x: np.ndarray) -> None:
     (got,) = ReferenceEvaluator(to_onnx(_SMALL, layers)).run(None, {"pixels": x})
     np.testing.assert_allclose(np.asarray(got), _expected(_SMALL, layers, x), rtol=1e-4, atol=1e-4)

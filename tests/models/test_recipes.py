@@ -25,20 +25,40 @@ def test_learning_rate_decays_exponentially() -> None:
     assert all(math.isclose(ratio, 10**-0.5) for ratio in ratios)
 
 
+def test_triangular_rate_rises_for_a_tenth_and_falls_for_the_rest() -> None:
+    recipe = Recipe("digits", epochs=10, lr_start=0.5, lr_end=0.05, schedule="triangular")
+    rates = [recipe.learning_rate(epoch) for epoch in (0, 0.5, 1, 5.5, 10)]
+    assert rates == pytest.approx([0, 0.25, 0.5, 0.275, 0.05])
+
+
+def test_an_exponential_rate_is_the_same_for_all_steps_of_an_epoch() -> None:
+    recipe = Recipe("digits", epochs=4)
+    assert recipe.learning_rate(2.9) == recipe.learning_rate(2) != recipe.learning_rate(3)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("method", "ternary", "Method must be one of det, stoch, none, dropout, bnn, not 'ternary'"),
-        ("optimiser", "lion", "Optimiser must be one of sgd, nesterov, adam, shift-adamax, not 'lion'"),
+        (
+            "optimiser",
+            "lion",
+            "Optimiser must be one of sgd, nesterov, adam, shift-adamax, muon, unit-nesterov, not 'lion'",
+        ),
         ("inference", "both", "Inference must be one of binary, real, not 'both'"),
         ("normalisation", "layer", "Normalisation must be one of standard, shift, not 'layer'"),
         ("preprocess", "zca", "Preprocessing must be one of none, gcn, gcn-zca, not 'zca'"),
-        ("augment", "cutout", "Augmentation must be one of none, crop, crop-flip, not 'cutout'"),
+        ("augment", "cutout", "Augmentation must be one of none, crop, crop-flip, shift-flip, not 'cutout'"),
         ("precision", "int8", "Precision must be one of float32, bfloat16, not 'int8'"),
         ("width", 0, "Width must be from 1 to 65536, not 0"),
         ("width", 2**62, f"Width must be from 1 to 65536, not {2**62}"),
-        ("activation_bits", 1, "Activation bits must be 0, for real ReLUs, or 2 to 8, not 1"),
-        ("activation_bits", 9, "Activation bits must be 0, for real ReLUs, or 2 to 8, not 9"),
+        ("activation_bits", -1, "Activation bits must be 0, for real ReLUs, 1, for signs, or 2 to 8, not -1"),
+        ("activation_bits", 9, "Activation bits must be 0, for real ReLUs, 1, for signs, or 2 to 8, not 9"),
+        ("schedule", "cosine", "Schedule must be one of exponential, triangular, not 'cosine'"),
+        ("loss", "hinge", "Loss must be one of squared-hinge, cross-entropy, not 'hinge'"),
+        ("label_smoothing", 1.0, "Label smoothing must be at least 0 and below 1, not 1.0"),
+        ("adversarial", -1.0, "Adversarial norm must be at least 0 and finite, not -1.0"),
+        ("adversarial", math.inf, "Adversarial norm must be at least 0 and finite, not inf"),
         ("epochs", 0, "Number of epochs must be at least 1, not 0"),
         ("batch", 1, "Batch size must be at least 2, for BatchNorm's variance, not 1"),
         ("seed", -1, "Seed must be at least 0 and below 2**63, not -1"),
@@ -76,8 +96,26 @@ def test_bad_options(option: str, value: Any, message: str) -> None:
             "Network svhn-cnn reads digits, which mirroring changes: augment must be none or crop",
         ),
         (
+            {"network": "svhn-cnn", "augment": "shift-flip"},
+            "Network svhn-cnn reads digits, which mirroring changes: augment must be none or crop",
+        ),
+        (
+            {"network": "digits", "label_smoothing": 0.1},
+            "Label smoothing and adversarial training are of probabilities: loss must be cross-entropy",
+        ),
+        (
+            {"network": "digits", "adversarial": 1.0},
+            "Label smoothing and adversarial training are of probabilities: loss must be cross-entropy",
+        ),
+        (
+            {"network": "digits", "method": "none", "optimiser": "muon"},
+            "Optimiser muon holds filters at unit norm, which signs do not see: "
+            "method must be det, stoch or bnn, not none",
+        ),
+        (
             {"method": "det"},
-            "Recipe must name its network: digits, digits-cnn, mnist-mlp, cifar10-cnn, svhn-cnn",
+            "Recipe must name its network: digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, "
+            "svhn-cnn",
         ),
     ],
 )
@@ -101,7 +139,10 @@ def test_given_fields_stand_before_the_methods_and_the_networks() -> None:
     assert recipe_for({"network": "digits", "method": "dropout", "dropout_hidden": 0.3}).dropout_hidden == 0.3
 
 
-@pytest.mark.parametrize(("given", "bits"), [({}, 0), ({"method": "bnn"}, 1), ({"activation_bits": 4}, 4)])
+@pytest.mark.parametrize(
+    ("given", "bits"),
+    [({}, 0), ({"method": "bnn"}, 1), ({"activation_bits": 1}, 1), ({"activation_bits": 4}, 4)],
+)
 def test_activation(given: dict[str, Any], bits: int) -> None:
     assert recipe_for({"network": "digits", **given}).activation.bits == bits
 

@@ -2,6 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from bcsim.models.activation import STEPS  # noqa: E402
 from bcsim.models.straight_through import (  # noqa: E402
     binarise_activation,
     power_of_two,
@@ -28,6 +29,13 @@ def test_quantised_relu_ties_to_even_and_saturates() -> None:
     found = quantise_relu(x, step=0.25, top=0.75)
     assert found.tolist() == [0, 0, 0.25, 0.5, 0.5, 0.75]
     assert _gradient(found, x) == [0, 2, 3, 4, 5, 0]
+
+
+def test_quantised_relu_gives_multiples_of_the_step() -> None:
+    step, top = float(STEPS[8]), 255 * float(STEPS[8])
+    found = quantise_relu(torch.linspace(-1, 5, 10_001), step, top)
+    assert torch.equal(found, (found / step).round() * step)
+    assert (found.min(), found.max()) == (0, top)
 
 
 def test_power_of_two_rounds_the_exponent() -> None:

@@ -1,3 +1,5 @@
+from math import prod
+
 import pytest
 
 from bcsim.common.errors import BcsimError
@@ -28,6 +30,29 @@ def test_svhn_cnn_has_half_the_kernels() -> None:
     assert stages[6].inputs == 256 * 4 * 4
 
 
+def _accumulations(name: str) -> int:
+    """Weights times the places that each is used at."""
+    total, side = 0, topology(name).input_shape[1]
+    for stage in topology(name).stages:
+        total += prod(stage.weight_shape) * (side**2 if stage.convolution else 1)
+        side //= 1 + stage.pool
+    return total
+
+
+def test_cifar10_fast_takes_a_fifth_of_the_papers_accumulations() -> None:
+    assert _accumulations("cifar10-cnn") == 616_966_144
+    assert _accumulations("cifar10-fast") == 121_219_072
+    assert topology("cifar10-fast").weights == 1_600_864
+
+
+def test_cifar10_small_fits_the_smallest_boards() -> None:
+    assert topology("cifar10-small").weights == 909_664 <= 2**20
+    assert _accumulations("cifar10-small") == 73_443_328 <= 75_000_000
+    stages = topology("cifar10-small").stages
+    assert [stage.outputs for stage in stages] == [32, 48, 64, 128, 160, 160, 256, 10]
+    assert [stage.pool for stage in stages] == [False, True, False, True, False, True, True, False]
+
+
 def test_width_scales_hidden_layers_alone() -> None:
     wide = topology("mnist-mlp", 2048)
     assert wide.name == "mnist-mlp-2048"
@@ -42,7 +67,10 @@ def test_inputs_are_centred(name: str) -> None:
     chosen = topology(name)
     highest = 16 if chosen.dataset == "digits" else 255
     assert chosen.offset == -1
-    assert chosen.scale * highest + chosen.offset == 1
+    if name in ("cifar10-fast", "cifar10-small"):
+        assert chosen.scale * 128 + chosen.offset == 0  # the padding is a level: these programs are exact
+    else:
+        assert chosen.scale * highest + chosen.offset == 1
 
 
 def test_width_that_leaves_no_outputs() -> None:
@@ -54,5 +82,5 @@ def test_width_that_leaves_no_outputs() -> None:
 def test_unknown_network() -> None:
     with pytest.raises(BcsimError) as caught:
         topology("vgg")
-    names = "digits, digits-cnn, mnist-mlp, cifar10-cnn, svhn-cnn"
+    names = "digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
     assert str(caught.value) == f"Network must be one of {names}, not 'vgg'"

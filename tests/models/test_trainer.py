@@ -2,6 +2,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -60,6 +61,9 @@ def test_short_training_learns_digits(splits: Splits) -> None:
         {"precision": "bfloat16"},
         {"preprocess": "gcn-zca"},
         {"network": "digits-cnn", "width": 12, "augment": "crop"},
+        {"optimiser": "muon", "schedule": "triangular", "lr_start": 0.05},
+        {"optimiser": "unit-nesterov", "schedule": "triangular", "lr_start": 0.05},
+        {"loss": "cross-entropy", "label_smoothing": 0.1, "adversarial": 1.0, "dropout_hidden": 0.0},
     ],
 )
 def test_every_way_of_training_learns(given: dict[str, Any]) -> None:
@@ -159,6 +163,37 @@ def test_stopped_within_an_epoch_equals_uninterrupted(
     assert _figures(resumed) == _figures(whole)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], tensor)
+
+
+def test_fast_recipe_stopped_within_an_epoch_equals_uninterrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = _noise()
+    recipe = recipe_for({"network": "cifar10-fast", "width": 4, "epochs": 3, "batch": 20})
+    whole, first, steps = _trained(recipe, splits), Trainer(recipe, splits), []
+    plain = Trainer._step
+
+    def step(trainer: Trainer, *batch: Any) -> float:
+        steps.append(1)
+        trainer.is_stopping = len(steps) == 6  # the second of four steps in the second epoch
+        return plain(trainer, *batch)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    assert [report.epoch for report in first.run()] == [1]
+    first.save(tmp_path / "part.pt")
+    resumed = Trainer.resume(tmp_path / "part.pt", splits)
+    assert [report.epoch for report in resumed.run()] == [2, 3]
+    assert _figures(resumed) == _figures(whole)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], tensor)
+
+
+def _noise() -> Splits:
+    """80 images of noise in each split."""
+    values = (np.arange(256) * 2 / 255 - 1).astype(np.float32)
+    rng = np.random.default_rng(1)
+    shapes = [(rng.integers(0, 256, (80, 3, 32, 32), np.uint8), rng.integers(0, 10, 80)) for _ in range(3)]
+    return Splits(*(Samples(levels, classes, values) for levels, classes in shapes))
 
 
 def test_best_model_is_the_first_of_lowest_validation_error(splits: Splits) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from bcsim.cli import app
 
 QUICK = ["digits", "--epochs", "2", "--threads", "1"]
-NETWORKS = "digits, digits-cnn, mnist-mlp, cifar10-cnn, svhn-cnn"
+NETWORKS = "digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -34,6 +34,11 @@ def fails(message: str, *arguments: object) -> None:
         (["digits", "--method", "x"], "Method must be one of det, stoch, none, dropout, bnn, not 'x'"),
         (["digits", "--epochs", "0"], "Number of epochs must be at least 1, not 0"),
         (["digits", "--lr-end", "-1"], "Last learning rate must be positive and finite, not -1.0"),
+        (
+            ["digits", "--width", "wide"],
+            "Width must be a number of outputs, or a share above 0 and up to 64 of the network's own, such as "
+            "0.75, not 'wide'",
+        ),
         (["--config", "none.toml"], "Recipe none.toml cannot be read: No such file or directory"),
     ],
 )
@@ -69,6 +74,10 @@ class TestWithTorch:
         lines = (tmp_path / "net.csv").read_text().splitlines()
         assert len(lines) == 3
         assert lines[0] == "epoch,loss,validation_error,best_error,best_epoch,seconds"
+
+    def test_a_share_of_the_width(self) -> None:
+        assert run(*QUICK, "--width", "0.25", "--log", "log.json")[0] == 0
+        assert json.loads(Path("log.json").read_text())["recipe"]["width"] == 32
 
     def test_writes_nothing_unless_asked(self, tmp_path: Path) -> None:
         assert run(*QUICK)[0] == 0
