@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bcsim.commands import compile as compile_command
-from bcsim.commands import energy, info, machines, run, train, verify, verilog
+from bcsim.commands import energy, infer, info, machines, program, run, train, verify, verilog
 from bcsim.commands.examples import SUMMARIES, epilog
 from bcsim.common.console import errors
 from bcsim.common.encoding import plain_where_needed
@@ -50,6 +50,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     compile_command.compile,
     verilog.verilog,
     verify.verify,
+    program.program,
+    infer.infer,
     train.train,
     machines.machines,
     energy.energy,

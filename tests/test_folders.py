@@ -32,11 +32,13 @@ MAY_IMPORT = {
     "compiler/standard": "bcsim/common compiler/program",
     "bcsim/execution": "bcsim/common bcsim/data compiler/graph compiler/program bcsim/execution/kernels",
     "bcsim/execution/kernels": "bcsim/common compiler/program compiler/mapping",
-    "bcsim/host": "bcsim/common rtl/link",
+    "bcsim/host": (
+        "bcsim/common bcsim/machine compiler/program compiler/mapping bcsim/simulator rtl/common rtl/link"
+    ),
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/costs": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/results": LEVELS,
-    "bcsim/interface": f"{LEVELS} bcsim/results bcsim/report rtl/generate",
+    "bcsim/interface": f"{LEVELS} bcsim/results bcsim/report bcsim/host rtl/bus rtl/generate",
     "bcsim/api.py": f"{LEVELS} bcsim/results bcsim/interface",
     "rtl/common": "bcsim/machine",
     "rtl/datapath": "bcsim/machine rtl/common",
@@ -51,11 +53,13 @@ MAY_IMPORT = {
     "rtl/tools": "bcsim/common",
     "rtl/formal": f"bcsim/common bcsim/machine rtl/tools {HARDWARE}",
     "rtl/generate": (
-        f"bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/bench rtl/tools {HARDWARE}"
+        f"bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/bench rtl/tools rtl/link {HARDWARE}"
     ),
     "models": "bcsim/common bcsim/data",
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",
-    "bcsim/commands": f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface rtl/generate models",
+    "bcsim/commands": (
+        f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate models"
+    ),
     "bcsim/cli.py": "bcsim/common bcsim/commands",
     "bcsim/__main__.py": "bcsim/cli.py",
     "bcsim": "bcsim/api.py bcsim/common bcsim/data bcsim/machine bcsim/interface bcsim/results",

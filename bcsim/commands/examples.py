@@ -12,6 +12,8 @@ SUMMARIES: Mapping[str, str] = {
     "compile": "Compile a network to a stored integer program.",
     "verilog": "Write a network's accelerator as Verilog.",
     "verify": "Hold the Verilog to the simulator, cycle for cycle.",
+    "program": "Load a bitstream into its board.",
+    "infer": "Classify images on a board, or a simulated one.",
     "train": "Train a network and write it as ONNX.",
     "machines": "List the machine presets, or describe one.",
     "energy": "List the tables of energy per action, or print one.",
@@ -40,6 +42,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "verilog": (("bcsim verilog digits -o out --machine tiny --no-check", "then: pytest out"),),
     "verify": (("bcsim verify digits --images 1 --machine tiny", "one image through Verilator"),),
+    "program": (("bcsim program --help", "with a folder that bcsim build wrote: bcsim program out"),),
+    "infer": (
+        ("bcsim verilog digits -o out --machine tiny --no-check", "a design to classify with"),
+        ("bcsim infer out --port sim --images 3", "in Verilator; a board: --port /dev/ttyUSB1"),
+    ),
     "train": (("bcsim train digits --epochs 2 -o trained.onnx", "two epochs, then: bcsim run trained.onnx"),),
     "machines": (
         ("bcsim machines", "every preset"),

@@ -44,8 +44,8 @@ def verilog(
     ] = False,
 ) -> None:
     """Write the accelerator of MODEL as Verilog; `pytest FOLDER` runs its bench."""
+    from bcsim.interface.hardware import write_folder
     from bcsim.rtl.generate.folder import new_folder
-    from bcsim.rtl.generate.project import write_project
 
     mapping, stimulus, meaning = prepare(
         model,
@@ -61,7 +61,7 @@ def verilog(
     console = standard_output(soft_wrap=True)
     with new_folder(output, force=force) as folder:
         with working("Generating Verilog"):
-            write_project(folder, mapping, stimulus)
+            write_folder(folder, mapping, stimulus)
         if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
             _print_check(_check(folder), console)
     print_meaning(meaning, console)

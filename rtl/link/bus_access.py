@@ -51,11 +51,9 @@ class BusAccess(wiring.Component):
             taken.eq(self.valid & self.ready),
             bus.awaddr.eq(address),
             bus.araddr.eq(Cat(0, address[1:])),
-            bus.wdata.eq(Cat(word[8:], self.data)),
+            bus.wdata.eq(word),
             bus.wstrb.eq(~0),
         ]
-        with m.If(taken):
-            m.d.sync += word.eq(bus.wdata)
         with m.FSM():
             with m.State("Address-Low"):
                 m.d.comb += self.ready.eq(1)
@@ -72,6 +70,8 @@ class BusAccess(wiring.Component):
                         self._refuse_end(m)
             with m.State("Collect"):
                 m.d.comb += self.ready.eq(left != 0)
+                with m.If(self.valid):
+                    m.d.sync += word.eq(Cat(word[8:], self.data))
                 with m.If(taken):
                     m.d.sync += left.eq(left - 1)
                     self._refuse_end(m)
