@@ -21,6 +21,10 @@ from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_program
 from tests.rtl.collisions import spoil_collisions
+from tests.soak.levels import compiled
+from tests.soak.networks import seeded
+
+DRAWN_TRIES = 50
 
 
 def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
@@ -57,6 +61,23 @@ def network(seed: int, machine: Machine, **limits: int) -> dict[str, Any]:
     """A random network on the machine: how to load it, images, pauses and what the simulator makes of them."""
     mapping, generator = seeded_mapping(seed, machine, **limits)
     q = random_images(generator, mapping.program, int(generator.integers(2, 5)))
+    return _vectors(mapping, q, generator)
+
+
+def drawn_network(number: int, machine: Machine, folder: Path) -> dict[str, Any]:
+    """The same of a network that is drawn as an ONNX file and compiled, the first from `number` on that fits."""
+    for candidate in range(number, number + DRAWN_TRIES):
+        try:
+            _, program, q = compiled(seeded(candidate), folder)
+            mapping = map_program(program, machine)
+        except BcsimError:
+            continue
+        return _vectors(mapping, q[::7].astype(np.uint8), np.random.default_rng(number))
+    raise AssertionError(f"none of the networks from {number} on fits the machine")
+
+
+def _vectors(mapping: Mapping, q: np.ndarray[Any, Any], generator: np.random.Generator) -> dict[str, Any]:
+    machine = mapping.machine
     pauses = random_pauses(generator, mapping, len(q))
     expected = run_machine(mapping, q, record=len(q), pauses=pauses)
     load = np.array(list(load_writes(machine, mapping.image)), np.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.generate.project import TOP
 from tests.conv_programs import FEATURES, features
-from tests.rtl.networks import build_machine, network, seeded_mapping
+from tests.rtl.networks import build_machine, drawn_network, network, seeded_mapping
 
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
 DENSE, SPATIAL = 12, 24
 """Networks on each machine without and with convolutions."""
 STREAMED = 16
 SOAKED = 1000
+DRAWN_ON, DRAWN = 5, 12
+"""The machine of the networks that are drawn as ONNX files, and how many of them."""
 SEEDS_PER_MACHINE = 1_000_000
 
 MEMORIES: dict[str, Any] = {"activation_words": 1024, "weight_words": 32768, "parameter_words": 4096}
@@ -87,20 +90,47 @@ def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> N
     seeds = [index * SEEDS_PER_MACHINE + network for network in networks]
     if wanted := os.environ.get("BCSIM_SEED"):
         seeds = [int(wanted)] if int(wanted) // SEEDS_PER_MACHINE == index else []
-    for seed in seeds:
-        np.savez(scratch / f"{seed:08}.npz", **network(seed, MACHINES[index]))
+    _hold(folder, {seed: network(seed, MACHINES[index]) for seed in seeds}, scratch)
+
+
+def _hold(folder: Path, vectors: Mapping[int, dict[str, Any]], scratch: Path) -> None:
+    """Run the networks one after another; the first difference of each, by its number."""
+    for number, arrays in vectors.items():
+        np.savez(scratch / f"{number:08}.npz", **arrays)
     passed = run(folder, "bcsim.rtl.bench.program_bench", TOP, simulator=SIMULATOR, cwd=scratch)
     assert passed, (scratch / "simulation.log").read_text()
     results = json.loads((scratch / "results.json").read_text())
     failed = {int(name): result["difference"] for name, result in results.items() if result["difference"]}
     assert not failed, f"differences, by seed (replay one with BCSIM_SEED): {failed}"
-    assert len(results) == len(seeds)
+    assert len(results) == len(vectors)
 
 
 @pytest.mark.rtl
 @pytest.mark.parametrize("built", range(len(MACHINES)), indirect=True)
 def test_random_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
     check_networks(built, range(_networks(built[0])), tmp_path)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("built", [DRAWN_ON], indirect=True)
+def test_networks_drawn_as_onnx_files_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
+    """Those of tests/soak, compiled; BCSIM_SEED=<number> runs one alone."""
+    index, folder = built
+    wanted = os.environ.get("BCSIM_SEED")
+    numbers = [int(wanted)] if wanted else range(0, 10 * DRAWN, 10)
+    _hold(folder, {n: drawn_network(n, MACHINES[index], tmp_path) for n in numbers}, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("built", [DRAWN_ON], indirect=True)
+def test_thousands_of_drawn_networks_equal_the_simulator(built: tuple[int, Path], tmp_path: Path) -> None:
+    index, folder = built
+    for start in range(10_000, 10_000 + SOAKED, 100):
+        scratch = tmp_path / str(start)
+        scratch.mkdir()
+        numbers = range(start, start + 100)
+        _hold(folder, {n: drawn_network(n, MACHINES[index], scratch) for n in numbers}, scratch)
+        print(f"drawn networks {start} to {start + 99}", flush=True)
 
 
 def _networks(machine: int) -> int:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-__all__ = ["BREVITAS", "MICROSOFT", "Array", "Builder", "Draw", "Seeded", "Tensor"]
+__all__ = ["BREVITAS", "CHANNELS_LAST", "MICROSOFT", "Array", "Builder", "Draw", "Seeded", "Tensor"]
 
 Array: TypeAlias = NDArray[Any]
 Draw: TypeAlias = Any
 BREVITAS, MICROSOFT = "onnx.brevitas", "com.microsoft"
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 
 
 @dataclass(frozen=True)

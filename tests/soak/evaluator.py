@@ -1,19 +1,21 @@
 """A second evaluator of ONNX files, from the operators' definitions, that shares nothing with the compiler.
 
-Every value is float64. Networks of constants that are multiples of powers of two lose nothing in it, so that what comes
-out is what the file says. Letters in shapes: n images, C channels, O outputs, H rows, W columns.
+Every value is float64; what curves give is rounded to the file's own floats, as an operator of that type rounds it.
+Networks of constants that are multiples of powers of two lose nothing else, so that what comes out is what the file
+says. Letters in shapes: n images, C channels, O outputs, H rows, W columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 from math import erf
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 __all__ = ["evaluate"]
 
@@ -30,16 +32,35 @@ def evaluate(model: ModelProto, x: Array) -> dict[str, Array]:
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     values: dict[str, Any] = {"": None, **{name: _wide(array) for name, array in stored.items()}}
     values |= {value.name: x for value in graph.input if value.name not in stored}
+    half = graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT16
+    gates = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Sigmoid"}
     for node in graph.node:
         inputs = [values[name] for name in node.input]
         attributes = {entry.name: _attribute(entry) for entry in node.attribute}
-        if node.op_type in TYPED:
+        last = node.domain.endswith("channels_last")
+        if last:
+            inputs[0] = np.moveaxis(inputs[0], -1, 1)
+        if node.op_type in CURVED:
+            found = _in_type(half, CURVED[node.op_type](*inputs, **attributes))
+        elif node.op_type == "Mul" and node.input[1] in gates and gates[node.input[1]] == node.input[0]:
+            found = _in_type(half, inputs[0] * sigmoid(inputs[0]))
+        elif node.op_type in BENT:
+            found = BENT[node.op_type](partial(_in_type, half), *inputs, **attributes)
+        elif node.op_type in TYPED:
             found = TYPED[node.op_type](node, stored, inputs, attributes)
         else:
             found = OPERATORS[node.op_type](*inputs, **attributes)
+        found = np.moveaxis(found, 1, -1) if last else found
         outputs = found if isinstance(found, tuple) else (found,)
         values |= dict(zip(node.output, outputs, strict=False))
     return values
+
+
+def _in_type(half: bool, x: Array) -> Array:
+    """x rounded to float32, or to float16 where the file is in half precision; large numbers stay."""
+    bits, least = (11, -14) if half else (24, -126)
+    step = np.exp2(np.maximum(np.frexp(x)[1] - 1, least) - bits + 1.0)
+    return np.rint(x / step) * step
 
 
 def _wide(array: Array) -> Array:
@@ -205,6 +226,35 @@ def qlinear_add(node: NodeProto, stored: Mapping[str, Array], inputs: list[Any],
     return _qlinear(node, stored, inputs, 6, (a - z) * s + (b - u) * t)
 
 
+def qgemm(node: NodeProto, stored: Mapping[str, Array], inputs: list[Any], attributes: Any) -> Array:
+    a, s, z, b, t, u, c = inputs[:7]
+    alpha = attributes.get("alpha", 1.0)
+    product = alpha * ((a - z) * s @ ((b - u) * t))
+    return _qlinear(node, stored, inputs, 7, product + (0.0 if c is None else c * s * t * alpha))
+
+
+def qlinear_concat(node: NodeProto, stored: Mapping[str, Array], inputs: list[Any], _: Any) -> Array:
+    parts = [(inputs[i] - inputs[i + 2]) * inputs[i + 1] for i in range(2, len(inputs), 3)]
+    return _qlinear(node, stored, inputs, 0, np.concatenate(parts, axis=1))
+
+
+def qlinear_unary(node: NodeProto, stored: Mapping[str, Array], inputs: list[Any], attributes: Any) -> Array:
+    x, s, z = inputs[:3]
+    op = node.op_type.removeprefix("QLinear")
+    y = {**OPERATORS, **CURVED, "LeakyRelu": partial(bent, np.asarray)}[op]((x - z) * s, **attributes)
+    return _qlinear(node, stored, inputs, 3, y)
+
+
+def resize(x: Array, _: Any, scales: Array, **__: Any) -> Array:
+    for axis, factor in enumerate(scales.astype(int).tolist()):
+        x = np.repeat(x, factor, axis)
+    return x
+
+
+def gelu(x: Array) -> Array:
+    return x * (1 + np.vectorize(erf, otypes=[np.float64])(x / 2**0.5)) / 2
+
+
 def dequantize_linear(q: Array, scale: Array, zero: Array | float = 0.0, *, axis: int = 1) -> Array:
     along = [1] * q.ndim
     if scale.size > 1:
@@ -266,19 +316,60 @@ def each(function: Callable[[Array], Array]) -> Operator:
     return lambda x: function(x)
 
 
+CURVED: Mapping[str, Operator] = {
+    "Asinh": each(np.arcsinh),
+    "Atan": each(np.arctan),
+    "Erf": each(np.vectorize(erf, otypes=[np.float64])),
+    "Exp": each(np.exp),
+    "FastGelu": lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+    "Gelu": gelu,
+    "HardSwish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "Mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
+    "QuickGelu": lambda x, alpha=1.702: x * sigmoid(alpha * x),
+    "Sigmoid": sigmoid,
+    "Sinh": each(np.sinh),
+    "Softplus": lambda x: np.logaddexp(x, 0),
+    "Softsign": lambda x: x / (1 + np.abs(x)),
+    "Swish": lambda x, alpha=1.0: x * sigmoid(alpha * x),
+    "Tanh": each(np.tanh),
+}
+"""Functions whose value is rounded once."""
+
+
+def bent(rounded: Operator, x: Array, slope: Any = 0.01, *, alpha: float | None = None) -> Array:
+    return np.where(x >= 0, x, rounded((slope if alpha is None else alpha) * x))
+
+
+def elu(rounded: Operator, x: Array, *, alpha: float = 1.0, gamma: float = 1.0) -> Array:
+    return gamma * np.where(x > 0, x, rounded(alpha * rounded(np.expm1(np.minimum(x, 0)))))
+
+
+BENT: Mapping[str, Operator] = {
+    "Celu": lambda rounded, x, alpha=1.0: alpha * elu(rounded, x / alpha),
+    "Elu": elu,
+    "LeakyRelu": bent,
+    "PRelu": bent,
+    "Selu": elu,
+}
+"""Functions that are rounded where they are no lines of slope 1."""
+
 TYPED: Mapping[str, Operator] = {
     "QuantizeLinear": quantize_linear,
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
     "QLinearAdd": qlinear_add,
+    "QGemm": qgemm,
+    "QLinearConcat": qlinear_concat,
+    **{
+        f"QLinear{name}": qlinear_unary
+        for name in ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid")
+    },
 }
 """Operators whose result depends on the type that their zero point is stored in."""
 
 OPERATORS: Mapping[str, Operator] = {
     "Add": binary(np.add),
     "ArgMax": arg_max,
-    "Asinh": each(np.arcsinh),
-    "Atan": each(np.arctan),
     "AveragePool": average_pool,
     "BatchNormalization": batch_norm,
     "BipolarQuant": lambda x, scale: np.where(x >= 0, scale, -scale),
@@ -290,8 +381,6 @@ OPERATORS: Mapping[str, Operator] = {
     "DequantizeLinear": dequantize_linear,
     "Div": binary(np.divide),
     "Dropout": each(np.asarray),
-    "Elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-    "Erf": each(np.vectorize(erf, otypes=[np.float64])),
     "Flatten": lambda x, axis=1: x.reshape(int(np.prod(x.shape[:axis])), -1),
     "Floor": each(np.floor),
     "Gemm": gemm,
@@ -301,7 +390,7 @@ OPERATORS: Mapping[str, Operator] = {
     "GreaterOrEqual": binary(np.greater_equal),
     "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1),
     "Identity": each(np.asarray),
-    "LeakyRelu": lambda x, alpha=0.01: np.where(x >= 0, x, alpha * x),
+    "IntQuant": quant,
     "Less": binary(np.less),
     "LessOrEqual": binary(np.less_equal),
     "LogSoftmax": log_softmax,
@@ -313,24 +402,20 @@ OPERATORS: Mapping[str, Operator] = {
     "MultiThreshold": multi_threshold,
     "Neg": each(np.negative),
     "Not": each(np.logical_not),
-    "PRelu": lambda x, slope: np.where(x >= 0, x, slope * x),
     "Pad": pad,
     "Quant": quant,
     "ReduceMean": reduce_mean,
     "Relu": lambda x: np.maximum(x, 0),
     "Reshape": reshape,
+    "Resize": resize,
     "Round": each(np.rint),
-    "Sigmoid": sigmoid,
     "Sign": each(np.sign),
     "Slice": cut,
     "Softmax": softmax,
-    "Softplus": lambda x: np.logaddexp(x, 0),
-    "Softsign": lambda x: x / (1 + np.abs(x)),
     "Split": split,
     "Squeeze": lambda x, axes: np.squeeze(x, tuple(axes.astype(int))),
     "Sub": binary(np.subtract),
     "Sum": lambda *values: sum(values),
-    "Tanh": each(np.tanh),
     "TopK": top_k,
     "Transpose": lambda x, perm: np.transpose(x, perm),
     "Unsqueeze": lambda x, axes: np.expand_dims(x, tuple(axes.astype(int))),

@@ -21,10 +21,11 @@ from bcsim.machine.parameters import MEDIUM
 from bcsim.results.cost_report import map_enlarged
 from bcsim.results.fidelity import channels_first
 from bcsim.simulator.simulator import run_machine
+from tests.soak.builder import CHANNELS_LAST
 from tests.soak.evaluator import evaluate
 from tests.soak.networks import Case
 
-__all__ = ["LONGEST", "check", "refused"]
+__all__ = ["LONGEST", "check", "compiled", "refused"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -40,24 +41,35 @@ def check(case: Case, folder: Path, backend: str = "portable") -> str:
 
     Raises AssertionError for a difference, and whatever bcsim raises but BcsimError.
     """
-    path = folder / "drawn.onnx"
-    path.write_bytes(case.model.SerializeToString())
-    dataset = Dataset("drawn", case.levels, None, 8, 255)
     try:
-        model = bcsim.load(path)
-        calibration = None if case.quantised else dataset
-        program = bcsim.compile(model, input=case.reading, data=dataset, calibration=calibration)
+        model, program, q = compiled(case, folder)
     except BcsimError as error:
         return refused(error)
     assert model.graph is not None
-    q = program_input(program, dataset)
     found = execute(program, q, keep=True, backend=backend)
     values = evaluate(case.model, case.x)
+    for node in case.model.graph.node:
+        if node.domain == CHANNELS_LAST:
+            values[node.output[0]] = np.moveaxis(values[node.output[0]], -1, 1)
     _hold_layers(program, found, values)
     if program.exact:
         _hold_scores(program, found, values[model.graph.output], values[case.model.graph.output[0].name])
     _hold_stored(program, found, q, folder)
     return _hold_machine(program, found, q) or ("exact" if program.exact else "rounded")
+
+
+def compiled(case: Case, folder: Path) -> tuple[bcsim.Model, Program, Array]:
+    """The network read, its program and the program's input of every image, integers (n, inputs).
+
+    Raises BcsimError where it is refused.
+    """
+    path = folder / "drawn.onnx"
+    path.write_bytes(case.model.SerializeToString())
+    dataset = Dataset("drawn", case.levels, None, 8, 255)
+    model = bcsim.load(path)
+    calibration = None if case.quantised else dataset
+    program = bcsim.compile(model, input=case.reading, data=dataset, calibration=calibration)
+    return model, program, program_input(program, dataset)
 
 
 def refused(error: BcsimError) -> str:

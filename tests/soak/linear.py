@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from tests.soak.builder import BREVITAS, Array, Builder, Tensor
+from tests.soak.builder import BREVITAS, CHANNELS_LAST, MICROSOFT, Array, Builder, Tensor
 
-__all__ = ["conv", "dense", "qlinear"]
+__all__ = ["conv", "dense", "dense_at_positions", "qlinear"]
 
 SCALES = (1.0, 1.0, 0.5, 0.25, 2.0)
 
@@ -126,11 +126,35 @@ def conv(b: Builder, x: Tensor) -> Tensor:
     if min(sizes) < 1:
         given |= {"pads": [2] * 2 * axes, "dilations": [1] * axes}
         sizes = [(s + 4 - k) // t + 1 for s, k, t in zip(x.shape[1:], kernel, strides, strict=True)]
-    return Tensor(b.node("Conv", [x.name, w, *third], **given), (outputs, *sizes), span)
+    shape = (outputs, *sizes)
+    if b.rarely(10):
+        there, back = [0, *range(2, axes + 2), 1], [0, axes + 1, *range(1, axes + 1)]
+        moved = b.node("Transpose", [x.name], perm=there)
+        made = b.node("Conv", [moved, w, *third], CHANNELS_LAST, **given)
+        return Tensor(b.node("Transpose", [made], perm=back), shape, span)
+    if b.rarely(10):
+        ends = [0, 0, *given["pads"][:axes], 0, 0, *given["pads"][axes:]]
+        value = b.one_of(0.0, 0.0, 1.0, -x.span)
+        padded = b.node("Pad", [x.name, b.constant(ends, np.int64), b.constant(value)])
+        return Tensor(b.node("Conv", [padded, w, *third], **given | {"pads": [0] * 2 * axes}), shape, span)
+    return Tensor(b.node("Conv", [x.name, w, *third], **given), shape, span)
+
+
+def dense_at_positions(b: Builder, x: Tensor) -> Tensor:
+    """A MatMul of more than two axes, its channels last, and at times a bias."""
+    axes, outputs = len(x.shape), b.whole(1, 6)
+    moved = b.node("Transpose", [x.name], perm=[0, *range(2, axes + 1), 1])
+    w, size = weights(b, (x.shape[0], outputs), 1)
+    span = _spread(x, x.shape[0], size)
+    made = b.node("MatMul", [moved, w])
+    if b.rarely(2):
+        made = b.node("Add", [made, b.constant(_bias(b, outputs, span))])
+    back = b.node("Transpose", [made], perm=[0, axes, *range(1, axes)])
+    return Tensor(back, (outputs, *x.shape[1:]), span)
 
 
 def qlinear(b: Builder, x: Tensor) -> Tensor:
-    """QuantizeLinear, QLinearMatMul or QLinearConv, DequantizeLinear."""
+    """QuantizeLinear, QLinearMatMul, QGemm or QLinearConv, DequantizeLinear."""
     if len(x.shape) != 3:
         x = flat(b, x)
     step = 2.0 ** math.ceil(math.log2(x.span / 100))
@@ -142,6 +166,10 @@ def qlinear(b: Builder, x: Tensor) -> Tensor:
     span = _spread(x, math.prod(shape) // outputs, 1.0)
     target = [b.constant(2.0 ** math.ceil(math.log2(span / 64))), b.constant(b.one_of(0, 2, -5), np.int8)]
     q = b.node("QuantizeLinear", [x.name, *source])
-    made = b.node("QLinearConv" if image else "QLinearMatMul", [q, *source, *w, *target])
+    if not image and b.rarely(2):
+        third = b.constant(b.random.integers(-99, 100, outputs), np.int32) if b.rarely(2) else ""
+        made = b.node("QGemm", [q, *source, *w, third, *target], MICROSOFT, alpha=b.one_of(1.0, 0.5, 2.0))
+    else:
+        made = b.node("QLinearConv" if image else "QLinearMatMul", [q, *source, *w, *target])
     sizes = tuple(size - k + 1 for size, k in zip(x.shape[1:], kernel, strict=True)) if image else ()
     return Tensor(b.node("DequantizeLinear", [made, *target]), (outputs, *sizes), span)

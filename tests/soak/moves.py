@@ -8,15 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.soak.builder import MICROSOFT, Builder, Tensor
+from tests.soak.builder import CHANNELS_LAST, MICROSOFT, Builder, Tensor
 
 __all__ = ["ending", "join", "move"]
 
 
 def move(b: Builder, x: Tensor) -> Tensor:
     """A pooling, a reshape, a transpose and back, a part of the channels, or nothing."""
-    kind = b.whole(0, 7)
+    kind = b.whole(0, 9)
+    if kind == 9:
+        return _in_integers(b, x)
     if kind == 0:
+        if b.rarely(3):
+            return replace(x, name=b.node("Cast", [x.name], to=1))
         return replace(x, name=b.node(b.one_of("Identity", "Dropout"), [x.name]))
     if kind == 1:
         axes = b.constant([len(x.shape) + 1], np.int64)
@@ -31,7 +35,43 @@ def move(b: Builder, x: Tensor) -> Tensor:
         return replace(x, name=b.node("Reshape", [flat, shape]))
     if kind == 4:
         return _part(b, x)
+    if kind == 8 and len(x.shape) == 3 and max(x.shape[1:]) <= 4:
+        return _resized(b, x)
     return _max_pool(b, x) if kind < 7 else _average(b, x)
+
+
+def _resized(b: Builder, x: Tensor) -> Tensor:
+    """Every pixel repeated."""
+    factors = (b.whole(1, 2), b.whole(1, 2))
+    scales = b.constant([1, 1, *factors])
+    given = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    sizes = (x.shape[1] * factors[0], x.shape[2] * factors[1])
+    return replace(x, name=b.node("Resize", [x.name, "", scales], **given), shape=(x.shape[0], *sizes))
+
+
+def _in_integers(b: Builder, x: Tensor) -> Tensor:
+    """QuantizeLinear, a function or pooling of integers, DequantizeLinear."""
+    image = len(x.shape) == 3
+    op = b.one_of("LeakyRelu", "Sigmoid", *(("AveragePool", "GlobalAveragePool") if image else ()))
+    after = 1.0 if op == "Sigmoid" else x.span
+    bits, grids = b.whole(3, 7), []
+    for span in (x.span, after):
+        scale = 2.0 ** (math.ceil(math.log2(span)) - bits + 1)
+        grids.append([b.constant(scale), b.constant(b.one_of(0, 1, -2), np.int8)])
+    given, shape = {}, x.shape
+    if op == "LeakyRelu":
+        given = {"alpha": b.one_of(0.125, 0.5)}
+    if op == "AveragePool":
+        given = {"kernel_shape": [b.one_of(*(k for k in (1, 2, 4) if k <= size)) for size in x.shape[1:]]}
+        kernel = given["kernel_shape"]
+        shape = (x.shape[0], *(size - k + 1 for size, k in zip(x.shape[1:], kernel, strict=True)))
+    if op == "GlobalAveragePool":
+        if (area := math.prod(x.shape[1:])) & (area - 1):
+            return x
+        shape = (x.shape[0], 1, 1)
+    q = b.node("QuantizeLinear", [x.name, *grids[0]])
+    made = b.node(f"QLinear{op}", [q, *grids[0], *grids[1]], MICROSOFT, **given)
+    return Tensor(b.node("DequantizeLinear", [made, *grids[1]]), shape, after)
 
 
 def _there_and_back(b: Builder, x: Tensor) -> Tensor:
@@ -66,6 +106,12 @@ def _max_pool(b: Builder, x: Tensor) -> Tensor:
     sizes = tuple(
         (size + pads[i] + pads[axes + i] - kernel[i]) // strides[i] + 1 for i, size in enumerate(x.shape[1:])
     )
+    if b.rarely(8):
+        last = b.node("Transpose", [x.name], perm=[0, *range(2, axes + 2), 1])
+        given = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+        pooled = b.node("MaxPool", [last], CHANNELS_LAST, **given)
+        back = b.node("Transpose", [pooled], perm=[0, axes + 1, *range(1, axes + 1)])
+        return replace(x, name=back, shape=(x.shape[0], *sizes))
     made = b.node("MaxPool", [x.name], kernel_shape=kernel, strides=strides, pads=pads)
     return replace(x, name=made, shape=(x.shape[0], *sizes))
 
@@ -97,6 +143,8 @@ def join(b: Builder, branches: Sequence[Tensor]) -> Tensor:
         return _integer_sum(b, first, last)
     if first.shape == last.shape and b.rarely(2):
         return Tensor(b.node(b.one_of("Add", "Sum"), names), first.shape, span)
+    if first.shape[1:] == last.shape[1:] and b.rarely(6):
+        return _integer_concat(b, first, last)
     if first.shape[1:] == last.shape[1:]:
         shape = (first.shape[0] + last.shape[0], *first.shape[1:])
         return Tensor(b.node("Concat", names, axis=1), shape, span)
@@ -112,6 +160,18 @@ def _integer_sum(b: Builder, first: Tensor, last: Tensor) -> Tensor:
     a, c = (b.node("QuantizeLinear", [x.name, *grid]) for x, grid in zip((first, last), given, strict=False))
     made = b.node("QLinearAdd", [a, *given[0], c, *given[1], *given[2]], MICROSOFT)
     return Tensor(b.node("DequantizeLinear", [made, *given[2]]), first.shape, first.span + last.span)
+
+
+def _integer_concat(b: Builder, first: Tensor, last: Tensor) -> Tensor:
+    """QuantizeLinear of both, QLinearConcat, DequantizeLinear."""
+    span, given = max(first.span, last.span), []
+    for x in (first, last, replace(first, span=span)):
+        scale = 2.0 ** (math.ceil(math.log2(x.span)) - b.whole(4, 7) + 1)
+        given.append([b.constant(scale), b.constant(b.one_of(0, 1, -2), np.int8)])
+    a, c = (b.node("QuantizeLinear", [x.name, *grid]) for x, grid in zip((first, last), given, strict=False))
+    made = b.node("QLinearConcat", [*given[2], a, *given[0], c, *given[1]], MICROSOFT, axis=1)
+    shape = (first.shape[0] + last.shape[0], *first.shape[1:])
+    return Tensor(b.node("DequantizeLinear", [made, *given[2]]), shape, span)
 
 
 def ending(b: Builder, x: Tensor) -> Tensor:

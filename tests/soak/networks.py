@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.soak.builder import BREVITAS, MICROSOFT, Builder, Draw, Seeded, Tensor
-from tests.soak.linear import conv, dense, qlinear
+from tests.soak.builder import BREVITAS, CHANNELS_LAST, MICROSOFT, Builder, Draw, Seeded, Tensor
+from tests.soak.linear import conv, dense, dense_at_positions, qlinear
 from tests.soak.moves import ending, join, move
 from tests.soak.quantisers import arithmetic, quantiser
 
@@ -112,7 +112,10 @@ def _block(b: Builder, x: Tensor) -> Tensor:
 def _branch(b: Builder, x: Tensor) -> Tensor:
     if b.rarely(8):
         return qlinear(b, x)
-    x = dense(b, x) if len(x.shape) == 1 or b.rarely(8) else conv(b, x)
+    if len(x.shape) > 1 and b.rarely(8):
+        x = dense_at_positions(b, x)
+    else:
+        x = dense(b, x) if len(x.shape) == 1 or b.rarely(8) else conv(b, x)
     for _ in range(b.whole(0, 2)):
         x = arithmetic(b, x)
     return quantiser(b, x)
@@ -140,7 +143,10 @@ def _model(b: Builder, shape: tuple[int, ...], y: Tensor) -> ModelProto:
     source = helper.make_tensor_value_info("x", element, ["N", *shape])
     target = helper.make_tensor_value_info(y.name, TensorProto.INT64 if b.classes else element, None)
     graph = helper.make_graph(b.nodes, "drawn", [source], [target], made)
-    opsets = [helper.make_opsetid("", 18), *(helper.make_opsetid(name, 1) for name in (BREVITAS, MICROSOFT))]
+    opsets = [
+        helper.make_opsetid("", 18),
+        *(helper.make_opsetid(name, 1) for name in (BREVITAS, CHANNELS_LAST, MICROSOFT)),
+    ]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 

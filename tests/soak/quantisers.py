@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tests.soak.builder import BREVITAS, Builder, Tensor
+from tests.soak.builder import BREVITAS, CHANNELS_LAST, MICROSOFT, Builder, Tensor
 
 __all__ = ["arithmetic", "quantiser"]
 
@@ -47,11 +47,14 @@ def _batch_norm(b: Builder, x: Tensor, step: float) -> Tensor:
     gamma = b.random.choice(GAINS, channels)
     beta, mean = (b.random.integers(-16, 17, channels) * step for _ in range(2))
     variance = 4.0 ** b.random.integers(0, 3, channels) - EPSILON
-    made = b.node(
-        "BatchNormalization",
-        [x.name, *(b.constant(values) for values in (gamma, beta, mean, variance))],
-        epsilon=EPSILON,
-    )
+    given = [b.constant(values) for values in (gamma, beta, mean, variance)]
+    axes = len(x.shape)
+    if axes > 1 and b.rarely(4):
+        last = b.node("Transpose", [x.name], perm=[0, *range(2, axes + 1), 1])
+        made = b.node("BatchNormalization", [last, *given], CHANNELS_LAST, epsilon=EPSILON)
+        made = b.node("Transpose", [made], perm=[0, axes, *range(1, axes)])
+    else:
+        made = b.node("BatchNormalization", [x.name, *given], epsilon=EPSILON)
     return Tensor(made, x.shape, x.span * 2)
 
 
@@ -156,8 +159,25 @@ CURVES: Mapping[str, tuple[int, Mapping[str, float]]] = {
     "Atan": (1, {}),
     "Asinh": (1, {}),
     "Erf": (1, {}),
+    "Selu": (1, {"alpha": 1.5, "gamma": 0.75}),
+    "Celu": (1, {"alpha": 0.5}),
+    "Exp": (0, {}),
+    "Sinh": (1, {}),
 }
 """Functions that rise, whether they give values below 0, and their attributes."""
+
+VALLEYS: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+    ("HardSwish", "", {}),
+    ("Mish", "", {}),
+    ("Gelu", "", {}),
+    ("Swish", "", {}),
+    ("Swish", "", {"alpha": 0.5}),
+    ("Gelu", MICROSOFT, {}),
+    ("FastGelu", MICROSOFT, {}),
+    ("QuickGelu", MICROSOFT, {"alpha": 1.5}),
+    ("Sigmoid", "", {}),
+)
+"""Functions that fall and then rise: operator, domain, attributes. Sigmoid stands for its product with its input."""
 
 
 def _curve(b: Builder, x: Tensor) -> Tensor:
@@ -173,6 +193,20 @@ def _curve(b: Builder, x: Tensor) -> Tensor:
     return Tensor(b.node("Quant", [made, *inputs], BREVITAS, **switches), x.shape, scale * 2**bits)
 
 
+def _valley(b: Builder, x: Tensor) -> Tensor:
+    """A Mul to values near 1, a function that falls and rises, a Quant without levels below 0."""
+    op, domain, given = b.one_of(*VALLEYS)
+    scaled = b.node("Mul", [x.name, b.constant(2.0 ** -math.ceil(math.log2(x.span / 8)))])
+    made = b.node(op, [scaled], domain, **given)
+    if op == "Sigmoid":
+        made = b.node("Mul", [scaled, made])
+    bits, scale = b.whole(2, 6), b.one_of(1 / 16, 1 / 8, 1 / 4)
+    switches = {"signed": int(b.rarely(8)), "narrow": 0, "rounding_mode": "ROUND"}
+    inputs = [b.constant(scale), b.constant(0.0), b.constant(float(bits))]
+    quant = b.one_of("Quant", "IntQuant")
+    return Tensor(b.node(quant, [made, *inputs], BREVITAS, **switches), x.shape, scale * 2**bits)
+
+
 QUANTISERS: tuple[Callable[[Builder, Tensor], Tensor], ...] = (
     _sign,
     _bipolar,
@@ -184,4 +218,6 @@ QUANTISERS: tuple[Callable[[Builder, Tensor], Tensor], ...] = (
     _fake,
     _where,
     _curve,
+    _curve,
+    _valley,
 )
