@@ -20,7 +20,7 @@ from bcsim.rtl.tools.synthesis import FAMILIES
 from bench.common import run_main
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-BARE = ",".join(f"{name}=false" for name in SURROUNDINGS)
+BARE = ",".join(f"{name}=false" for name in SURROUNDINGS if name != "parity")
 
 
 def measure(network: str, machine: str, family: str) -> dict[str, Any]:

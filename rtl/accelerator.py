@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
@@ -154,6 +154,7 @@ class Accelerator(wiring.Component):
                 init=memory.words,
                 unit=memory.unit,
                 loads=bus or number == streamed,
+                parity=self.machine.parity,
             )
             for number, memory in enumerate(rest, start=1)
         ]
@@ -163,6 +164,8 @@ class Accelerator(wiring.Component):
             self._stream_weights(m, self._weight_loader, weights, parameters.pop(), record)
         if bus:
             self._load_program(m, record, memories)
+        if self.machine.parity:
+            m.d.comb += self._registers.fault.eq(Cat(memory.fault for memory in memories).any())
         m.d.comb += [
             self._registers.fingerprint.eq(View(stream_layout(self.machine), record.data).fingerprint),
             self._loader.record.eq(record.data),

@@ -59,7 +59,7 @@ def info(
     path = locate(model)
     console = standard_output()
     if is_program(path):
-        print_program(load_program(path), console)
+        print_program(load_program(path), console, stored=True)
     else:
         _print_network(console, path)
 

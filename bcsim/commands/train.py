@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.escape import printable
 from bcsim.common.files import check_folder
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def train(
         session.export_best(trainer, splits.test, output, packed=packed)
     for path in (output, files.log, files.checkpoint, preprocessed):
         if path is not None:
-            typer.echo(f"Wrote {path}")
+            typer.echo(f"Wrote {printable(str(path))}")
 
 
 def _given(config: Path | None, options: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from enum import Enum
 
 from bcsim.machine.latency import tree_levels
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.machine.widths import QUOTIENT_BITS, SLICE_BITS
 
 __all__ = ["CONTROL", "MemoryShape", "Unit", "When", "machine_memories", "machine_units"]
 
@@ -107,19 +107,24 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     two words.
     """
     n, r = machine.lanes, machine.requantisers
-    parameter = machine.remainder_bits + machine.divisor_bits + machine.spatial
+    parameter = _with_parity(machine, machine.remainder_bits + machine.divisor_bits + machine.spatial)
     kept = machine.reuse * (machine.pes // r)
     pool = {"pool": MemoryShape("pool", r, kept, QUOTIENT_BITS)} if machine.spatial else {}
     sums = MemoryShape("accumulator", machine.pes, 2 * machine.reuse, machine.accumulator_bits)
     shapes = {
         "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
-        "weight": MemoryShape("weight_memory", 1, machine.weight_words, machine.slots),
+        "weight": MemoryShape("weight_memory", 1, machine.weight_words, _with_parity(machine, machine.slots)),
         "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
         "output": MemoryShape("output", 1, -(-machine.outputs // r), r * QUOTIENT_BITS),
         **({"accumulator": sums} if machine.reuse > 1 else {}),
         **pool,
     }
     return {name: replace(shape, words=max(2, shape.words)) for name, shape in shapes.items()}
+
+
+def _with_parity(machine: Machine, bits: int) -> int:
+    """The bits of a program memory's word, with one for every 32 of them where the machine has parity."""
+    return bits - (-bits // SLICE_BITS if machine.parity else 0)
 
 
 def machine_units(machine: Machine) -> tuple[Unit, ...]:
@@ -156,6 +161,8 @@ def _memory_outputs(machine: Machine) -> Iterator[Unit]:
     for memory, when in (("activation", When.READ), ("weight", When.WEIGHT), ("parameter", When.PARAMETER)):
         shape = memories[memory]
         yield _register(f"{memory} words", shape.block, shape.word_bits, shape.memories, when)
+        if machine.parity and memory != "activation":
+            yield _register(f"{memory} parity flags", shape.block, 1, 3 * shape.memories, when)
 
 
 def _padding(machine: Machine) -> Iterator[Unit]:

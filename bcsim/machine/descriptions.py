@@ -43,6 +43,7 @@ PARAMETERS: Mapping[str, str] = {
     "counters": "whether it counts images, cycles, steps and waits",
     "readable_parameters": "whether these parameters can be read over the bus",
     "watchdog": "whether a machine that takes too long for an image is stopped",
+    "parity": "whether the program memories have a parity bit for every 32 bits, checked when read",
     "reuse": "positions for which a weight is read once: 1, 2, 4, 8 or 16; above 1 needs spatial",
     "clock_mhz": "clock for times in reports; nothing else depends on it",
 }

@@ -26,7 +26,7 @@ OPTIONAL: Mapping[str, int | str] = {
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
-SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog")
+SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog", "parity")
 """What a machine may be built without: no word of a program and no cycle of an image depends on them."""
 
 
@@ -64,6 +64,7 @@ class Machine:
     counters : whether it counts images, cycles, steps and waits.
     readable_parameters : whether these parameters can be read over the bus.
     watchdog : whether a machine that takes too long for an image is stopped.
+    parity : whether every 32 bits of the program memories have a bit of parity, which is checked as they are read.
     reuse : positions for which a weight word is read once, a power of two up to 16: each processing element keeps twice
         as many accumulators. Above 1 it takes a spatial machine whose pes are a multiple of its lanes.
     clock_mhz : for times in reports; nothing else depends on it.
@@ -96,6 +97,7 @@ class Machine:
     counters: bool = True
     readable_parameters: bool = True
     watchdog: bool = True
+    parity: bool = False
     reuse: int = 1
     clock_mhz: float = 100.0
 

@@ -7,6 +7,7 @@ __all__ = [
     "COORDINATE_BITS",
     "QUOTIENT_BITS",
     "SCORE_BITS",
+    "SLICE_BITS",
     "WEIGHT_ADDRESS_BITS",
 ]
 
@@ -21,6 +22,9 @@ ADDRESS_BITS = 20
 
 A stride or an origin may be negative: addresses wrap around at 2**20, and so do all their lower bits.
 """
+
+SLICE_BITS = 32
+"""Of the program memories' words: what the bus writes at once, and what shares a bit of parity."""
 
 WEIGHT_ADDRESS_BITS = 24
 """Of addresses in the weight memory, at most 2**24 words, and of the words of a streamed tile."""

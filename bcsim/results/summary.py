@@ -69,12 +69,20 @@ def overview(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def exactness(result: Result) -> str:
-    """What of a program is the float network's for every input: all, all but the rounding of the scores, or less."""
+    """What of a program is the float network's for every input: all, all but the rounding of the scores, or less.
+
+    A program alone can only say it: what it stands for is not in it.
+    """
     if not result.exact:
         return "no, rounded after training"
+    source = "; so the program says" if result.agreement is None else ""
     if result.score_error is None:
-        return "yes, but for the rounding of the scores"
-    return f"yes, scores to ±{result.score_error:.2g}" if result.score_error else "yes, scores too"
+        return f"yes, but for the rounding of the scores{source}"
+    return (
+        f"yes, scores to ±{result.score_error:.2g}{source}"
+        if result.score_error
+        else f"yes, scores too{source}"
+    )
 
 
 def _layers(result: Result) -> Table:
@@ -109,8 +117,11 @@ def _energy(result: Result) -> Table:
     return table
 
 
-def print_program(program: Program, console: PlainConsole) -> None:
-    """A compiled program's layers and notes."""
+def print_program(program: Program, console: PlainConsole, *, stored: bool = False) -> None:
+    """A compiled program's layers and notes.
+
+    stored : whether it comes from a file, which alone says what is exact.
+    """
     headings = ("inputs", "outputs", "planes", "bits", "requantiser", "exact")
     table = new_table(f"Program {program.name}", "layer", *headings)
     for layer in program.layers:
@@ -124,5 +135,7 @@ def print_program(program: Program, console: PlainConsole) -> None:
             "yes" if layer.exact else "no",
         )
     console.print(table)
+    if stored:
+        console.print("Exact is what the file says: the float network that it stands for is not in it.")
     for note in program.notes:
         console.print(f"Note: {note}")

@@ -87,6 +87,8 @@ class Registers(wiring.Component):
         The machine waits for an image and owes no result, or for weights, or for its results to be taken.
     loaded, output_free : In(1)
         For STATUS.
+    fault : In(1)
+        Only with `parity`: a word of a program memory is not what was loaded.
     """
 
     def __init__(self, machine: Machine, *, autostart: bool = False, checksum: int = 0) -> None:
@@ -109,6 +111,7 @@ class Registers(wiring.Component):
                 "waits_host": In(1),
                 "loaded": In(1),
                 "output_free": In(1),
+                **({"fault": In(1)} if machine.parity else {}),
             }
         )
 
@@ -131,7 +134,8 @@ class Registers(wiring.Component):
         flags = (self.bad_length, guard.mismatch, bus.refused, guard.too_large, guard.busy, bad_weights)
         unverified = start & ~guard.verified
         clear = Mux(write[Register.ERRORS], bus.write_data, 0)
-        errors = self._sticky(m, Cat(*flags, unverified, guard.expired), clear)
+        changed = [self.fault & self.running] if machine.parity else []
+        errors = self._sticky(m, Cat(*flags, unverified, guard.expired, *changed), clear)
         clear = Mux(write[Register.INTERRUPT], bus.write_data, 0)
         pending = self._sticky(m, self.events.sent, clear)
         m.d.comb += self.interrupt.eq((pending | errors.any()) & (control & Control.INTERRUPT).any())

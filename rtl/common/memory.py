@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import SLICE_BITS
 from bcsim.rtl.common.require import require_machine, require_positive
 
 __all__ = [
@@ -22,10 +23,8 @@ __all__ = [
     "WriteSignature",
     "address_bits",
     "slices",
+    "with_parity",
 ]
-
-SLICE_BITS = 32
-"""What the bus writes at once."""
 
 
 def address_bits(depth: int) -> int:
@@ -36,6 +35,15 @@ def address_bits(depth: int) -> int:
 def slices(width: int) -> int:
     """Bus words in a memory word of `width` bits."""
     return -(-width // SLICE_BITS)
+
+
+def with_parity(word: int, width: int) -> int:
+    """A word of `width` bits as a memory with parity stores it: behind each slice the bit that makes its ones even."""
+    size, stored = min(width, SLICE_BITS), 0
+    for index in range(slices(width)):
+        part = word >> index * size & ((1 << size) - 1)
+        stored |= (part | (part.bit_count() & 1) << size) << index * (size + 1)
+    return stored
 
 
 class LoadSignature(wiring.Signature):
@@ -81,6 +89,8 @@ class LoadedMemory(wiring.Component):
         As in LoadSignature.
     loads : bool
         Whether it can be written.
+    parity : bool
+        Whether every slice has a bit that makes the number of ones even.
 
     Members
     -------
@@ -89,6 +99,8 @@ class LoadedMemory(wiring.Component):
     data : Out(width)
     load : In(LoadSignature(width, depth, unit))
         Only where it loads.
+    fault : Out(1)
+        Only with parity: a slice of the word that was `data` a cycle before, read with `enable`, has another parity.
     """
 
     def __init__(
@@ -99,6 +111,7 @@ class LoadedMemory(wiring.Component):
         init: Iterable[int] = (),
         unit: int = SLICE_BITS,
         loads: bool = True,
+        parity: bool = False,
     ) -> None:
         require_positive("Width", width)
         require_positive("Depth", depth)
@@ -107,6 +120,7 @@ class LoadedMemory(wiring.Component):
         self.words = tuple(init)
         self.unit = unit
         self.loads = loads
+        self.parity = parity
         load = {"load": In(LoadSignature(width=width, depth=depth, unit=unit))} if loads else {}
         super().__init__(
             {
@@ -114,11 +128,14 @@ class LoadedMemory(wiring.Component):
                 "enable": In(1, init=1),
                 "data": Out(width),
                 **load,
+                **({"fault": Out(1)} if parity else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if self.parity:
+            return self._with_parity(m)
         # Whole slices, so that each can have its write enable; synthesis drops the bits above `width`.
         partial = self.loads and self.width > SLICE_BITS
         whole = slices(self.width) * SLICE_BITS if partial else self.width
@@ -138,11 +155,47 @@ class LoadedMemory(wiring.Component):
     def _load(self, m: Module, words: memory.Memory, granularity: int) -> None:
         write = words.write_port(granularity=granularity)
         unpadded = self.load.data.replicate(-(-self.width // self.unit)) & ((1 << self.width) - 1)
+        if self.parity:
+            unpadded = Cat(Cat(part, part.xor()) for part in self._parts(unpadded, granularity - 1))
         m.d.comb += [
             write.en.eq(self.load.slices),
             write.addr.eq(self.load.address),
             write.data.eq(unpadded),
         ]
+
+    def _with_parity(self, m: Module) -> Module:
+        """The same, each slice with its parity above it."""
+        size, parts = min(self.width, SLICE_BITS), slices(self.width)
+        init = [with_parity(word, self.width) for word in self.words]
+        m.submodules.words = words = memory.Memory(
+            shape=(size + 1) * parts, depth=max(2, self.depth), init=init
+        )
+        if self.loads:
+            self._load(m, words, size + 1)
+        read = words.read_port()
+        stored = [read.data[i * (size + 1) : (i + 1) * (size + 1)] for i in range(parts)]
+        unpadded = self.width - size * (parts - 1)
+        stored[-1] = Cat(stored[-1][:unpadded], stored[-1][size])
+        output = Signal(self.width + parts, reset_less=True)
+        lengths = [size + 1] * (parts - 1) + [unpadded + 1]
+        checked = [output[sum(lengths[:i]) : sum(lengths[: i + 1])] for i in range(parts)]
+        reading, fresh, fault = (Signal(name=name) for name in ("reading", "fresh", "found"))
+        m.d.comb += [
+            read.en.eq(self.enable),
+            read.addr.eq(self.address),
+            self.data.eq(Cat(part[:-1] for part in checked)),
+            self.fault.eq(fault),
+        ]
+        m.d.sync += [
+            output.eq(Cat(stored)),
+            reading.eq(self.enable),
+            fresh.eq(reading),
+            fault.eq(fresh & Cat(part.xor() for part in checked).any()),
+        ]
+        return m
+
+    def _parts(self, word: Value, size: int) -> list[Value]:
+        return [word[i * size : (i + 1) * size] for i in range(slices(self.width))]
 
 
 class LoadedRegister(wiring.Component):

@@ -83,6 +83,7 @@ class Error(IntFlag):
     WEIGHT_LENGTH = 32  # an image's packet of weights was too short or too long: waits for a start over
     CHECKSUM = 64  # what was loaded is not what CHECKSUM says: not started
     WATCHDOG = 128  # an image took longer than WATCHDOG allows: stopped
+    PARITY = 256  # a word of the program changed in its memory: do not trust results, load it again
 
 
 class ProgramMemory(IntEnum):

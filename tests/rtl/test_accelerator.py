@@ -12,8 +12,10 @@ from bcsim.execution.execute import execute
 from bcsim.machine.parameters import SURROUNDINGS, Machine
 from bcsim.machine.records import StreamFields, fields_of, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.bus.program_image import load_writes
+from bcsim.rtl.bus.program_image import load_writes, program_memories
 from bcsim.rtl.bus.registers import SETTLE
+from bcsim.rtl.common import memory
+from bcsim.rtl.common.memory import with_parity
 from bcsim.rtl.common.register_map import Control, Error, Register, Status
 from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import run_machine, stream_values
@@ -238,6 +240,31 @@ def test_images_of_a_wrong_length_are_dropped_and_flagged():
         assert packets(recording) == case.scores()
         assert await bench.bus.value(ctx, Register.ERRORS) == Error.IMAGE_LENGTH
         assert await bench.bus.value(ctx, Register.IMAGES) == 2
+
+    bench.run(script)
+
+
+@pytest.mark.parametrize("flipped", [None, "issue", "drain", "weights", "parameters"])
+def test_a_bit_flipped_in_a_program_memory_is_told(flipped, monkeypatch):
+    machine = Machine(
+        lanes=4, pes=6, digit=2, requantisers=2, fraction_bits=8, shift_planes=True, parity=True
+    )
+    case = Case(2, replace(machine, input_bytes=2), largest=10)
+    widths = [memory.width for memory in program_memories(case.machine)]
+    names = dict(zip(("stream", "issue", "drain", "weights", "parameters"), widths, strict=False))
+    assert len(set(names.values())) == len(names)
+
+    def stored(word: int, width: int) -> int:
+        return with_parity(word, width) ^ (width == names.get(flipped)) << 3
+
+    monkeypatch.setattr(memory, "with_parity", stored)
+    bench = Bench(Accelerator(case.machine, case.mapping.image))
+
+    async def script(ctx):
+        await ctx.tick().repeat(3)
+        words = bench.words(case.images)
+        await bench.stream(ctx, words, [0] * len(words), [0] * case.packets, 600)
+        assert await bench.bus.value(ctx, Register.ERRORS) == (Error.PARITY if flipped else 0)
 
     bench.run(script)
 

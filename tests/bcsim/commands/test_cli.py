@@ -129,6 +129,7 @@ def test_info_of_a_program() -> None:
     found = invoke("info", "p.onnx")
     assert found.exit_code == 0
     assert "3 → 16" in found.stdout
+    assert "Exact is what the file says" in found.stdout
 
 
 def test_text_of_a_network_is_that_of_its_program(folder: Path) -> None:

@@ -66,11 +66,11 @@ class TestWithTorch:
         monkeypatch.chdir(tmp_path)
 
     def test_writes_curves_and_checkpoint_beside_the_network(self, tmp_path: Path) -> None:
-        code, out, err = run(*QUICK, "-o", "net.onnx")
+        code, out, err = run(*QUICK, "-o", "net.onnx", "--checkpoint", "\x1b[31mnet.pt")
         assert (code, err) == (0, "")
         assert out.startswith("validation error ")
-        assert out.endswith("Wrote net.onnx\nWrote net.csv\nWrote net.pt\n")
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["net.csv", "net.onnx", "net.pt"]
+        assert out.endswith("Wrote net.onnx\nWrote net.csv\nWrote \\x1b[31mnet.pt\n")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["\x1b[31mnet.pt", "net.csv", "net.onnx"]
         lines = (tmp_path / "net.csv").read_text().splitlines()
         assert len(lines) == 3
         assert lines[0] == "epoch,loss,validation_error,best_error,best_epoch,seconds"

@@ -18,6 +18,7 @@ CHANGES = {
     "spatial p2": "pes=8,digit=2,activation_bits=2,requantisers=1,spatial=true,"
     "parameter_words=2,weight_words=1,outputs=1",
     "streamed p1": "digit=1,activation_bits=1,weight_stream_bytes=2",
+    "parity, spatial, streamed": "parity=true,lanes=6,pes=12,spatial=true,weight_stream_bytes=4",
     "reuse 4, p4": "spatial=true,reuse=4,shift_planes=true",
     "reuse 2 without Horner, streamed": "spatial=true,reuse=2,activation_bits=4,pes=8,weight_stream_bytes=2",
     "streamed spatial p4": "spatial=true,weight_stream_bytes=4,activation_bits=5",

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bcsim
+from bcsim.results.summary import exactness
 
 KEYS = frozenset((Path(__file__).parent / "json_keys.txt").read_text().split())
 LAYER_KEYS = frozenset(key.removeprefix("layers.") for key in KEYS if key.startswith("layers."))
@@ -62,3 +64,11 @@ def test_figures_add_up(document: dict[str, Any]) -> None:
         )
     for name, total in document["operations"].items():
         assert sum(layer["operations"][name] for layer in document["layers"]) == total
+
+
+def test_what_a_program_alone_says_is_told_as_such() -> None:
+    program = bcsim.compile("digits")
+    found = replace(bcsim.simulate(program, "digits", images=10), exact=True, score_error=0.25)
+    assert exactness(found) == "yes, scores to ±0.25; so the program says"
+    assert exactness(replace(found, agreement=1.0)) == "yes, scores to ±0.25"
+    assert exactness(replace(found, exact=False)) == "no, rounded after training"

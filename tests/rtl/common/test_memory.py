@@ -7,6 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common import memory
 from bcsim.rtl.common.memory import (
     ActivationMemory,
     LoadedMemory,
@@ -14,6 +15,7 @@ from bcsim.rtl.common.memory import (
     WriteArbiter,
     address_bits,
     slices,
+    with_parity,
 )
 
 MACHINE = Machine(lanes=6, pes=2, digit=4, requantisers=2, activation_words=10, input_bytes=2)
@@ -38,10 +40,11 @@ def test_slices_cover_a_word(width, count):
 
 @pytest.mark.parametrize("width", [1, 12, 31, 32, 33, 64, 83])
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_words_come_two_cycles_after_their_address_from_bitstream_and_bus(width, depth):
+@pytest.mark.parametrize("parity", [False, True])
+def test_words_come_two_cycles_after_their_address_from_bitstream_and_bus(width, depth, parity):
     rng = random.Random(width)
     words = [rng.randrange(1 << width) for _ in range(depth)]
-    dut = LoadedMemory(width=width, depth=depth, init=words)
+    dut = LoadedMemory(width=width, depth=depth, init=words, parity=parity)
 
     async def read_all(ctx):
         seen = []
@@ -49,6 +52,7 @@ def test_words_come_two_cycles_after_their_address_from_bitstream_and_bus(width,
             ctx.set(dut.address, min(cycle, depth - 1))
             seen.append(ctx.get(dut.data))
             await ctx.tick()
+            assert not parity or not ctx.get(dut.fault)
         return seen[2:]
 
     async def bench(ctx):
@@ -64,6 +68,32 @@ def test_words_come_two_cycles_after_their_address_from_bitstream_and_bus(width,
         assert await read_all(ctx) == words
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("width", [7, 32, 40, 64])
+def test_parity_tells_of_every_flipped_bit_that_is_read(width, monkeypatch):
+    size = min(width, 32)
+    unread = range(width - 32 * (slices(width) - 1), size)
+    for bit in range((size + 1) * slices(width)):
+        if bit // (size + 1) == slices(width) - 1 and bit % (size + 1) in unread:
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                memory, "with_parity", lambda word, width, bit=bit: with_parity(word, width) ^ 1 << bit
+            )
+            dut = LoadedMemory(
+                width=width, depth=2, init=[0x5A5A_A5A5_1234_5678 & ((1 << width) - 1)], parity=True
+            )
+
+            async def bench(ctx, dut=dut):
+                for enable in (0, 1):
+                    ctx.set(dut.enable, enable)
+                    await ctx.tick()
+                    ctx.set(dut.enable, 0)
+                    told = [(await ctx.tick().sample(dut.fault))[-1] for _ in range(5)]
+                    assert told == ([0, 0, 1, 0, 0] if enable else [0] * 5)
+
+            simulate(dut, bench)
 
 
 def test_a_word_stays_while_reading_is_disabled():
