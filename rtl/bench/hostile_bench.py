@@ -100,8 +100,9 @@ async def outcome(trial: Trial) -> str:
         return "flagged"
     expected = expected_recording(trial.vectors)
     values, wanted = ([output[1:] for output in r.outputs] for r in (got, expected))
-    # A wrong program may give an image fewer scores, or none but its class.
-    if sum(last for _, last in values) < sum(last for _, last in wanted):
+    # A wrong program may give an image fewer scores, or so many that no more words were taken.
+    answers, images = (sum(last for _, last in words) for words in (values, wanted))
+    if answers < images and len(values) < len(wanted):
         return "silent hang"
     return "right" if values == wanted else "wrong"
 
