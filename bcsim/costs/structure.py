@@ -291,7 +291,13 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
 
     yield unit("offsets", "adder", start, When.ROUND)
     yield unit("thresholds", "comparator", start, When.THRESHOLD, "offsets")
-    yield unit("subtractions", "adder", width, When.QUOTIENT)
+    if machine.divide_cycles == 1:
+        yield unit("subtractions", "adder", width, When.QUOTIENT)
+    else:
+        half = width // 2
+        yield unit("lower subtractions", "adder", half, When.QUOTIENT)
+        yield unit("upper subtractions", "adder", width - half + 1, When.QUOTIENT)
+        yield _register("borrows", "requantiser", 1, number, When.QUOTIENT)
     yield unit("remainder choices", "bitwise", width, When.REMAINDER)
     yield _register("remainders", "requantiser", width, number, When.REMAINDER)
     yield unit("divisor choices", "bitwise", machine.divisor_bits, When.REMAINDER)

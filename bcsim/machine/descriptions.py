@@ -39,6 +39,7 @@ PARAMETERS: Mapping[str, str] = {
     "offset_bits": "bits of an offset and of the remainder; 0: what any program may need",
     "step_bits": "bits of a divisor; 0: what any program may need",
     "record_bits": "bits of fields of the records; empty: what any program may need",
+    "divide_cycles": "cycles a bit of a division, 1 or 2: two for a carry chain of half the length",
     "loading": "whether programs can be loaded over the bus; else the bitstream holds the only one",
     "counters": "whether it counts images, cycles, steps and waits",
     "readable_parameters": "whether these parameters can be read over the bus",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from bcsim.machine.parameters import Machine
 
 __all__ = [
-    "DIVIDE_CYCLES",
     "LAYER_GAP",
     "LOADED_TO_STEP",
     "RECORD_CHANGE",
@@ -80,20 +79,23 @@ def shadow_latency(machine: Machine) -> int:
     return array_latency(machine) + 1
 
 
-DIVIDE_CYCLES = (1, 0)
-"""A round that divides: cycles for each bit of the target, and beyond them; the last bit's is the next round's load."""
-
 SEARCH_CYCLES = (3, 2)
 """A round that searches: for each bit the candidate's address, its word and the comparison; beyond them the load, and
 the cycle in which the last bit joins the others."""
 
 
-def round_cycles(bits: int, search: bool) -> int:
-    """Cycles of one round of requantisation to `bits` bits: bits, or 3 * bits + 2 when searched."""
-    per_bit, beyond = SEARCH_CYCLES if search else DIVIDE_CYCLES
+def round_cycles(bits: int, search: bool, divide: int = 1) -> int:
+    """Cycles of one round of requantisation to `bits` bits: divide * bits, or 3 * bits + 2 when searched.
+
+    divide : `Machine.divide_cycles`. A division's last cycle is the next round's load.
+    """
+    per_bit, beyond = SEARCH_CYCLES if search else (divide, 0)
     return per_bit * bits + beyond
 
 
-def write_cycles(bits: int, search: bool) -> int:
-    """From a round's first cycle to its first write: bits + 2, or 3 * bits + 2 when searched."""
-    return (3 * bits if search else bits) + 2
+def write_cycles(bits: int, search: bool, divide: int = 1) -> int:
+    """From a round's first cycle to its first write: divide * bits + 2, or 3 * bits + 2 when searched.
+
+    divide : as in `round_cycles`.
+    """
+    return (3 if search else divide) * bits + 2

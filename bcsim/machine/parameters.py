@@ -23,6 +23,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "step_bits": 0,
     "record_bits": "",
     "reuse": 1,
+    "divide_cycles": 1,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -60,6 +61,8 @@ class Machine:
     step_bits : width of a parameter word's divisor, less than the remainder's; 0 for A + F + 9.
     record_bits : widths of fields of the program memories' records, as `chunks:3 tiles:2`; a field without one is as
         wide as bcsim.machine.records says.
+    divide_cycles : cycles in which a requantiser decides a bit of a quotient, 1 or 2: in two its carry chain is half as
+        long.
     loading : whether programs can come over the bus; else the one in the bitstream is the only one.
     counters : whether it counts images, cycles, steps and waits.
     readable_parameters : whether these parameters can be read over the bus.
@@ -93,6 +96,7 @@ class Machine:
     offset_bits: int = 0
     step_bits: int = 0
     record_bits: str = ""
+    divide_cycles: int = 1
     loading: bool = True
     counters: bool = True
     readable_parameters: bool = True
@@ -173,6 +177,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "input_buffers": (1, 2),
     "input_bytes": (1, 64),
     "outputs": (1, 4096),
+    "divide_cycles": (1, 2),
     "weight_stream_bytes": (0, 64),
     "weight_stream_latency": (0, 100_000),
     "weight_stream_interval": (1, 1000),

@@ -30,30 +30,33 @@ def search(accumulator: int, thresholds: Sequence[int]) -> int:
 class Requantiser(wiring.Component):
     """Restoring divider and binary search over thresholds: one bit of the target per `step`.
 
-    Latency: `bits + 1` cycles for a division, `3 * bits + 1` for a search; one value every
-    `round_cycles(bits, search)` cycles. In a round of V cycles, counted from 0, with P target bits:
+    Latency: `S * bits + 1` cycles for a division, where S is the machine's `divide_cycles`, `3 * bits + 1` for a
+    search; one value every `round_cycles(bits, search, S)` cycles. In a round of V cycles, counted from 0, with P
+    target bits:
 
     ============= ============================== ==================================================
-    member        divide, V = P                  search, V = 3 * P + 2
+    member        divide, V = S * P              search, V = 3 * P + 2
     ============= ============================== ==================================================
     `load`        cycle 0                        cycle 0
-    `step`        cycles 1 to P                  cycles 3, 6, ..., 3 * P
-    `done`        cycle P                        cycle 3 * P
-    `probe`       1 << (P - 1) in cycle 1, then  1 << (P - 1) in cycles 1 to 3, then shifted right
+    `step`        cycles S, 2 * S, ..., S * P    cycles 3, 6, ..., 3 * P
+    `done`        cycle S * P                    cycle 3 * P
+    `probe`       1 << (P - 1) to cycle S, then  1 << (P - 1) in cycles 1 to 3, then shifted right
                   shifted right after each step  after each step
     `accumulator` cycle 0                        the cycles of `step`
     `parameter`   the round's word in cycle 0    word `candidate` in the cycles of `step`
     `candidate`                                  the word to read, in cycles 1, 4, ..., 3 * P - 2
-    `q`           from cycle P + 1               from cycle 3 * P + 1
+    `q`           from cycle S * P + 1           from cycle 3 * P + 1
     ============= ============================== ==================================================
 
     Cycle V is cycle 0 of the next round: a division's last step falls together with the next `load`, which therefore
-    has a subtractor of its own. `q` stays until the next round's is complete.
+    has a subtractor of its own. With S = 2 the lower half of a subtraction goes before the upper one, and the borrow
+    between them is a register. `q` stays until the next round's is complete.
 
     Parameters
     ----------
     machine : Machine
-        Its accumulator_bits, fraction_bits and, where it is spatial, pes, requantisers and reuse count here.
+        Its accumulator_bits, fraction_bits, divide_cycles and, where it is spatial, pes, requantisers and reuse count
+        here.
 
     Members
     -------
@@ -102,13 +105,25 @@ class Requantiser(wiring.Component):
         whole = self.accumulator + self.parameter.start[fraction:].as_signed()
         m.d.comb += [
             start.eq(Cat(self.parameter.start[:fraction], whole)),
-            difference.eq(remainder - divisor),
+            difference.eq(self._subtract(m, remainder, divisor)),
         ]
         with m.If(self.load | (self.step & ~difference[-1])):
             m.d.sync += remainder.eq(Mux(self.load, start, difference))
-        m.d.sync += divisor.eq(Mux(self.load, self.parameter.divisor, divisor >> 1))
+        with m.If(self.load | self.step):
+            m.d.sync += divisor.eq(Mux(self.load, self.parameter.divisor, divisor >> 1))
         self._decide(m, ~Mux(self.search, start[-1], difference[-1]))
         return m
+
+    def _subtract(self, m: Module, remainder: Signal, divisor: Signal) -> Value:
+        """Their difference, in two cycles by halves."""
+        if self.machine.divide_cycles == 1:
+            return remainder - divisor
+        half, borrow = len(remainder) // 2, Signal(reset_less=True)
+        low = remainder[:half] - divisor[:half]
+        m.d.sync += borrow.eq(low[half])
+        # A bit below the upper half takes the borrow: an adder of three numbers would be two.
+        high = Cat(0, remainder[half:]).as_signed() - Cat(borrow, divisor[half:])
+        return Cat(low[:half], high[1:])
 
     def _decide(self, m: Module, fits: Value) -> None:
         """The target's bits, from the most significant down; complete, they wait for their digits' writes."""

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In
 
-from bcsim.machine.latency import RECORD_CHANGE
+from bcsim.machine.latency import RECORD_CHANGE, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common.layouts import tile_rounds
 from bcsim.rtl.formal.drain_writer import writer_free
@@ -115,7 +115,9 @@ class DrainProof(wiring.Component):
         layer = self._layer(m, "tile", self.tile & ends)
         seconds = {name: Signal(name=f"second_of_{name}") for name in self.passes}
         more = Mux(seconds["tiles"] == layer.tiles, layer.rounds_last, layer.rounds_full)
-        cycles = Mux(layer.bits, *(8, 5) if self.search else (2, 1))
+        cycles = Mux(
+            layer.bits, *(round_cycles(bits, self.search, self.machine.divide_cycles) for bits in (2, 1))
+        )
         advance: Value = self.tile
         for name, second in seconds.items():
             with m.If(advance):

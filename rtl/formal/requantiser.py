@@ -72,12 +72,13 @@ class RequantiserProof(wiring.Component):
     @property
     def steps(self) -> int:
         """Cycles that the induction looks back: a round, and its value."""
-        return write_cycles(self.bits, self.search) + 1
+        return write_cycles(self.bits, self.search, self.machine.divide_cycles) + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.requantiser = dut = Requantiser(self.machine)
-        idle = write_cycles(self.bits, self.search)
+        divide = self.machine.divide_cycles
+        idle = write_cycles(self.bits, self.search, divide)
         age, judged = Signal(range(idle + 1), init=idle), Signal()
         with m.If(dut.load):
             m.d.sync += [age.eq(1), self.present.eq(self.inputs)]
@@ -87,7 +88,7 @@ class RequantiserProof(wiring.Component):
             m.d.sync += [self.past.eq(self.present), judged.eq(1)]
         m.d.comb += [
             Assert((age > 0) & (age <= idle)),
-            dut.load.eq(self.start & (age >= round_cycles(self.bits, self.search))),
+            dut.load.eq(self.start & (age >= round_cycles(self.bits, self.search, divide))),
         ]
         self._control(m, dut, age)
         self._parameters(m, dut)
@@ -97,7 +98,7 @@ class RequantiserProof(wiring.Component):
 
     def _control(self, m: Module, dut: Requantiser, age: Signal) -> None:
         """The drain walker's part, `age` cycles after `load`."""
-        stride = 3 if self.search else 1
+        stride = 3 if self.search else self.machine.divide_cycles
         m.d.comb += [
             dut.done.eq(age == stride * self.bits),
             dut.search.eq(self.search),

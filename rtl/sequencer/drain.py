@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import Out
 
-from bcsim.machine.latency import DIVIDE_CYCLES, SEARCH_CYCLES, round_cycles
+from bcsim.machine.latency import SEARCH_CYCLES, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import ADDRESS_BITS, QUOTIENT_BITS
 from bcsim.rtl.common.layouts import tile_rounds
@@ -177,11 +177,9 @@ class DrainWalker(wiring.Component):
         interval = Signal.like(whole)
         again, within, active = Signal(), Signal(), Signal()
         # left is V - 2 in a round's first cycle, so that its sign marks cycle V - 1.
-        bits = self.record.bits
+        bits, divide = self.record.bits, (self.machine.divide_cycles, 0)
         m.d.comb += [
-            interval.eq(
-                Mux(self.record.search, _interval(bits, SEARCH_CYCLES), _interval(bits, DIVIDE_CYCLES))
-            ),
+            interval.eq(Mux(self.record.search, _interval(bits, SEARCH_CYCLES), _interval(bits, divide))),
             self.shift.eq(self.tile | again),
             active.eq(self.shift | within),
             walk.end.eq(active & left[-1]),

@@ -36,17 +36,22 @@ class Round:
 
 
 def rounds(
-    records: Sequence[Mapping[str, int]], *, groups: int, strips: Sequence[Sequence[int]] | None = None
+    records: Sequence[Mapping[str, int]],
+    *,
+    groups: int,
+    strips: Sequence[Sequence[int]] | None = None,
+    divide: int = 1,
 ) -> Iterator[list[Round]]:
     """The rounds of every pass of one image after another.
 
+    groups, divide : the machine's `groups` and `divide_cycles`.
     strips : for every record the positions of each strip; None where weights are not used again.
     """
     while True:
         parameter = 0
         for index, record in enumerate(records):
             sizes = strips[index] if strips else [1] * (record.get("positions", 0) + 1)
-            yield from _layer_rounds(record, groups, parameter, sizes)
+            yield from _layer_rounds(record, groups, parameter, sizes, divide)
             parameter += _layer_words(record)
 
 
@@ -57,7 +62,7 @@ def _layer_words(record: Mapping[str, int]) -> int:
 
 
 def _layer_rounds(
-    record: Mapping[str, int], groups: int, parameter: int, sizes: Sequence[int]
+    record: Mapping[str, int], groups: int, parameter: int, sizes: Sequence[int], divide: int
 ) -> Iterator[list[Round]]:
     bits, search, full = record["bits"] + 1, bool(record["search"]), record["rounds_full"] + 1
     window = record.get("window", 0)
@@ -73,8 +78,8 @@ def _layer_rounds(
         ends = (streamed, strip, tile, place) == (outer, len(sizes) - 1, tiles, window)
         yield [
             Round(
-                cycles=round_cycles(bits, search),
-                write=write_cycles(bits, search),
+                cycles=round_cycles(bits, search, divide),
+                write=write_cycles(bits, search, divide),
                 bits=bits,
                 search=search,
                 parameter=parameter + (index << bits * search),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -115,8 +115,8 @@ class RoundSignature(wiring.Signature):
 class RoundPhases(wiring.Component):
     """Steps the requantisers through a round while the next ones are on their way from the parameter memories.
 
-    Latency: 2 cycles from `begin` to `load`; `write_cycles(bits, search) - 2` from there to `done`.
-    Throughput: a round in `round_cycles(bits, search)` cycles.
+    Latency: 2 cycles from `begin` to `load`; `write_cycles(bits, search, divide) - 2` from there to `done`.
+    Throughput: a round in `round_cycles(bits, search, divide)` cycles; divide is the machine's `divide_cycles`.
 
     Parameters
     ----------
@@ -135,10 +135,11 @@ class RoundPhases(wiring.Component):
             for name in ("fetched", "next", "current")
         )
         begun, probing = Signal(), Signal()
-        phase = Signal(3)
+        phase, second = Signal(3), Signal()
+        divides = second if self.machine.divide_cycles == 2 else Const(1)
         m.d.sync += [begun.eq(self.begin), self.load.eq(begun), fetched.eq(self.round), next_.eq(fetched)]
         m.d.comb += [
-            self.step.eq(probing & (phase[2] | ~current.search)),
+            self.step.eq(probing & Mux(current.search, phase[2], divides)),
             self.select.eq(probing & phase[0] & current.search),
             self.done.eq(self.step & self.probe[0]),
             self.search.eq(current.search),
@@ -148,9 +149,10 @@ class RoundPhases(wiring.Component):
         if self.machine.spatial:
             m.d.comb += self.pool.eq(current.pool)
         with m.If(self.load):
-            m.d.sync += [current.eq(next_), self.probe.eq(1 << next_.bits), probing.eq(1), phase.eq(0b001)]
+            m.d.sync += [current.eq(next_), self.probe.eq(1 << next_.bits), probing.eq(1)]
+            m.d.sync += [phase.eq(0b001), second.eq(0)]
         with m.Else():
-            m.d.sync += phase.eq(phase.rotate_left(1))
+            m.d.sync += [phase.eq(phase.rotate_left(1)), second.eq(~second)]
             with m.If(self.step):
                 m.d.sync += [self.probe.eq(self.probe >> 1), probing.eq(~self.done)]
         return m

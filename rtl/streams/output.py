@@ -126,14 +126,25 @@ class Output(wiring.Component):
         with m.If(self.sent):
             m.d.sync += [write.addr.eq(0), word.eq(0), lane.eq(0)]
 
-    def _compare(self, m: Module, score: Signal, advance: Value) -> Signal:
-        """The index of the first greatest of the scores sent so far; of a first one whether it is positive."""
-        index, winner = Signal.like(self.record.classes), Signal.like(self.record.classes)
-        best, begun = Signal(QUOTIENT_BITS), Signal()
+    def _compare(self, m: Module, score: Signal, advance: Value) -> Value:
+        """The index of the first greatest of the scores sent so far; of a first one whether it is positive.
+
+        A score is compared in the cycle behind the one in which it is sent: from registers, not from the buffer.
+        """
+        index, winner, latest = (
+            Signal.like(self.record.classes, name=name) for name in ("index", "winner", "latest")
+        )
+        sent, best = Signal(QUOTIENT_BITS), Signal(QUOTIENT_BITS)
+        begun, fresh, wins = Signal(), Signal(), Signal()
+        chosen = Mux(begun, latest, sent >= self.record.positive)
+        m.d.comb += wins.eq(fresh & ((sent > best) | ~begun))
+        m.d.sync += fresh.eq(advance)
         with m.If(advance):
-            m.d.sync += [index.eq(index + 1), begun.eq(1)]
-            with m.If((score > best) | ~begun):
-                m.d.sync += [best.eq(score), winner.eq(Mux(begun, index, score >= self.record.positive))]
+            m.d.sync += [sent.eq(score), latest.eq(index), index.eq(index + 1)]
+        with m.If(fresh):
+            m.d.sync += begun.eq(1)
+        with m.If(wins):
+            m.d.sync += [best.eq(sent), winner.eq(chosen)]
         with m.If(self.sent):
             m.d.sync += [index.eq(0), begun.eq(0)]
-        return winner
+        return Mux(wins, chosen, winner)

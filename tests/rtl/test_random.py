@@ -38,10 +38,21 @@ MACHINES = (
     Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=1, input_buffers=1, **MEMORIES),
     Machine(lanes=2, pes=3, digit=2, requantisers=1, input_bytes=1, shift_planes=True, **MEMORIES),
     Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=8, shift_planes=True, **MEMORIES),
-    Machine(lanes=6, pes=9, digit=8, requantisers=3, input_bytes=2, input_buffers=1, **MEMORIES),
+    Machine(
+        lanes=6,
+        pes=9,
+        digit=8,
+        requantisers=3,
+        input_bytes=2,
+        input_buffers=1,
+        divide_cycles=2,
+        **MEMORIES,
+    ),
     Machine(lanes=12, pes=6, digit=8, requantisers=6, input_bytes=4, shift_planes=True, **MEMORIES),
     Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, **WINDOWS),
-    Machine(lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, **WINDOWS),
+    Machine(
+        lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, divide_cycles=2, **WINDOWS
+    ),
     Machine(
         lanes=6,
         pes=9,

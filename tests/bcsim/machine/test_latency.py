@@ -16,6 +16,11 @@ def test_a_tree_halves_the_pairs_of_lanes(lanes: int, levels: int) -> None:
     assert tree_levels(machine) == levels
 
 
+def test_two_cycles_a_bit_double_a_division_and_no_search() -> None:
+    assert (round_cycles(5, False, 2), write_cycles(5, False, 2)) == (10, 12)
+    assert (round_cycles(2, True, 2), write_cycles(2, True, 2)) == (8, 8)
+
+
 def test_values_wider_than_a_digit_pass_one_more_stage() -> None:
     narrow = Machine(lanes=32, pes=32, digit=8)
     wide = replace(narrow, digit=4)

@@ -6,8 +6,8 @@ from pathlib import Path
 from bcsim.machine.parameters import OUTSIDE, SURROUNDINGS, Machine
 from bcsim.rtl.common.register_map import PARAMETERS, Register
 
-FITTED = ("offset_bits", "step_bits", "record_bits")
-"""Widths that follow a network: the fingerprint alone tells them."""
+FITTED = ("offset_bits", "step_bits", "record_bits", "divide_cycles")
+"""Widths that follow a network, and what follows a clock: the fingerprint alone tells them."""
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "registers.md"
 

@@ -17,6 +17,7 @@ MACHINES = [
         {"accumulator_bits": 12, "fraction_bits": 0, "digit": 4, "activation_bits": 4},
         {"accumulator_bits": 20, "fraction_bits": 16, "digit": 1, "activation_bits": 8},
         {"accumulator_bits": 8, "fraction_bits": 5, "digit": 4, "activation_bits": 8},
+        {"accumulator_bits": 11, "fraction_bits": 7, "digit": 4, "activation_bits": 8, "divide_cycles": 2},
     )
 ]
 
@@ -95,19 +96,19 @@ def random_lookup(generator, machine):
 class Schedule:
     """Rounds as close as they may follow each other: what happens in which cycle."""
 
-    def __init__(self, rounds) -> None:
+    def __init__(self, rounds, divide) -> None:
         self.loads, self.steps, self.searches, self.done, self.complete = {}, {}, {}, set(), {}
         cycle = 0
         for round_ in rounds:
             self.loads[cycle] = round_
-            stride = 3 if round_.is_search else 1
+            stride = 3 if round_.is_search else divide
             for index in range(round_.bits):
                 self.steps[cycle + stride * (index + 1)] = (round_, round_.bits - 1 - index)
             if round_.is_search:
                 self.searches |= dict.fromkeys(range(cycle, cycle + 3 * round_.bits + 1), round_)
             self.done.add(cycle + stride * round_.bits)
             self.complete[cycle + stride * round_.bits + 1] = round_.expected
-            cycle += round_cycles(round_.bits, round_.is_search)
+            cycle += round_cycles(round_.bits, round_.is_search, divide)
 
 
 def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
@@ -131,7 +132,8 @@ def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
 def test_every_value_is_held_from_its_completion_to_the_next(machine):
     generator = random.Random(machine.accumulator_bits)
     draw = {False: random_division, True: random_lookup}
-    schedule = Schedule([draw[generator.random() < 0.3](generator, machine) for _ in range(160)])
+    rounds = [draw[generator.random() < 0.3](generator, machine) for _ in range(160)]
+    schedule = Schedule(rounds, machine.divide_cycles)
     dut = Requantiser(machine)
 
     async def script(ctx):

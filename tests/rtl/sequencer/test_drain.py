@@ -184,7 +184,8 @@ def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen:
             for index, probe in enumerate(probes):
                 if item.search:
                     trace.selects[first + 1 + 3 * index] = probe
-                trace.steps[first + (3 + 3 * index if item.search else 1 + index)] = (int(item.search), probe)
+                stride = 3 if item.search else machine.divide_cycles
+                trace.steps[first + stride * (1 + index)] = (int(item.search), probe)
             write = first + item.write
             trace.done.append(write - 2)
             if machine.spatial:
@@ -246,6 +247,7 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         layers=4,
         spatial=seed % 2 == 1,
         weight_stream_bytes=4 if seed % 4 == 1 and pes % lanes == 0 else 0,
+        divide_cycles=1 + (seed % 3 == 2),
     )
     if seed >= 24:
         lanes = rng.choice([2, 4]) * requantisers
@@ -254,7 +256,7 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         )
     records = random_records(rng, 1 + seed % 4, machine)
     strips = random_strips(rng, records, machine)
-    model = rounds(records, groups=machine.groups, strips=strips)
+    model = rounds(records, groups=machine.groups, strips=strips, divide=machine.divide_cycles)
     tiles = [next(model) for _ in range(TILES)]
     image = [size for record, own in zip(records, strips, strict=True) for size in passes_of(record, own)]
     sizes = [size for size, _ in zip(endlessly(image), tiles, strict=False)]
