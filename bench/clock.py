@@ -3,7 +3,7 @@
 The accelerator lies in a harness of three pins: a shift register drives its inputs, its outputs go through registers
 into one. Times are of nextpnr's model at the part's worst; what a board adds is not in them.
 
-python -m bench.clock --machine tiny,... [--network digits] [--part hx8k up5k] [--seeds 3] [--json]
+python -m bench.clock --machine tiny,... [--network digits] [--part hx8k up5k] [--seeds 3] [--fit] [--json]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from bcsim.api import compile, load
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.generate.project import TOP, write_verilog
@@ -102,9 +103,10 @@ endmodule
 """
 
 
-def synthesise(folder: Path, network: str, machine: str, part: Part) -> None:
+def synthesise(folder: Path, network: str, machine: str, part: Part, fit: bool) -> None:
     """Leave the netlist of the network's accelerator in `folder`."""
-    mapping = map_program(compile(load(MODELS / f"{network}.onnx")), parse_machine(machine))
+    place = map_fitted if fit else map_program
+    mapping = place(compile(load(MODELS / f"{network}.onnx")), parse_machine(machine))
     verilog = write_verilog(folder, mapping)
     (folder / "harness.v").write_text(harness(verilog.ports))
     # Older nextpnr do not know cells that only tell where others came from.
@@ -112,7 +114,7 @@ def synthesise(folder: Path, network: str, machine: str, part: Part) -> None:
     run_yosys(script, cwd=folder)
 
 
-def place(folder: Path, name: str, machine: str, seed: int) -> Clock:
+def route(folder: Path, name: str, machine: str, seed: int) -> Clock:
     """Place and route the netlist. Raises BcsimError where no tool is found or the design does not fit."""
     part = PARTS[name]
     tool = next((tool for tool in part.tools if shutil.which(tool)), None)
@@ -140,14 +142,15 @@ def main() -> None:
     parser.add_argument("--machine", required=True)
     parser.add_argument("--part", nargs="+", default=["hx8k", "up5k"], choices=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--fit", action="store_true", help="no wider or deeper than the network needs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     clocks: list[Clock] = []
     for name in arguments.part:
         with TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            synthesise(folder, arguments.network, arguments.machine, PARTS[name])
-            clocks += [place(folder, name, arguments.machine, seed) for seed in range(1, arguments.seeds + 1)]
+            synthesise(folder, arguments.network, arguments.machine, PARTS[name], arguments.fit)
+            clocks += [route(folder, name, arguments.machine, seed) for seed in range(1, arguments.seeds + 1)]
     if arguments.json:
         print(json.dumps([asdict(clock) for clock in clocks], indent=2))
         return

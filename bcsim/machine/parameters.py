@@ -10,7 +10,7 @@ from zlib import crc32
 from bcsim.common.errors import BcsimError
 from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
 
-__all__ = ["OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
+__all__ = ["OPTIONAL", "OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
 
 DIGITS = (1, 2, 4, 8)
 
