@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "decibels", "energy", "percent", "rate", "ratio", "span"]
+__all__ = ["UNKNOWN", "count", "decibels", "energy", "percent", "rate", "ratio", "span"]
+
+UNKNOWN = "–"
+"""In place of a figure that nothing gives."""
 
 ENERGY_UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 
@@ -24,7 +27,7 @@ def significant(value: float) -> str:
 
 def percent(fraction: float | None, digits: int = 2) -> str:
     """98.71 %, or a dash where the fraction is unknown."""
-    return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
+    return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f} %"
 
 
 def ratio(value: float) -> str:
@@ -49,7 +52,7 @@ def count(value: int) -> str:
 
 def decibels(value: float | None) -> str:
     """33.5 dB, or a dash where there is no noise to speak of."""
-    return "–" if value is None else f"{value:.1f} dB"
+    return UNKNOWN if value is None else f"{value:.1f} dB"
 
 
 def parameter(value: object) -> str:

@@ -37,7 +37,7 @@ def render_report(result: Result) -> str:
     )
     here = files("bcsim.report")
     template = environment.from_string(here.joinpath("template.html").read_text("utf-8"))
-    energy, layers = energy_bars(result), layer_bars(result)
+    energy, layers = (energy_bars(result), layer_bars(result)) if result.on_machine else ((), ())
     return template.render(
         result=result,
         style=here.joinpath("style.css").read_text("utf-8"),

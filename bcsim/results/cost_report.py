@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.mapping.shortfall import MachineTooSmallError
 from bcsim.compiler.program.layers import Program
-from bcsim.costs.counts import NetworkCounts
+from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
 from bcsim.machine.parameters import RANGES, Machine
-from bcsim.results.result import Cycles, EnergyReport
+from bcsim.results.advice import advise
+from bcsim.results.machine_result import Cycles, EnergyReport, LayerCost, MachineResult
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.simulator import MachineRun
 from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles
 
-__all__ = ["cycles_of", "energy_report", "enlargement_note", "map_enlarged", "steady_layers"]
+__all__ = [
+    "cycles_of",
+    "energy_report",
+    "enlargement_note",
+    "machine_result",
+    "map_enlarged",
+    "steady_layers",
+]
 
 WARM_UP = 5
 """Images after which the interval between images no longer changes."""
 
 ENLARGEMENTS = 3
 """Rounds of enlarging: a wider requantiser may need a wider accumulator."""
+
+
+def machine_result(run: MachineRun, table: EnergyTable) -> MachineResult:
+    """What a run on a machine says of one image, its energy with `table`."""
+    counts = count_mapping(run.mapping)
+    energy, by_layer = energy_report(counts, run.mapping, table)
+    layers = tuple(
+        LayerCost(
+            cycles=used.cycles,
+            slots=used.lane_cycles,
+            operations=counted.operations,
+            energy_pj=sum(parts.values()),
+            streamed_weight_words=nest.streamed_words,
+        )
+        for used, counted, parts, nest in zip(
+            steady_layers(run.mapping), counts.layers, by_layer.layers, run.mapping.nests, strict=True
+        )
+    )
+    return MachineResult(
+        machine=run.mapping.machine,
+        cycles=cycles_of(run),
+        operations=counts.operations,
+        unit_bits=counts.bits,
+        memory={name: asdict(traffic) for name, traffic in counts.memory.items()},
+        energy=energy,
+        layers=layers,
+        advice=advise(run.mapping, run.steady, run.per_image),
+        run=run,
+    )
 
 
 def cycles_of(run: MachineRun) -> Cycles:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.classes import classes_of_scores
+from bcsim.machine.parameters import Machine
 from bcsim.results.fidelity import fraction_equal
-from bcsim.results.result import Cycles, EnergyReport, LayerResult, Result
+from bcsim.results.machine_result import Cycles, EnergyReport, MachineResult
+from bcsim.results.result import LayerResult, Result
 
 __all__ = ["combine", "member_paths"]
 
@@ -62,11 +64,8 @@ def combine(name: str, results: Sequence[Result], labels: NDArray[np.int64] | No
         accuracy_float=fraction_equal(labels, classes_float),
         accuracy_program=fraction_equal(labels, classes),
         agreement=fraction_equal(classes_float, classes),
-        cycles=_cycles([result.cycles for result in results]),
-        operations=_added([result.operations for result in results]),
-        unit_bits=_added([result.unit_bits for result in results]),
-        memory=_added([result.memory for result in results]),
-        energy=_energy([result.energy for result in results]),
+        on_machine=_on_machine(results),
+        no_machine=next((result.no_machine for result in results if result.no_machine), ""),
         layers=tuple(_layers(results)),
         notes=_notes(results),
         scores_program=scores,
@@ -90,11 +89,31 @@ def _check_alike(results: Sequence[Result]) -> None:
                 f"Networks of an ensemble must have the same classes: {first.model} has "
                 f"{first.scores_program.shape[1]} and {result.model} has {result.scores_program.shape[1]}"
             )
-        if result.machine != first.machine:
+        if _machine(result) != _machine(first):
             raise BcsimError(
                 f"Networks of an ensemble must run on one machine: {first.model} and {result.model} were given "
                 "different ones; name one that holds each (--machine)"
             )
+
+
+def _machine(result: Result) -> Machine | None:
+    return result.machine if result.on_machine else None
+
+
+def _on_machine(results: Sequence[Result]) -> MachineResult | None:
+    """The sums over the members; None where no machine takes one of them."""
+    found = [result.on_machine for result in results if result.on_machine]
+    if len(found) < len(results):
+        return None
+    return replace(
+        found[0],
+        cycles=_cycles([member.cycles for member in found]),
+        operations=_added([member.operations for member in found]),
+        unit_bits=_added([member.unit_bits for member in found]),
+        memory=_added([member.memory for member in found]),
+        energy=_energy([member.energy for member in found]),
+        layers=tuple(layer for member in found for layer in member.layers),
+    )
 
 
 def _mean(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from math import isfinite
 from typing import Literal, TypeAlias
 
@@ -16,18 +15,17 @@ from bcsim.common.metadata import SCORE_ERROR_KEY
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.compiler.program.layers import Program
-from bcsim.costs.counts import NetworkCounts, count_mapping
-from bcsim.costs.energy import TABLES, Energy, load_table
+from bcsim.costs.energy import TABLES, load_table
 from bcsim.data import Dataset, load_dataset
 from bcsim.execution.execute import execute
 from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.input_origin import program_reading
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
-from bcsim.results.advice import advise
-from bcsim.results.cost_report import cycles_of, energy_report, enlargement_note, map_enlarged, steady_layers
+from bcsim.results.cost_report import enlargement_note, machine_result, map_enlarged
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.input_meaning import input_meaning, label_note
+from bcsim.results.machine_result import MachineResult
 from bcsim.results.model import Model
 from bcsim.results.result import LayerResult, Result
 from bcsim.simulator.simulator import MachineRun, run_machine
@@ -56,7 +54,8 @@ def simulate(
 
     data : a data set, or what `load_dataset` takes (its test split).
     machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default "medium", its memories enlarged
-        where the program does not fit them.
+        where the program does not fit them. Where no machine takes the program and none was asked for (by `machine`,
+        `level` or `record`), the result has what the program level finds, and says why.
     level : "program" runs every image through the program and a few through the machine, for its cycles;
         "machine" runs every image through both and holds them equal.
     images : the first so many; by default all at level program, 16 at level machine.
@@ -69,14 +68,11 @@ def simulate(
     table = load_table(energy_table)
     dataset = _dataset(data, images, level)
     meaning = input_meaning(program, dataset)
-    mapping = _mapping(program, machine)
-    counts = count_mapping(mapping)
-    energy, by_layer = energy_report(counts, mapping, table)
+    optional = machine is None and level == "program" and not record
+    mapping, no_machine = _mapping(program, machine, optional=optional)
     q = program_input(program, dataset)
     scores = _program_scores(program, q)
-    with working("Machine"):
-        run = run_machine(mapping, _machine_images(q, level), record=record)
-    _hold_equal(run, scores)
+    found = machine_result(_run(mapping, q, scores, level, record), table) if mapping else None
     floats = _float_run(program, dataset, reference)
     classes = classes_of_levels(program, scores)
     notes = (
@@ -84,7 +80,9 @@ def simulate(
         *meaning.notes,
         label_note(program, dataset),
         dataset.note,
-        enlargement_note(mapping.machine, MEDIUM) if machine is None else "",
+        enlargement_note(mapping.machine, MEDIUM) if mapping and machine is None else "",
+        no_machine
+        and f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}",
     )
     return Result(
         model=program.name,
@@ -99,20 +97,14 @@ def simulate(
         accuracy_float=fraction_equal(dataset.y, floats.classes) if floats else None,
         accuracy_program=fraction_equal(dataset.y, classes),
         agreement=fraction_equal(floats.classes, classes) if floats else None,
-        machine=mapping.machine,
-        cycles=cycles_of(run),
-        operations=counts.operations,
-        unit_bits=counts.bits,
-        memory={name: asdict(traffic) for name, traffic in counts.memory.items()},
-        energy=energy,
-        layers=_layers(program, run, counts, by_layer, _fidelity(program, dataset, reference, q)),
+        layers=_layers(program, found, _fidelity(program, dataset, reference, q)),
         notes=tuple(filter(None, notes)),
-        advice=advise(mapping, run.steady, run.per_image),
         scores_program=program.layers[-1].target.decode(scores),
         classes_program=classes,
         scores_float=floats.scores if floats else None,
         classes_float=floats.classes if floats else None,
-        machine_run=run,
+        on_machine=found,
+        no_machine=no_machine,
     )
 
 
@@ -132,11 +124,19 @@ def _dataset(data: str | Dataset, images: int | None, level: Level) -> Dataset:
     return data.head(limit) if isinstance(data, Dataset) else load_dataset(data, "test", limit)
 
 
-def _mapping(program: Program, machine: str | Machine | None) -> Mapping:
-    """The program on the user's machine as it is; on the default one as large as the program needs."""
-    if machine is None:
-        return map_enlarged(program, MEDIUM)
-    return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine)
+def _mapping(
+    program: Program, machine: str | Machine | None, *, optional: bool
+) -> tuple[Mapping | None, str]:
+    """The program on the user's machine as it is, on the default one as large as the program needs; or, where that is
+    optional, why no machine takes it."""
+    if machine is not None:
+        return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine), ""
+    try:
+        return map_enlarged(program, MEDIUM), ""
+    except BcsimError as error:
+        if not optional:
+            raise
+        return None, str(error)
 
 
 def _program_scores(program: Program, q: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -146,9 +146,15 @@ def _program_scores(program: Program, q: NDArray[np.uint16]) -> NDArray[np.uint1
     return np.concatenate([execute(program, q[start : start + BATCH]).scores for start in batches])
 
 
-def _machine_images(q: NDArray[np.uint16], level: Level) -> NDArray[np.uint8]:
-    """What goes through the machine: everything, or as much as tells the cycles."""
-    return (q if level == "machine" else q[:MACHINE_IMAGES]).astype(np.uint8)
+def _run(
+    mapping: Mapping, q: NDArray[np.uint16], scores: NDArray[np.uint16], level: Level, record: int
+) -> MachineRun:
+    """A run of everything, or of as much as tells the cycles, held equal to the program."""
+    images = (q if level == "machine" else q[:MACHINE_IMAGES]).astype(np.uint8)
+    with working("Machine"):
+        run = run_machine(mapping, images, record=record)
+    _hold_equal(run, scores)
+    return run
 
 
 def _hold_equal(run: MachineRun, scores: NDArray[np.uint16]) -> None:
@@ -176,13 +182,9 @@ def _fidelity(
 
 
 def _layers(
-    program: Program,
-    run: MachineRun,
-    counts: NetworkCounts,
-    energy: Energy,
-    fidelity: Sequence[LayerFidelity | None],
+    program: Program, found: MachineResult | None, fidelity: Sequence[LayerFidelity | None]
 ) -> tuple[LayerResult, ...]:
-    steady = steady_layers(run.mapping)
+    costs = found.layers if found else [None] * len(program.layers)
     return tuple(
         LayerResult(
             name=layer.name,
@@ -192,15 +194,9 @@ def _layers(
             source_bits=layer.source.bits,
             target_bits=layer.target.bits,
             exact=layer.exact,
-            sqnr_db=found.sqnr_db if found else None,
-            cycles=used.cycles,
-            slots=used.lane_cycles,
-            operations=counted.operations,
-            energy_pj=sum(parts.values()),
-            streamed_weight_words=nest.streamed_words,
-            histogram=found.histogram if found else None,
+            sqnr_db=close.sqnr_db if close else None,
+            histogram=close.histogram if close else None,
+            cost=cost,
         )
-        for layer, found, used, counted, parts, nest in zip(
-            program.layers, fidelity, steady, counts.layers, energy.layers, run.mapping.nests, strict=True
-        )
+        for layer, close, cost in zip(program.layers, fidelity, costs, strict=True)
     )

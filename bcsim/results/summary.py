@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from bcsim.common.console import PlainConsole
-from bcsim.common.formatting import count, decibels, energy, percent, rate, ratio
+from bcsim.common.formatting import UNKNOWN, count, decibels, energy, percent, rate, ratio
 from bcsim.common.tables import new_table
 from bcsim.compiler.program.layers import Program, Search
 from bcsim.costs.energy import PARTS
-from bcsim.results.result import Result
+from bcsim.results.machine_result import EnergyReport, MachineResult
+from bcsim.results.result import LayerResult, Result
 
 __all__ = ["overview", "print_program", "print_summary"]
 
@@ -20,16 +21,21 @@ def print_summary(result: Result, console: PlainConsole) -> None:
     """The whole result: fidelity, machine, layers, energy, notes."""
     console.print(_overview(result))
     console.print(_layers(result))
-    console.print(_energy(result))
-    low, high = min(result.energy.range_pj.values()), max(result.energy.range_pj.values())
-    console.print(
-        f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(result.energy.range_pj)}); "
-        "of counted actions, without leakage, clock tree and control"
-    )
+    if result.on_machine:
+        _print_energy(result.energy, console)
     for line in result.advice:
         console.print(f"Advice: {line}")
     for note in result.notes:
         console.print(f"Note: {note}")
+
+
+def _print_energy(found: EnergyReport, console: PlainConsole) -> None:
+    console.print(_energy(found))
+    low, high = min(found.range_pj.values()), max(found.range_pj.values())
+    console.print(
+        f"Energy with every table: {energy(low)} to {energy(high)} ({', '.join(found.range_pj)}); "
+        "of counted actions, without leakage, clock tree and control"
+    )
 
 
 def _overview(result: Result) -> Table:
@@ -41,7 +47,6 @@ def _overview(result: Result) -> Table:
 
 def overview(result: Result) -> Iterator[tuple[str, str]]:
     """The figures of the whole network, by name."""
-    cycles = result.cycles
     yield "images", count(result.images)
     yield "input read as", result.input.text
     if result.members > 1:
@@ -52,20 +57,28 @@ def overview(result: Result) -> Iterator[tuple[str, str]]:
     if result.agreement is not None:
         yield "same class as the float network", percent(result.agreement)
     yield "exact for every possible input", exactness(result)
-    yield "machine", f"{result.machine.name}: {result.machine.lanes} x {result.machine.pes} lanes"
+    if result.on_machine is None:
+        yield "machine", "none takes it: see the notes"
+        return
+    yield from _machine_overview(result.on_machine, result.layers)
+
+
+def _machine_overview(found: MachineResult, layers: Sequence[LayerResult]) -> Iterator[tuple[str, str]]:
+    machine, cycles = found.machine, found.cycles
+    yield "machine", f"{machine.name}: {machine.lanes} x {machine.pes} lanes"
     yield "images run cycle by cycle, equal bit for bit", count(cycles.run_images)
     yield "cycles per image", count(cycles.per_image)
     yield "latency of the first image", f"{count(cycles.latency)} cycles"
-    yield f"images at {result.machine.clock_mhz:g} MHz", rate(result.images_per_second)
+    yield f"images at {machine.clock_mhz:g} MHz", rate(found.images_per_second)
     yield "array utilisation", percent(cycles.utilisation, 1)
     for cause, slots in cycles.stalls.items():
         if slots:
             yield f"  lost to {cause.replace('_', ' ')}", percent(slots / cycles.slots, 1)
-    if bits := sum(layer.streamed_weight_words for layer in result.layers) * result.machine.slots:
-        names = ", ".join(layer.name for layer in result.layers if layer.streamed_weight_words)
+    if bits := sum(layer.streamed_weight_words for layer in layers) * machine.slots:
+        names = ", ".join(layer.name for layer in layers if layer.streamed_weight_words)
         yield "weights streamed per image", f"{count(bits // 8)} bytes: {names}"
-    yield "accumulations per image", count(result.operations["accumulate"])
-    yield "multiplications per image", count(result.operations["multiply"])
+    yield "accumulations per image", count(found.operations["accumulate"])
+    yield "multiplications per image", count(found.operations["multiply"])
 
 
 def exactness(result: Result) -> str:
@@ -94,16 +107,15 @@ def _layers(result: Result) -> Table:
             count(layer.inputs),
             count(layer.outputs),
             f"{layer.source_bits} → {layer.target_bits}",
-            count(layer.cycles),
-            percent(layer.utilisation, 1),
+            count(layer.cost.cycles) if layer.cost else UNKNOWN,
+            percent(layer.cost.utilisation, 1) if layer.cost else UNKNOWN,
             decibels(layer.sqnr_db),
-            energy(layer.energy_pj),
+            energy(layer.cost.energy_pj) if layer.cost else UNKNOWN,
         )
     return table
 
 
-def _energy(result: Result) -> Table:
-    found = result.energy
+def _energy(found: EnergyReport) -> Table:
     title = f"Energy per image ({found.table}, {found.technology})"
     table = new_table(title, "part", "this machine", "int8 MACs", "float32 MACs")
     columns = (found.by_part, found.int8_by_part, found.float32_by_part)
