@@ -153,7 +153,8 @@ def test_the_command_line_runs_them_and_names_the_limit_where_a_machine_is_asked
         ["verilog", str(path), "-o", str(out)],
         ["verify", str(path)],
     ):
-        with pytest.raises(BcsimError, match="reads 3 sources in an order"):
-            CliRunner().invoke(app, asked, catch_exceptions=False)
+        refused = CliRunner().invoke(app, asked)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert " ".join(refused.stderr.split()) == f"bcsim: {EITHER_WAY}"
     assert not trace.exists()
     assert not out.exists()
