@@ -12,8 +12,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from bcsim.commands import boards, build, energy, infer, info, machines, program, run, train, verify, verilog
 from bcsim.commands import compile as compile_command
-from bcsim.commands import energy, infer, info, machines, program, run, train, verify, verilog
 from bcsim.commands.examples import SUMMARIES, epilog
 from bcsim.common.console import errors
 from bcsim.common.encoding import plain_where_needed
@@ -52,6 +52,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     verify.verify,
     program.program,
     infer.infer,
+    boards.boards,
+    build.build,
     train.train,
     machines.machines,
     energy.energy,

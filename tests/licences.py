@@ -30,6 +30,7 @@ NAMES = {
 """SPDX's names of what older metadata say in words."""
 
 READ = {
+    "amaranth-boards": "BSD-2-Clause",
     "cocotb-bus": "BSD-3-Clause",
     "numba": "BSD-2-Clause",
     "ptyprocess": "ISC",

@@ -38,7 +38,9 @@ MAY_IMPORT = {
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/costs": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/results": LEVELS,
-    "bcsim/interface": f"{LEVELS} bcsim/results bcsim/report bcsim/host rtl/bus rtl/generate",
+    "bcsim/interface": (
+        f"{LEVELS} bcsim/results bcsim/report bcsim/host rtl/bus rtl/generate rtl/boards rtl/flow"
+    ),
     "bcsim/api.py": f"{LEVELS} bcsim/results bcsim/interface",
     "rtl/common": "bcsim/machine",
     "rtl/datapath": "bcsim/machine rtl/common",
@@ -49,16 +51,22 @@ MAY_IMPORT = {
         "bcsim/machine compiler/mapping rtl/common rtl/datapath rtl/sequencer rtl/streams rtl/bus"
     ),
     "rtl/link": "bcsim/common bcsim/machine rtl/common rtl/bus rtl/accelerator.py",
-    "rtl/bench": "rtl/common",
+    "rtl/bench": "rtl/common bcsim/host rtl/link",
     "rtl/tools": "bcsim/common",
     "rtl/formal": f"bcsim/common bcsim/machine rtl/tools {HARDWARE}",
     "rtl/generate": (
         f"bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/bench rtl/tools rtl/link {HARDWARE}"
     ),
+    "rtl/boards": "bcsim/common rtl/link",
+    "rtl/flow": (
+        "bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/accelerator.py rtl/bus rtl/bench rtl/boards "
+        "rtl/generate rtl/link rtl/tools"
+    ),
     "models": "bcsim/common bcsim/data",
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",
     "bcsim/commands": (
-        f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate models"
+        f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate rtl/boards "
+        "models"
     ),
     "bcsim/cli.py": "bcsim/common bcsim/commands",
     "bcsim/__main__.py": "bcsim/cli.py",

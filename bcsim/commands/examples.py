@@ -14,6 +14,8 @@ SUMMARIES: Mapping[str, str] = {
     "verify": "Hold the Verilog to the simulator, cycle for cycle.",
     "program": "Load a bitstream into its board.",
     "infer": "Classify images on a board, or a simulated one.",
+    "boards": "List the boards that build knows, or describe one.",
+    "build": "Make a board's bitstream of a network.",
     "train": "Train a network and write it as ONNX.",
     "machines": "List the machine presets, or describe one.",
     "energy": "List the tables of energy per action, or print one.",
@@ -46,6 +48,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "infer": (
         ("bcsim verilog digits -o out --machine tiny --no-check", "a design to classify with"),
         ("bcsim infer out --port sim --images 3", "in Verilator; a board: --port /dev/ttyUSB1"),
+    ),
+    "boards": (
+        ("bcsim boards", "every board"),
+        ("bcsim boards icebreaker", "its pins, clock and machine"),
+    ),
+    "build": (
+        ("bcsim build digits --board icebreaker -o out", "a bitstream, in some minutes"),
+        ("bcsim build digits --board icebreaker -o out --prove", "simulated on real images as well"),
     ),
     "train": (("bcsim train digits --epochs 2 -o trained.onnx", "two epochs, then: bcsim run trained.onnx"),),
     "machines": (

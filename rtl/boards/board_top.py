@@ -1,0 +1,111 @@
+"""The top module of a board: clock, reset, LEDs, and an accelerator behind its serial link."""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.boards.board import Board
+from bcsim.rtl.boards.pll import ClockSettings
+from bcsim.rtl.link.linked import LinkedAccelerator
+
+__all__ = ["RESET_CYCLES", "BoardTop"]
+
+RESET_CYCLES = 32
+"""Cycles that the reset lasts after the PLL has locked; also long enough for iCE40's block memories to wake up."""
+
+
+class BoardTop(wiring.Component):
+    """An accelerator on a board, ready when it has its bitstream.
+
+    Parameters
+    ----------
+    board : Board
+    clock : ClockSettings
+    linked : LinkedAccelerator
+
+    Members
+    -------
+    clk : In(1)
+        The oscillator.
+    rx, tx : In(1), Out(1)
+    led_running, led_error, led_done : Out(1)
+        Those that the board has.
+    """
+
+    def __init__(self, board: Board, clock: ClockSettings, linked: LinkedAccelerator) -> None:
+        self.board, self.clock = board, clock
+        self._linked = linked
+        lights = {f"led_{role}": Out(1) for role in board.pins.leds}
+        super().__init__({"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), **lights})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.linked = linked = self._linked
+        self._make_clock(m)
+        m.d.comb += [linked.rx.eq(self.rx), self.tx.eq(linked.tx)]
+        for role in self.board.pins.leds:
+            light = getattr(linked, role)
+            m.d.comb += getattr(self, f"led_{role}").eq(~light if self.board.pins.leds_low else light)
+        return m
+
+    def _make_clock(self, m: Module) -> None:
+        """Domain `sync` from the PLL; its reset ends some cycles after the lock. Domain `start` counts them."""
+        m.domains.sync = ClockDomain()
+        m.domains.start = ClockDomain(reset_less=True)
+        clock, locked, steady = Signal(), Signal(), Signal()
+        count = Signal(range(RESET_CYCLES + 1))
+        m.d.comb += [
+            ClockSignal("sync").eq(clock),
+            ClockSignal("start").eq(clock),
+            ResetSignal("sync").eq(count != RESET_CYCLES),
+        ]
+        m.submodules.lock = FFSynchronizer(locked, steady, o_domain="start")
+        with m.If(~steady):
+            m.d.start += count.eq(0)
+        with m.Elif(count != RESET_CYCLES):
+            m.d.start += count.eq(count + 1)
+        if not self.board.pll:
+            m.d.comb += [clock.eq(self.clk), locked.eq(1)]
+            return
+        m.submodules.pll = self._pll(clock, locked)
+
+    def _pll(self, clock: Signal, locked: Signal) -> Instance:
+        parameters = {f"p_{name}": _parameter(name, value) for name, value in self.clock.parameters.items()}
+        if self.board.pll == "EHXPLLL":
+            return Instance(
+                "EHXPLLL",
+                **parameters,
+                i_CLKI=self.clk,
+                i_CLKFB=clock,
+                i_RST=Const(0),
+                i_STDBY=Const(0),
+                i_PHASESEL0=Const(0),
+                i_PHASESEL1=Const(0),
+                i_PHASEDIR=Const(0),
+                i_PHASESTEP=Const(0),
+                i_PHASELOADREG=Const(0),
+                i_PLLWAKESYNC=Const(0),
+                i_ENCLKOP=Const(0),
+                o_CLKOP=clock,
+                o_LOCK=locked,
+            )
+        source = "i_PACKAGEPIN" if self.board.pll == "SB_PLL40_PAD" else "i_REFERENCECLK"
+        return Instance(
+            self.board.pll,
+            **parameters,
+            **{source: self.clk},
+            i_RESETB=Const(1),
+            i_BYPASS=Const(0),
+            o_PLLOUTGLOBAL=clock,
+            o_LOCK=locked,
+        )
+
+
+WIDTHS = {"DIVR": 4, "DIVF": 7, "DIVQ": 3, "FILTER_RANGE": 3}
+
+
+def _parameter(name: str, value: object) -> object:
+    return Const(value, WIDTHS[name]) if name in WIDTHS else value

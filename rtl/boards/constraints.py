@@ -1,0 +1,31 @@
+"""Pins and clock of a board as its tools want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bcsim.rtl.boards.board import Board
+
+__all__ = ["SUFFIXES", "constraints"]
+
+SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst"}
+
+
+def constraints(board: Board) -> str:
+    """The constraints file of the board's family."""
+    pins = _pins(board)
+    if board.family == "ice40":
+        return "".join(f"set_io {port} {pin}\n" for port, pin in pins)
+    if board.family == "gowin":
+        standard = f"IO_TYPE={board.io_standard}"
+        return "".join(f'IO_LOC "{port}" {pin};\nIO_PORT "{port}" {standard};\n' for port, pin in pins)
+    located = "".join(
+        f'LOCATE COMP "{port}" SITE "{pin}";\nIOBUF PORT "{port}" IO_TYPE={board.io_standard};\n'
+        for port, pin in pins
+    )
+    return f'{located}FREQUENCY PORT "clk" {board.oscillator_hz / 1e6:g} MHZ;\n'
+
+
+def _pins(board: Board) -> Iterator[tuple[str, str]]:
+    yield from (("clk", board.pins.clock), ("rx", board.pins.rx), ("tx", board.pins.tx))
+    yield from ((f"led_{role}", pin) for role, pin in board.pins.leds.items())

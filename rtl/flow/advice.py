@@ -1,0 +1,35 @@
+"""What to do where a design does not fit its board."""
+
+from __future__ import annotations
+
+from bcsim.machine.parameters import Machine
+from bcsim.rtl.boards.board import Board
+from bcsim.rtl.boards.catalogue import BOARDS
+from bcsim.rtl.flow.place import CELLS, DoesNotFitError
+
+__all__ = ["advised"]
+
+
+def advised(error: DoesNotFitError, board: Board, machine: Machine) -> DoesNotFitError:
+    """The error with boards of the family that would hold the design, and with smaller machines."""
+    logic, memories = (error.needed.get(name, (0, 0))[0] for name in CELLS[board.family])
+    larger = [
+        other.name
+        for other in BOARDS.values()
+        if other.family == board.family
+        and other.luts >= logic
+        and other.memories >= memories
+        and other != board
+    ]
+    advice = [f"--board {' or '.join(larger)} has room"] if larger else []
+    if smaller := _smaller(machine):
+        advice.append(f"a smaller machine may fit: --machine {smaller}")
+    return DoesNotFitError(f"{error}; {', or '.join(advice)}" if advice else str(error), error.needed)
+
+
+def _smaller(machine: Machine) -> str:
+    """Half the requantisers or, where there is one, half the processing elements."""
+    size = f"lanes={machine.lanes},digit={machine.digit},input_bytes={machine.input_bytes}"
+    if machine.requantisers > 1:
+        return f"{size},pes={machine.pes},requantisers={machine.requantisers // 2}"
+    return f"{size},pes={machine.pes // 2},requantisers=1" if machine.pes > 1 else ""

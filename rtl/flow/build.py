@@ -1,0 +1,170 @@
+"""A board's folder: Verilog, netlist, placement, bitstream and what was found, from a program on a machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bcsim.common.console import errors, working
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.boards.board import Board
+from bcsim.rtl.boards.board_top import BoardTop
+from bcsim.rtl.boards.constraints import SUFFIXES, constraints
+from bcsim.rtl.boards.pll import ClockSettings, clock_settings
+from bcsim.rtl.flow.advice import advised
+from bcsim.rtl.flow.pack import pack
+from bcsim.rtl.flow.place import DoesNotFitError, Placement, place
+from bcsim.rtl.flow.synthesis import TOP, synthesise_top
+from bcsim.rtl.generate.design import design_digest
+from bcsim.rtl.generate.verilog import to_verilog
+from bcsim.rtl.link.divisor import baud_divisor
+from bcsim.rtl.link.linked import LinkedAccelerator
+
+__all__ = ["Built", "build_board"]
+
+MARGIN = 0.98
+"""Part of the reached clock that a slower attempt aims at."""
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What `build_board` made.
+
+    clock_hz : of the accelerator on the board. mhz : the clock that the placement would allow.
+    logic_cells, memories : used; the board has `of_logic_cells` and `of_memories`.
+    seconds : by step.
+    """
+
+    board: str
+    bitstream: str
+    clock_hz: float
+    mhz: float
+    baud: int
+    divisor: int
+    seed: int
+    logic_cells: int
+    of_logic_cells: int
+    memories: int
+    of_memories: int
+    seconds: dict[str, float]
+
+
+def build_board(
+    folder: Path,
+    mapping: Mapping,
+    board: Board,
+    *,
+    clock_mhz: float | None = None,
+    baud: int | None = None,
+    seeds: Sequence[int] = (1,),
+) -> Built:
+    """Fill `folder` with the design of a mapped program for a board, its bitstream and board.json.
+
+    clock_mhz : must be reached; by default the board's, and slower where the design is.
+
+    Raises BcsimError where the design does not fit, the clock is not reached, or a tool is missing or fails.
+    """
+    wanted = board.clock_mhz if clock_mhz is None else clock_mhz
+    speed = board.baud if baud is None else baud
+    seconds: dict[str, float] = {}
+    for _ in range(ATTEMPTS):
+        clock = clock_settings(board, wanted)
+        divisor = baud_divisor(clock.hz, speed)
+        placement = _attempt(folder, mapping, board, clock, divisor, seeds, seconds)
+        if placement.mhz * 1e6 >= clock.hz:
+            break
+        if clock_mhz is not None:
+            raise BcsimError(
+                f"The clock of {clock.hz / 1e6:g} MHz is not reached: this placement allows {placement.mhz:.1f}; "
+                "take a slower --clock, more --seeds or a smaller machine"
+            )
+        errors.print(f"{clock.hz / 1e6:g} MHz not reached ({placement.mhz:.1f}): once more, slower")
+        wanted = placement.mhz * MARGIN
+    else:
+        raise BcsimError(f"No clock was reached in {ATTEMPTS} attempts; give --clock, below {wanted:.0f}")
+    start = time.monotonic()
+    bitstream = pack(folder, board)
+    seconds["pack"] = time.monotonic() - start
+    logic, memories = placement.count(board.family)
+    built = Built(
+        board=board.name,
+        bitstream=bitstream,
+        clock_hz=clock.hz,
+        mhz=placement.mhz,
+        baud=speed,
+        divisor=divisor,
+        seed=placement.seed,
+        logic_cells=logic,
+        of_logic_cells=board.luts,
+        memories=memories,
+        of_memories=board.memories,
+        seconds={step: round(taken, 1) for step, taken in seconds.items()},
+    )
+    _describe(folder, mapping, board, built)
+    return built
+
+
+def _attempt(
+    folder: Path,
+    mapping: Mapping,
+    board: Board,
+    clock: ClockSettings,
+    divisor: int,
+    seeds: Sequence[int],
+    seconds: dict[str, float],
+) -> Placement:
+    """One round of Verilog, synthesis, place and route."""
+    steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
+        ("verilog", "Generating Verilog", lambda: write_top(folder, mapping, board, clock, divisor)),
+        ("synthesis", "Synthesis", lambda: synthesise_top(folder, board)),
+    )
+    for name, title, step in steps:
+        start = time.monotonic()
+        with working(title):
+            step()
+        seconds[name] = seconds.get(name, 0.0) + time.monotonic() - start
+    start = time.monotonic()
+    try:
+        return place(folder, board, clock.hz / 1e6, seeds)
+    except DoesNotFitError as error:
+        raise advised(error, board, mapping.machine) from error
+    finally:
+        seconds["place and route"] = seconds.get("place and route", 0.0) + time.monotonic() - start
+
+
+def write_top(folder: Path, mapping: Mapping, board: Board, clock: ClockSettings, divisor: int) -> None:
+    """top.v with its memory images and constraints."""
+    accelerator = Accelerator(mapping.machine, image=mapping.image)
+    linked = LinkedAccelerator(accelerator, divisor=divisor)
+    verilog = to_verilog(BoardTop(board, clock, linked), TOP)
+    (folder / f"{TOP}.v").write_text(
+        f"// bcsim for {board.title}, clock {clock.hz / 1e6:g} MHz\n\n{verilog.text}"
+    )
+    for name, text in verilog.images.items():
+        (folder / name).write_text(text)
+    (folder / f"{TOP}{SUFFIXES[board.family]}").write_text(constraints(board))
+
+
+def _describe(folder: Path, mapping: Mapping, board: Board, built: Built) -> None:
+    """board.json, which `bcsim program` and `bcsim infer` read, and machine.json."""
+    machine = mapping.machine
+    description = {
+        **asdict(built),
+        "registers": False,
+        "program_with": [word.format(built.bitstream) for word in board.program_with],
+        "wiring": board.wiring,
+        "design": design_digest(mapping),
+        "fingerprint": f"{machine.fingerprint:08x}",
+        "program": mapping.program.name,
+        "inputs": mapping.program.inputs,
+        "classes": mapping.program.classes,
+    }
+    (folder / "board.json").write_text(json.dumps(description, indent=2) + "\n")
+    (folder / "machine.json").write_text(json.dumps({"machine": asdict(machine)}, indent=2) + "\n")

@@ -1,0 +1,35 @@
+"""Models of an FPGA's cells: Yosys' own, and what they leave out."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from bcsim.common.errors import BcsimError
+
+__all__ = ["cell_models"]
+
+PLL = re.compile(r"^(module SB_PLL40_(PAD|CORE) \(.*?)^endmodule", re.MULTILINE | re.DOTALL)
+PLL_BEHAVIOUR = """\
+\tassign PLLOUTGLOBAL = {source}, PLLOUTCORE = {source};
+\treg [4:0] edges = 0;
+\talways @(posedge {source}) if (~&edges) edges <= edges + 1;
+\tassign LOCK = &edges;
+endmodule"""
+"""The PLL in a simulation: its clock is the oscillator's, so that one cycle is one cycle, and it locks soon."""
+
+
+def cell_models(family: str) -> str:
+    """Verilog models of a family's cells. Raises BcsimError where Yosys is missing."""
+    package = find_spec("pyosys")
+    if package is None or package.origin is None:
+        raise BcsimError("Yosys is needed here: pip install 'bcsim[fpga]'")
+    models = (Path(package.origin).parent / "share" / family / "cells_sim.v").read_text()
+    # Icarus Verilog 11 does not know default values of ports.
+    return "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n" + PLL.sub(_behave, models)
+
+
+def _behave(pll: re.Match[str]) -> str:
+    source = "PACKAGEPIN" if pll[2] == "PAD" else "REFERENCECLK"
+    return pll[1] + PLL_BEHAVIOUR.format(source=source)

@@ -1,0 +1,182 @@
+"""The proof of a build: its netlist and its bitstream simulated on real images, held to the simulator.
+
+Three designs speak through the same two pins: the Verilog, the netlist after synthesis and, for iCE40, the packed
+bitstream turned back into Verilog. All words must be the simulator's, and the line must change in the same cycles.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping as MappingType
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bcsim.common.console import working
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.rtl.bench.simulator import SimulatorError, build, run
+from bcsim.rtl.boards.board import Board
+from bcsim.rtl.bus.program_image import program_checksum
+from bcsim.rtl.flow.build import Built
+from bcsim.rtl.flow.cells import cell_models
+from bcsim.rtl.flow.synthesis import NETLIST, TOP
+from bcsim.rtl.flow.tools import find_tool, run_tool
+from bcsim.rtl.generate.vectors import stream_words
+from bcsim.simulator.simulator import MachineRun, run_machine, stream_values
+
+__all__ = ["Proof", "prove_build"]
+
+PAD = re.compile(r"(\.(?:PACKAGEPIN|REFERENCECLK)\()n\d+\)")
+PROVABLE = ("ice40",)
+WORD = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was compared.
+
+    designs : what was simulated, beside the Verilog: `netlist`, `bitstream`. words : results of each, all equal to the
+        simulator's. edges : changes of the line, all in the same cycles. cycles : from the start to the last of them.
+    skipped : what could not be simulated here, and why.
+    """
+
+    images: int
+    designs: tuple[str, ...]
+    words: int
+    edges: int
+    cycles: int
+    skipped: MappingType[str, str]
+    seconds: MappingType[str, float]
+
+
+def prove_build(folder: Path, mapping: Mapping, board: Board, built: Built, q: NDArray[np.uint8]) -> Proof:
+    """Simulate what `build_board` left in `folder` on images q, uint8 (n, inputs); also writes proof.json.
+
+    Raises BcsimError at the first difference, and where Icarus Verilog is missing.
+    """
+    check_provable(board)
+    machine_run = run_machine(mapping, q, record=len(q))
+    work = folder / "proof"
+    work.mkdir()
+    _write_stimulus(work, mapping, built, q, machine_run)
+    (work / "cells.v").write_text(cell_models(board.family))
+    designs, skipped = {"verilog": folder / f"{TOP}.v", "netlist": folder / NETLIST}, {}
+    if missing := _missing_unpackers():
+        skipped["bitstream"] = missing
+    else:
+        designs["bitstream"] = _unpack(folder, work)
+    found, seconds = {}, {}
+    for name, source in designs.items():
+        start = time.monotonic()
+        found[name] = _simulate(folder, work, name, source)
+        seconds[name] = round(time.monotonic() - start, 1)
+        _compare(name, found[name], found["verilog"], machine_run)
+    edges = found["verilog"]["edges"]
+    proof = Proof(
+        images=len(q),
+        designs=tuple(name for name in designs if name != "verilog"),
+        words=len(found["verilog"]["words"]),
+        edges=len(edges),
+        cycles=edges[-1],
+        skipped=skipped,
+        seconds=seconds,
+    )
+    shutil.rmtree(work)
+    (folder / "proof.json").write_text(json.dumps(asdict(proof), indent=2) + "\n")
+    return proof
+
+
+def check_provable(board: Board) -> None:
+    """Raise BcsimError where a board's netlist cannot be simulated, or nothing is there to simulate it."""
+    if board.family not in PROVABLE:
+        raise BcsimError(
+            f"No models of {board.family} cells to simulate a netlist: --prove is for iCE40 boards"
+        )
+    if shutil.which("iverilog") is None:
+        raise BcsimError(
+            "Netlists are simulated by Icarus Verilog, which is not installed (command iverilog)"
+        )
+
+
+def _missing_unpackers() -> str:
+    if shutil.which("icebox_vlog") is None:
+        return "the command icebox_vlog (Debian: fpga-icestorm) is not installed"
+    return ""
+
+
+def _write_stimulus(
+    work: Path, mapping: Mapping, built: Built, q: NDArray[np.uint8], machine_run: MachineRun
+) -> None:
+    machine = mapping.machine
+    data, _, _ = stream_words(stream_values(mapping, q), machine.input_bytes)
+    np.savez(
+        work / "proof.npz",
+        images=data.reshape(len(q), -1),
+        words=len(machine_run.outputs.data),
+        divisor=built.divisor,
+        identity=np.array([machine.fingerprint, program_checksum(machine, mapping.image)]),
+    )
+
+
+def _unpack(folder: Path, work: Path) -> Path:
+    """The bitstream as Verilog. Its PLL's pad has no name there, and is the clock's."""
+    shutil.copyfile(folder / f"{TOP}.bin", work / f"{TOP}.bin")
+    shutil.copyfile(folder / f"{TOP}.pcf", work / f"{TOP}.pcf")
+    find_tool("iceunpack")
+    run_tool("iceunpack", [f"{TOP}.bin", "unpacked.asc"], cwd=work, log=work / "unpack.log")
+    with working("Turning the bitstream into Verilog"):
+        text = run_tool(
+            "icebox_vlog",
+            ["-s", "-n", TOP, "-p", f"{TOP}.pcf", "unpacked.asc"],
+            cwd=work,
+            log=work / "bitstream.log",
+        )
+    path = work / "bitstream.v"
+    path.write_text(PAD.sub(r"\1clk)", text[text.index("module ") :]))
+    return path
+
+
+def _simulate(folder: Path, work: Path, name: str, source: Path) -> dict[str, Any]:
+    """The words and the edges of one design."""
+    for image in folder.glob("*.mem"):
+        shutil.copyfile(image, work / image.name)
+    result = work / "proof.json"
+    result.unlink(missing_ok=True)
+    try:
+        with working(f"Simulating the {name}"):
+            build(work / name, [source, work / "cells.v"], TOP, simulator="icarus")
+            passed = run(work / name, "bcsim.rtl.bench.board_bench", TOP, simulator="icarus", cwd=work)
+    except SimulatorError as error:
+        raise BcsimError(str(error)) from error
+    if not passed:
+        log = (work / "simulation.log").read_text().strip().splitlines()
+        reasons = [line for line in log if "AssertionError" in line or "rror:" in line]
+        raise BcsimError(
+            f"The {name} does not answer as it should: {(reasons or log or ['no log'])[-1].strip()}"
+        )
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+def _compare(name: str, found: dict[str, Any], verilog: dict[str, Any], machine_run: MachineRun) -> None:
+    expected = [int(word) & WORD for word in machine_run.outputs.data]
+    for index, (wanted, word) in enumerate(zip(expected, found["words"], strict=True)):
+        if wanted != word:
+            raise BcsimError(f"The {name} differs from the simulator: word {index} is {word}, not {wanted}")
+    if found["edges"] != verilog["edges"]:
+        index = next(
+            i
+            for i, pair in enumerate(zip(found["edges"], verilog["edges"], strict=False))
+            if len(set(pair)) > 1
+        )
+        raise BcsimError(
+            f"The {name} differs from the Verilog: change {index} of its line comes in cycle {found['edges'][index]}, "
+            f"not {verilog['edges'][index]}"
+        )

@@ -1,0 +1,29 @@
+"""Synthesis for one part: Yosys' netlist as JSON for place and route, and as Verilog for the proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bcsim.rtl.boards.board import Board
+from bcsim.rtl.tools.yosys import run_yosys
+
+__all__ = ["NETLIST", "TOP", "synthesise_top"]
+
+TOP = "top"
+NETLIST = "netlist.v"
+"""The mapped netlist as Verilog, which the proof simulates."""
+
+
+def synthesise_top(folder: Path, board: Board) -> None:
+    """Turn top.v of `folder` into top.json and netlist.v; the log is synthesis.log. Raises BcsimError."""
+    commands = {
+        "ice40": f"synth_ice40 -device {'u' if board.device == 'up5k' else 'hx'}",
+        "ecp5": "synth_ecp5",
+        "gowin": f"synth_gowin -family {'gw1n' if board.package.startswith('GW1N') else 'gw2a'}",
+    }
+    # Place and route of 2022 does not know the cells that only say where others came from.
+    script = (
+        f"read_verilog {TOP}.v\n{commands[board.family]} -top {TOP}\ndelete t:$scopeinfo\n"
+        f"write_json {TOP}.json\nwrite_verilog -noattr {NETLIST}\nstat"
+    )
+    (folder / "synthesis.log").write_text(run_yosys(script, cwd=folder))

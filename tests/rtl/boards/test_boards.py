@@ -1,0 +1,104 @@
+"""The boards: their pins, clocks and constraints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
+
+from bcsim.common.errors import BcsimError
+from bcsim.machine.parameters import parse_machine
+from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.boards.board_top import BoardTop
+from bcsim.rtl.boards.catalogue import BOARDS, find_board
+from bcsim.rtl.boards.constraints import SUFFIXES, constraints
+from bcsim.rtl.boards.pll import clock_settings
+from bcsim.rtl.generate.verilog import to_verilog
+from bcsim.rtl.link.divisor import baud_divisor
+from bcsim.rtl.link.linked import LinkedAccelerator
+
+NAMES = list(BOARDS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_boards_pins_are_all_different_and_all_constrained(name: str) -> None:
+    board = find_board(name)
+    pins = [board.pins.clock, board.pins.rx, board.pins.tx, *board.pins.leds.values()]
+    assert len(set(pins)) == len(pins)
+    text = constraints(board)
+    assert board.family in SUFFIXES
+    for pin in pins:
+        assert f" {pin}\n" in text or f'"{pin}"' in text or f" {pin};" in text
+    assert {"running", "error"} <= set(board.pins.leds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_boards_own_clock_line_and_machine_go_together(name: str) -> None:
+    board = find_board(name)
+    clock = clock_settings(board, board.clock_mhz)
+    assert 0.95 * board.clock_mhz * 1e6 <= clock.hz <= board.clock_mhz * 1e6
+    assert baud_divisor(clock.hz, board.baud) >= 4
+    for machine in filter(None, (board.machine, board.large_machine)):
+        parse_machine(machine)
+    assert board.program_with[-1] == "{}"
+
+
+def test_settings_of_the_ice40s_pll_are_those_of_icepll() -> None:
+    """`icepll -i 12 -o 30` and `icepll -i 12 -o 72`."""
+    for name, mhz, divf, divq in (("icebreaker", 30, 79, 5), ("hx8k-evn", 72, 47, 3)):
+        clock = clock_settings(find_board(name), mhz)
+        assert clock.hz == mhz * 1e6
+        found = {key: clock.parameters[key] for key in ("DIVR", "DIVF", "DIVQ", "FILTER_RANGE")}
+        assert found == {"DIVR": 0, "DIVF": divf, "DIVQ": divq, "FILTER_RANGE": 1}
+
+
+@pytest.mark.parametrize("mhz", [16.5, 24, 31.3, 36, 47.9, 100, 133])
+@pytest.mark.parametrize("name", ["icebreaker", "hx8k-evn", "ulx3s-85f", "orangecrab"])
+def test_a_pll_is_never_faster_than_it_may_be_nor_out_of_its_range(name: str, mhz: float) -> None:
+    board = find_board(name)
+    clock = clock_settings(board, mhz)
+    assert 0.9 * mhz * 1e6 <= clock.hz <= mhz * 1e6
+    if board.family == "ecp5":
+        divided, times, output = (clock.parameters[key] for key in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV"))
+        assert clock.hz == board.oscillator_hz / divided * times
+        assert 400e6 <= clock.hz * output <= 800e6
+    else:
+        divr, divf, divq = (clock.parameters[key] for key in ("DIVR", "DIVF", "DIVQ"))
+        assert clock.hz == board.oscillator_hz / (divr + 1) * (divf + 1) / 2**divq
+        assert 533e6 <= clock.hz * 2**divq <= 1066e6
+
+
+@pytest.mark.parametrize(
+    ("name", "mhz", "message"),
+    [
+        ("tangnano9k", 54, r"^Board tangnano9k has no clock of 54 MHz, only 27 MHz$"),
+        ("icebreaker", 400, r"^Board icebreaker has no clock of 400 MHz$"),
+        ("icebreaker", 3, r"^Board icebreaker has no clock of 3 MHz$"),
+    ],
+)
+def test_a_clock_that_a_board_cannot_have_is_refused(name: str, mhz: float, message: str) -> None:
+    with pytest.raises(BcsimError, match=message):
+        clock_settings(find_board(name), mhz)
+
+
+def test_an_unknown_board_is_told_the_known_ones() -> None:
+    with pytest.raises(
+        BcsimError, match=r"^Unknown board 'icebraker'; the boards are icebreaker, hx8k-evn, "
+    ):
+        find_board("icebraker")
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "hx8k-evn", "orangecrab", "tangnano9k"])
+def test_the_top_has_the_boards_pins_and_its_pll(name: str) -> None:
+    board = find_board(name)
+    machine = replace(parse_machine("tiny,lanes=2,pes=2,requantisers=1"), input_bytes=1)
+    linked = LinkedAccelerator(Accelerator(machine), divisor=10)
+    verilog = to_verilog(BoardTop(board, clock_settings(board, board.clock_mhz), linked), "top")
+    assert {port.name for port in verilog.ports} == {
+        *("clk", "rx", "tx"),
+        *(f"led_{role}" for role in board.pins.leds),
+    }
+    assert (board.pll in verilog.text) == bool(board.pll) or not board.pll
+    assert ("assign led_running = ~" in verilog.text) == board.pins.leds_low

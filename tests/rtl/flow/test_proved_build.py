@@ -1,0 +1,85 @@
+"""A small network all the way to an iCEBreaker's bitstream, and that bitstream simulated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
+
+import bcsim
+from bcsim.common.errors import BcsimError
+from bcsim.interface.board import BoardBuild, build
+from bcsim.interface.program import with_methods
+from bcsim.rtl.boards.catalogue import find_board
+from bcsim.rtl.flow.build import Built
+from bcsim.rtl.flow.prove import prove_build
+from tests.programs import random_images, random_program
+
+TOOLS = ("nextpnr-ice40", "icepack", "iceunpack", "icebox_vlog", "iverilog")
+MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
+
+pytestmark = [
+    pytest.mark.rtl,
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"not on the PATH: {', '.join(MISSING)} (fpga-icestorm, nextpnr)"
+    ),
+]
+
+SMALLEST = "lanes=2,pes=2,digit=4,activation_bits=4,requantisers=1,input_bytes=1"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[BoardBuild, Path]:
+    folder = tmp_path_factory.mktemp("build") / "out"
+    program = random_program(np.random.default_rng(4), largest=6)
+    return build(program, folder, board="icebreaker", machine=SMALLEST, baud=3_000_000, prove=2), folder
+
+
+def test_netlist_and_bitstream_equal_the_simulator(built: tuple[BoardBuild, Path]) -> None:
+    result, folder = built
+    proof = result.proof
+    assert proof is not None
+    assert proof.designs == ("netlist", "bitstream")
+    assert proof.words == 2 * (bcsim.load(folder / "program.onnx").program.classes + 1)
+    assert proof.edges > 0
+    assert not proof.skipped
+    assert (folder / "top.bin").stat().st_size == 104090, "the size of every bitstream of a UP5K"
+
+
+def test_the_folder_says_what_it_holds(built: tuple[BoardBuild, Path]) -> None:
+    result, folder = built
+    board = json.loads((folder / "board.json").read_text())
+    assert board["program_with"] == ["iceprog", "top.bin"]
+    assert board["divisor"] == round(board["clock_hz"] / 3e6)
+    assert board["clock_hz"] <= board["mhz"] * 1e6
+    assert board["fingerprint"] == f"{result.machine.fingerprint:08x}"
+    assert {"place-1.log", "synthesis.log", "pack.log", "top.pcf", "top.v"} <= {
+        p.name for p in folder.iterdir()
+    }
+    assert with_methods(bcsim.load(folder / "program.onnx").program)
+
+
+def test_a_netlist_that_differs_is_named(built: tuple[BoardBuild, Path], tmp_path: Path) -> None:
+    """One bit of one look-up table of the netlist changed, where it matters."""
+    _, folder = built
+    other = tmp_path / "out"
+    shutil.copytree(folder, other)
+    path = other / "netlist.v"
+    netlist = path.read_text()
+    first = netlist.index("linked.accelerator.output")
+    place = netlist.index(".LUT_INIT(16'h", first) + len(".LUT_INIT(16'h")
+    path.write_text(
+        f"{netlist[:place]}{int(netlist[place : place + 4], 16) ^ 0xFFFF:04x}{netlist[place + 4 :]}"
+    )
+    program = bcsim.load(folder / "program.onnx").program
+    mapping = bcsim.interface.board.mapped(program, SMALLEST, find_board("icebreaker"))
+    q = random_images(np.random.default_rng(5), program, 1)
+    facts = json.loads((folder / "board.json").read_text())
+    known = Built(**{name: facts[name] for name in Built.__slots__})
+    with pytest.raises(BcsimError, match=r"^The netlist d"):
+        prove_build(other, mapping, find_board("icebreaker"), known, q)
