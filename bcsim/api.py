@@ -15,6 +15,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.arguments import require_number, require_path, require_switch, require_text
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.common.metadata import DATASET_KEY
@@ -63,6 +64,8 @@ def save(program: layers.Program, path: str | Path, *, standard: bool = False) -
 
     Raises BcsimError where it cannot be written.
     """
+    require_path("File", path)
+    require_switch("Option standard", standard)
     (save_standard if standard else save_program)(require_program(program), path)
     return Path(path)
 
@@ -94,10 +97,12 @@ def compile(
     """
     model = model_of(model)
     calibration, data = (None if each is None else named_or_dataset(each) for each in (calibration, data))
-    if range_method not in get_args(RangeMethod):
-        raise BcsimError(
-            f"Range method must be one of {', '.join(get_args(RangeMethod))}, not {range_method!r}"
-        )
+    require_text("Range method", range_method, get_args(RangeMethod))
+    require_number("Percentile", percentile)
+    if input is not None:
+        require_text("Input", input)
+    if bits is not None and not isinstance(bits, int | list | tuple):
+        raise BcsimError(f"Bits must be an integer or a list of them, not {type(bits).__name__}")
     if model.graph is None:
         raise BcsimError(f"File {model.path} is a compiled program already; only float networks are compiled")
     options = _Options([bits] if isinstance(bits, int) else bits, range_method, percentile)

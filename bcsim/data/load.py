@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bcsim.common.arguments import require_path, require_text, require_whole
 from bcsim.common.errors import BcsimError
 from bcsim.data.dataset import SPLITS, Dataset, Split
 from bcsim.data.image_folder import load_images
@@ -28,14 +29,20 @@ def load_dataset(name_or_path: str, split: Split = "test", limit: int | None = N
     and validation are disjoint: validation is the last 10,000 training images of mnist, the last 5,000 of cifar10 and
     svhn. An .npz has no splits. `limit` keeps the first images. Raises BcsimError for whatever cannot be read.
     """
-    if split not in SPLITS:
-        raise BcsimError(f"Split must be one of {', '.join(SPLITS)}, not {split!r}")
+    require_path("Data", name_or_path)
+    require_text("Split", split, SPLITS)
+    if limit is not None:
+        require_whole("Number of images", limit, 1)
     if name_or_path in NAMES:
         return load_named(name_or_path, split, limit).head(limit)
     path = Path(name_or_path)
-    if path.is_dir():
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise BcsimError(f"Data {name_or_path!r} cannot be read: {error.strerror or error}") from error
+    if folder:
         return _load_folder(path, split, limit).head(limit)
-    if path.is_file():
+    if file:
         return _load_npz(path).head(limit)
     raise BcsimError(
         f"Data {name_or_path!r} is neither one of {', '.join(NAMES)} nor an existing .npz file or folder"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.arguments import require_path, require_switch, require_text, require_whole
 from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
 from bcsim.compiler.mapping.mapping import Mapping, map_program
@@ -58,6 +59,8 @@ def verilog(
 
     Raises BcsimError for machines that the program does not fit, and where the extra [hdl] is missing.
     """
+    require_path("Folder", folder)
+    require_switch("Option force", force)
     try:
         from bcsim.rtl.generate.folder import new_folder
     except ModuleNotFoundError as error:
@@ -94,8 +97,9 @@ def verify(
 
     Raises BcsimError as `verilog` does; a difference is no error but in the Verification, whose `equal` tells.
     """
-    if simulator not in ("verilator", "icarus"):
-        raise BcsimError(f"Simulator must be verilator or icarus, not {simulator!r}")
+    require_text("Simulator", simulator, ("verilator", "icarus"))
+    if waves is not None:
+        require_path("File of waves", waves)
     try:
         from bcsim.rtl.generate.verify import verify as verify_mapping
     except ModuleNotFoundError as error:
@@ -113,6 +117,8 @@ def prepare(
     program, machine = require_program(program), require_machine(machine)
     if isinstance(images, bool) or not isinstance(images, int) or images < 1:
         raise BcsimError(f"Number of images must be an integer of at least 1, not {images!r}")
+    if pauses is not None:
+        require_whole("Seed of pauses", pauses, 0)
     if machine is None:
         mapping = map_enlarged(program, SMALL)
     else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from numpy.typing import ArrayLike
 
+from bcsim.common.arguments import require_path, require_text, require_whole
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.energy import TABLES
@@ -46,6 +49,11 @@ def simulate(
 
     Raises BcsimError for images that do not fit the program and for machines that the program does not fit.
     """
+    require_text("Level", level, get_args(Level))
+    require_path("Energy table", energy_table)
+    require_whole("Number of recorded images", record, 0)
+    if images is not None:
+        require_whole("Number of images", images, 1)
     if reference is not None and not isinstance(reference, Model):
         raise BcsimError(f"Reference must be what bcsim.load gives, not {type(reference).__name__}")
     result = simulation.simulate(

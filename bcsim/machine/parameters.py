@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from zlib import crc32
 
+from bcsim.common.arguments import require_text
 from bcsim.common.errors import BcsimError
 from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
 
@@ -354,6 +355,7 @@ def parse_machine(text: str) -> Machine:
 
     Raises BcsimError for an unknown preset or parameter and for values that no machine can have.
     """
+    require_text("Machine", text)
     base, changes = MEDIUM, {}
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if parts and "=" not in parts[0]:
