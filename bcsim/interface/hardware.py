@@ -63,9 +63,10 @@ def verilog(
     require_switch("Option force", force)
     try:
         from bcsim.rtl.generate.folder import new_folder
+
+        prepared = prepare(program, machine, data, images, pauses)
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
-    prepared = prepare(program, machine, data, images, pauses)
     with new_folder(Path(folder), force=force) as made:
         write_folder(made, prepared.mapping, prepared.stimulus)
     return Path(folder)
