@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, parse_bits, refuse_compiled
+from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits, parse_bits, refuse_compiled
 from bcsim.common.console import PlainConsole, standard_output
 from bcsim.common.errors import BcsimError
 from bcsim.common.tables import new_table
@@ -38,6 +38,7 @@ def info(
         ),
     ] = False,
     bits: Bits = None,
+    weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     input: Input = None,
 ) -> None:
@@ -46,40 +47,43 @@ def info(
     --bits, --calibrate and --input are for the program that --text prints.
     """
     from bcsim.compiler.program.onnx_format import is_program, load_program
-    from bcsim.results.model import locate
+    from bcsim.results.model import check_weight_bits, locate
     from bcsim.results.summary import print_program
 
     if text:
-        typer.echo(_text(model, bits, calibrate, input), nl=False)
+        typer.echo(_text(model, bits, weight_bits, calibrate, input), nl=False)
         return
     if (bits, calibrate, input) != (None, None, None):
         raise BcsimError(
             "Options --bits, --calibrate and --input need --text: without it nothing is compiled"
         )
+    check_weight_bits(weight_bits)
     path = locate(model)
     console = standard_output()
     if is_program(path):
         print_program(load_program(path), console, stored=True)
     else:
-        _print_network(console, path)
+        _print_network(console, path, weight_bits)
 
 
-def _text(model: str, bits: str | None, calibrate: str | None, input: str | None) -> str:
+def _text(
+    model: str, bits: str | None, weight_bits: int | None, calibrate: str | None, input: str | None
+) -> str:
     """The text of the program in MODEL, or of the one that MODEL compiles to."""
     from bcsim import api
     from bcsim.compiler.program.text import program_text
 
-    loaded = api.load(model)
+    loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     return program_text(
         loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
     )
 
 
-def _print_network(console: PlainConsole, path: Path) -> None:
+def _print_network(console: PlainConsole, path: Path, weight_bits: int | None) -> None:
     from bcsim.compiler.importer import import_onnx, inspect_onnx
 
-    reports = inspect_onnx(path)
+    reports = inspect_onnx(path, weight_bits)
     table = new_table(str(path), "node", "operator", "becomes", "detail", "remark", text=5)
     for report in reports:
         operator = f"{report.domain}.{report.op}" if report.domain else report.op
@@ -90,7 +94,7 @@ def _print_network(console: PlainConsole, path: Path) -> None:
     if failed:
         console.print(f"This network cannot be compiled: {failed} of {len(reports)} nodes are not supported.")
         raise typer.Exit(UNSUPPORTED)
-    graph = import_onnx(path)
+    graph = import_onnx(path, weight_bits)
     refused = _refusal(path, graph)
     verdict = f"cannot be compiled: {refused}" if refused else "can be compiled."
     console.print(f"Input {graph.input} {graph.input_shape}, scores {graph.output}; this network {verdict}")

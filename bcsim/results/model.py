@@ -16,7 +16,7 @@ from bcsim.compiler.graph.nodes import Graph
 from bcsim.compiler.graph.shapes import tensor_shapes
 from bcsim.compiler.program.layers import Program
 
-__all__ = ["Model", "load", "locate"]
+__all__ = ["Model", "check_weight_bits", "load", "locate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
     weight_bits : 2 to 8, that real weights are rounded to after training, for each output; by default they are refused.
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.
     """
-    if weight_bits is not None and not 2 <= weight_bits <= 8:
-        raise BcsimError(f"Weight bits must be from 2 to 8, not {weight_bits!r}")
+    check_weight_bits(weight_bits)
     from bcsim.compiler.importer import import_onnx
     from bcsim.compiler.program.onnx_format import is_program, load_program
 
@@ -65,6 +64,12 @@ def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
         program = load_program(file)
         return Model(program.name, file, program=program)
     return Model(printable(file.stem), file, graph=import_onnx(file, weight_bits))
+
+
+def check_weight_bits(weight_bits: int | None) -> None:
+    """Raise BcsimError for a number of bits that real weights are not rounded to."""
+    if weight_bits is not None and not 2 <= weight_bits <= 8:
+        raise BcsimError(f"Weight bits must be from 2 to 8, not {weight_bits!r}")
 
 
 def locate(path: str | Path) -> Path:

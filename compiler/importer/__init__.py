@@ -77,9 +77,10 @@ def import_onnx(path: str | Path, weight_bits: int | None = None) -> Graph:
     return graph
 
 
-def inspect_onnx(path: str | Path) -> list[NodeReport]:
+def inspect_onnx(path: str | Path, weight_bits: int | None = None) -> list[NodeReport]:
     """What every node of the ONNX file `path` lowers to, or why it cannot be lowered, in the file's order.
 
+    weight_bits : as in `import_onnx`.
     What is wrong with the network as a whole comes last, as a report with the operator "graph". Raises BcsimError
     only for a file that is no ONNX model.
     """
@@ -87,7 +88,7 @@ def inspect_onnx(path: str | Path) -> list[NodeReport]:
     reports: list[NodeReport] = []
     try:
         _refuse_standard(file)
-        walk = Walk(file, read_structure(file.model), folding_room(file)).run()
+        walk = Walk(file, read_structure(file.model), folding_room(file), weight_bits).run()
         reports = walk.reports
         if all(report.status != "unsupported" for report in reports):
             _scores(walk)

@@ -124,6 +124,18 @@ def test_info_tells_what_the_importer_reads_and_no_lowering_takes(folder: Path) 
     assert refused.stderr.removeprefix("bcsim: ").strip() in " ".join(found.stdout.split())
 
 
+def test_info_of_real_weights_that_are_rounded(folder: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(4, 2))
+    path = save(model([node("MatMul", "x w", "y")], tensors(w=weights)), folder)
+    assert invoke("info", path).exit_code == USER_ERROR
+    found = invoke("info", path, "--weight-bits", 8)
+    assert found.exit_code == 0
+    assert "this network can be compiled" in found.stdout
+    assert "dB" in found.stdout
+    assert "rounded to 8 bits" in invoke("info", path, "--text", "--weight-bits", 8).stdout
+    fails("Weight bits must be from 2 to 8, not 9", "info", path, "--weight-bits", 9)
+
+
 def test_info_of_a_program() -> None:
     invoke("compile", "digits", "-o", "p.onnx", "--bits", "3")
     found = invoke("info", "p.onnx")
