@@ -56,12 +56,12 @@ def decibels(value: float | None) -> str:
 
 
 def parameter(value: object) -> str:
-    """A machine parameter: 4,096, 100 or yes."""
+    """A machine parameter: 4,096, 100 or yes; a dash where it is empty."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return count(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or UNKNOWN
 
 
 def span(low: float, high: float) -> str:
