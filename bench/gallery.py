@@ -30,7 +30,7 @@ SUITED: Mapping[str, Sequence[str]] = {
     "mnist-mlp": ("medium",),
     "cifar10-cnn": ("conv",),
     "cifar10-fast": ("conv,lanes=64,digit=4",),
-    "cifar10-small": ("conv,lanes=64,digit=4", "conv,lanes=8,pes=8,digit=4"),
+    "cifar10-small": ("conv,lanes=64,digit=4", "conv,lanes=8,pes=8,digit=4,requantisers=8"),
 }
 """The machines of each network: presets, with digits and lanes for 4-bit activations in words as wide."""
 

@@ -182,6 +182,19 @@ def _require_fraction(noun: str, value: float) -> None:
 digits = Recipe("digits", epochs=200, batch=50, lr_start=3e-3, lr_end=3e-6, dropout_hidden=0.1)
 digits_cnn = Recipe("digits-cnn", epochs=60, batch=50, lr_start=3e-3, lr_end=3e-6)
 mnist_mlp = Recipe("mnist-mlp", epochs=100, batch=100, dropout_in=0.2, dropout_hidden=0.2)
+mnist_vat = Recipe(
+    "mnist-vat",
+    epochs=30,
+    batch=250,
+    optimiser="unit-nesterov",
+    lr_start=0.05,
+    lr_end=1e-4,
+    schedule="triangular",
+    loss="cross-entropy",
+    adversarial=4.0,
+    activation_bits=4,
+    precision="bfloat16",
+)
 cifar10_cnn = Recipe("cifar10-cnn", epochs=500, batch=50, lr_start=3e-3, lr_end=2e-6)
 cifar10_fast = Recipe(
     "cifar10-fast",
@@ -200,7 +213,7 @@ cifar10_fast = Recipe(
 cifar10_small = replace(cifar10_fast, network="cifar10-small")
 svhn_cnn = Recipe("svhn-cnn", epochs=200, batch=50, lr_start=3e-3, lr_end=2e-6)
 
-_ALL = (digits, digits_cnn, mnist_mlp, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
+_ALL = (digits, digits_cnn, mnist_mlp, mnist_vat, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
 RECIPES = {recipe.network: recipe for recipe in _ALL}
 
 METHOD_DEFAULTS: Mapping[str, Mapping[str, Any]] = {

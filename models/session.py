@@ -44,14 +44,22 @@ class Files:
     preprocessed: Path | None = None
 
 
-def start(recipe: Recipe, device: str, threads: int | None, resume: Path | None) -> tuple[Trainer, Splits]:
-    """The training of `recipe`, from its beginning or from the checkpoint `resume`, and its images."""
+def start(
+    recipe: Recipe, device: str, threads: int | None, resume: Path | None, weights: Path | None = None
+) -> tuple[Trainer, Splits]:
+    """The training of `recipe`, from its beginning or from the checkpoint `resume`, and its images.
+
+    weights : a checkpoint of the same network, whose last real weights and BatchNorm the training begins with.
+    """
     if threads is not None:
         torch.set_num_threads(threads)
     splits = load_splits(recipe)
-    return (
-        Trainer(recipe, splits, device) if resume is None else Trainer.resume(resume, splits, device)
-    ), splits
+    if resume is not None:
+        return Trainer.resume(resume, splits, device), splits
+    trainer = Trainer(recipe, splits, device)
+    if weights is not None:
+        trainer.begin_with(weights)
+    return trainer, splits
 
 
 def resumed_recipe(path: Path, given: dict[str, object]) -> Recipe:

@@ -124,6 +124,7 @@ digits_cnn = Topology(
     "digits-cnn", "digits", (1, 8, 8), (64,), *_LEVEL, (Convolution(16, True), Convolution(32, True))
 )
 mnist_mlp = Topology("mnist-mlp", "mnist", (784,), (1024, 1024, 1024), *_PIXEL)
+mnist_vat = replace(mnist_mlp, name="mnist-vat")
 cifar10_cnn = Topology(
     "cifar10-cnn", "cifar10", (3, 32, 32), (1024, 1024), *_PIXEL, _vgg(128, 256, 512), flips=True
 )
@@ -136,7 +137,7 @@ _SMALL = _plain(32, 48, 64, 128, 160, 160, 256, pooled=(1, 3, 5, 6))
 cifar10_small = Topology("cifar10-small", "cifar10", (3, 32, 32), (), *_PIXEL_WITH_ZERO, _SMALL, flips=True)
 svhn_cnn = Topology("svhn-cnn", "svhn", (3, 32, 32), (1024, 1024), *_PIXEL, _vgg(64, 128, 256))
 
-_ALL = (digits, digits_cnn, mnist_mlp, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
+_ALL = (digits, digits_cnn, mnist_mlp, mnist_vat, cifar10_cnn, cifar10_fast, cifar10_small, svhn_cnn)
 TOPOLOGIES = {topology.name: topology for topology in _ALL}
 
 

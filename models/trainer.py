@@ -139,6 +139,15 @@ class Trainer:
         if self.device.type == "cuda" and state["cuda_generators"]:
             torch.cuda.set_rng_state_all(state["cuda_generators"])
 
+    def begin_with(self, path: Path) -> None:
+        """Take the last weights and BatchNorm of the checkpoint `path`; raises BcsimError if of another network."""
+        state = checkpoint.load(path)
+        try:
+            self.model.load_state_dict(state["model"])
+        except Exception as error:  # PyTorch meets parts of other shapes and types with many errors
+            name = self.recipe.topology.name
+            raise BcsimError(f"Checkpoint {path} does not hold weights of the network {name}") from error
+
     @classmethod
     def resume(cls, path: Path, splits: Splits, device: str = "cpu") -> "Trainer":
         """The training that `save` wrote to `path`, ready to go on; raises BcsimError where its parts do not fit."""

@@ -47,7 +47,7 @@ ModelPath: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn.",
+        help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn, cifar10-small.",
         autocompletion=complete_model,
     ),
 ]

@@ -26,7 +26,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="NETWORK",
-            help="digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small or svhn-cnn.",
+            help="digits, digits-cnn, mnist-mlp, mnist-vat, cifar10-cnn, cifar10-fast, cifar10-small or svhn-cnn.",
         ),
     ] = None,
     config: Annotated[
@@ -106,6 +106,10 @@ def train(
         typer.Option(metavar="FILE", help="Rewritten after every epoch. Default: OUTPUT with .pt."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint to go on from.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Checkpoint of the same network whose weights to begin with."),
+    ] = None,
     log: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Curves, .csv or .json. Default: OUTPUT with .csv."),
@@ -148,9 +152,11 @@ def train(
     recipe = _recipe(_given(config, options), resume)
     files = _files(output, checkpoint, resume, log, preprocessed, ensemble)
     _check(recipe, files, ensemble)
+    if resume is not None and weights is not None:
+        raise BcsimError("--weights begins a training and --resume goes on with one: give one of them")
     from bcsim.models import session
 
-    trainer, splits = session.start(recipe, device, threads, resume)
+    trainer, splits = session.start(recipe, device, threads, resume, weights)
     if preprocessed is not None:
         session.write_preprocessed(splits, preprocessed)
     session.run(trainer, files)

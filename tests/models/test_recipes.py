@@ -114,8 +114,8 @@ def test_bad_options(option: str, value: Any, message: str) -> None:
         ),
         (
             {"method": "det"},
-            "Recipe must name its network: digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, "
-            "svhn-cnn",
+            "Recipe must name its network: digits, digits-cnn, mnist-mlp, mnist-vat, cifar10-cnn, "
+            "cifar10-fast, cifar10-small, svhn-cnn",
         ),
     ],
 )

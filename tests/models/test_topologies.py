@@ -82,5 +82,5 @@ def test_width_that_leaves_no_outputs() -> None:
 def test_unknown_network() -> None:
     with pytest.raises(BcsimError) as caught:
         topology("vgg")
-    names = "digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
+    names = "digits, digits-cnn, mnist-mlp, mnist-vat, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
     assert str(caught.value) == f"Network must be one of {names}, not 'vgg'"

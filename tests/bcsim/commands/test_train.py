@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from bcsim.cli import app
 
 QUICK = ["digits", "--epochs", "2", "--threads", "1"]
-NETWORKS = "digits, digits-cnn, mnist-mlp, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
+NETWORKS = "digits, digits-cnn, mnist-mlp, mnist-vat, cifar10-cnn, cifar10-fast, cifar10-small, svhn-cnn"
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -124,6 +124,19 @@ class TestWithTorch:
             "digits", "--epochs", "3", "--resume", "half.pt",
         )  # fmt: skip
         fails("Checkpoint none.pt does not exist", "--resume", "none.pt")
+
+    def test_begins_with_the_weights_of_another_training(self) -> None:
+        assert run(*QUICK, "--checkpoint", "first.pt")[0] == 0
+        assert run(*QUICK, "--log", "plain.json")[0] == 0
+        assert run(*QUICK, "--weights", "first.pt", "--log", "second.json")[0] == 0
+        plain, second = (json.loads(Path(f"{name}.json").read_text()) for name in ("plain", "second"))
+        assert second["epochs"][0]["loss"] < 0.8 * plain["epochs"][0]["loss"]
+        both = "--weights begins a training and --resume goes on with one: give one of them"
+        fails(both, "--resume", "first.pt", "--weights", "first.pt")
+        fails(
+            "Checkpoint first.pt does not hold weights of the network digits-64",
+            *QUICK, "--width", "64", "--weights", "first.pt",
+        )  # fmt: skip
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

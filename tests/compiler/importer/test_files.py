@@ -77,7 +77,7 @@ def test_cnv_scores_that_the_fpga_printed(image):
     assert ((scores + 512) / 2).tolist() == golden["hw"].tolist()
 
 
-@pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx", "cifar10-cnn.onnx"])
+@pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx", "cifar10-cnn.onnx", "cifar10-small.onnx"])
 def test_shipped_networks(name):
     graph = import_onnx(SHIPPED / name)
     layers = [n for n in graph.nodes if isinstance(n, (Dense, Conv))]
