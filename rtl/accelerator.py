@@ -114,7 +114,7 @@ class Accelerator(wiring.Component):
         self._loader, self._output = Loader(machine), Output(machine)
         self._array, self._writer = Array(machine), DrainWriter(machine)
         self._weight_loader = WeightLoader(machine) if machine.weight_stream_bytes else None
-        self._requantisers = [Requantiser(machine) for _ in range(machine.requantisers)]
+        self._requantisers = [Requantiser(machine) for _ in range(machine.drains * machine.requantisers)]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -181,13 +181,14 @@ class Accelerator(wiring.Component):
             weights.address.eq(self._issue.weight_address),
             weights.enable.eq(self._issue.weight_enable),
         ]
-        for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=True)):
+        # A second position's requantisers divide by the same words; only the first one's search.
+        for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=False)):
             m.submodules[f"parameter_memory_{index}"] = memory
             candidate = Mux(self._drain.select, requantiser.candidate, 0)
             m.d.comb += [
                 memory.address.eq(self._drain.parameter_address + candidate),
                 memory.enable.eq(self._drain.parameter_enable),
-                requantiser.parameter.eq(memory.data),
+                *(unit.parameter.eq(memory.data) for unit in self._requantisers[index :: len(parameters)]),
             ]
 
     def _load_program(self, m: Module, record: LoadedRegister, memories: Sequence[LoadedMemory]) -> None:
@@ -281,6 +282,8 @@ class Accelerator(wiring.Component):
             writer.done.eq(drain.write),
             writer.place.eq(drain.place),
         ]
+        if self.machine.drains > 1:
+            m.d.comb += array.alone.eq(drain.alone)
         if self.machine.reuse > 1:
             m.d.comb += [array.onward.eq(drain.onward), drain.positions.eq(array.positions)]
         for index, requantiser in enumerate(self._requantisers):
@@ -292,8 +295,9 @@ class Accelerator(wiring.Component):
                 requantiser.search.eq(drain.search),
                 requantiser.probe.eq(drain.probe),
                 writer.values[index].eq(requantiser.q),
-                self._output.values[index].eq(requantiser.q),
             ]
+            if index < self.machine.requantisers:
+                m.d.comb += self._output.values[index].eq(requantiser.q)
             if self.machine.spatial:
                 m.d.comb += requantiser.pool.eq(drain.pool)
 

@@ -113,7 +113,8 @@ def random_spatial_machine(rng: np.random.Generator) -> Machine:
     reuse = int(rng.choice([1, 1, 1, 2, 4, 8]))
     if reuse == 1:
         return machine
-    return replace(machine, reuse=reuse, pes=machine.lanes * int(rng.integers(1, 3)))
+    pes, drains = machine.lanes * int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    return replace(machine, reuse=reuse, drains=drains, pes=pes)
 
 
 def random_machine(rng: np.random.Generator) -> Machine:

@@ -17,7 +17,7 @@ def times_at_work(nest: LoopNest) -> Mapping[When, int]:
 
     The drain of one pass may overlap the steps of the next: these are occasions, not cycles.
     """
-    rounds, bits = nest.results * nest.rounds, nest.layer.target.bits
+    rounds, bits = nest.round_count, nest.layer.target.bits
     searches = isinstance(nest.layer.requantiser, Search)
     quotient, threshold = (0, rounds * bits) if searches else (rounds * bits, 0)
     return {

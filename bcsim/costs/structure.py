@@ -109,7 +109,7 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     n, r = machine.lanes, machine.requantisers
     parameter = _with_parity(machine, machine.remainder_bits + machine.divisor_bits + machine.spatial)
     kept = machine.reuse * (machine.pes // r)
-    pool = {"pool": MemoryShape("pool", r, kept, QUOTIENT_BITS)} if machine.spatial else {}
+    pool = {"pool": MemoryShape("pool", machine.drains * r, kept, QUOTIENT_BITS)} if machine.spatial else {}
     sums = MemoryShape("accumulator", machine.pes, 2 * machine.reuse, machine.accumulator_bits)
     shapes = {
         "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
@@ -267,11 +267,15 @@ def _round_selector(machine: Machine) -> Iterator[Unit]:
     """R of the shadow registers at a time, and the number of the round."""
     position = (machine.pes // machine.requantisers - 1).bit_length()
     yield _register(
-        "drained sums", "selector", machine.requantisers * machine.accumulator_bits, 1, When.ROUND
+        "drained sums",
+        "selector",
+        machine.requantisers * machine.accumulator_bits,
+        machine.drains,
+        When.ROUND,
     )
     if position:
-        yield _adder("round number", "selector", position, 1, When.ROUND)
-        yield _register("round number", "selector", position, 1, When.ROUND)
+        yield _adder("round number", "selector", position, machine.drains, When.ROUND)
+        yield _register("round number", "selector", position, machine.drains, When.ROUND)
 
 
 def _requantisers(machine: Machine) -> Iterator[Unit]:
@@ -280,7 +284,7 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs.
     """
     number, start, width = (
-        machine.requantisers,
+        machine.drains * machine.requantisers,
         machine.remainder_bits - machine.fraction_bits,
         machine.remainder_bits,
     )
@@ -304,14 +308,16 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     yield _register("divisors", "requantiser", machine.divisor_bits, number, When.REMAINDER)
     for name in ("decided bits", "decisions"):
         yield unit(name, "bitwise", QUOTIENT_BITS, When.BIT)
-    yield unit("candidates", "bitwise", address, When.THRESHOLD)
+    # Of two positions at once only the first one's requantisers search.
+    candidates = ("candidates", "requantiser", "requantiser", "bitwise", address, machine.requantisers)
+    yield Unit(*candidates, When.THRESHOLD)
     yield _register("trial values", "requantiser", QUOTIENT_BITS, number, When.BIT)
     yield _register("values", "requantiser", QUOTIENT_BITS, number, When.ROUND)
 
 
 def _pool(machine: Machine) -> Iterator[Unit]:
     """A value against the one kept for its channel, bit by bit; one word of the kept ones is written a round."""
-    number = machine.requantisers
+    number = machine.drains * machine.requantisers
     yield _register("minimum flags", "requantiser", 1, number, When.ROUND)
     yield _register("orders", "pool", 1, 2 * number, When.BIT)
     yield Unit("kept bits", "pool", "requantiser", "bitwise", QUOTIENT_BITS, number, When.BIT)

@@ -25,6 +25,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "record_bits": "",
     "reuse": 1,
     "divide_cycles": 1,
+    "drains": 1,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -71,6 +72,8 @@ class Machine:
     parity : whether every 32 bits of the program memories have a bit of parity, which is checked as they are read.
     reuse : positions for which a weight word is read once, a power of two up to 16: each processing element keeps twice
         as many accumulators. Above 1 it takes a spatial machine whose pes are a multiple of its lanes.
+    drains : positions of a strip whose sums are divided at once, each by `requantisers` units of its own; 1, or 2 where
+        reuse is above 1.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -104,6 +107,7 @@ class Machine:
     watchdog: bool = True
     parity: bool = False
     reuse: int = 1
+    drains: int = 1
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -185,6 +189,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "offset_bits": (0, 60),
     "step_bits": (0, 59),
     "reuse": (1, 16),
+    "drains": (1, 2),
 }
 
 
@@ -262,6 +267,8 @@ def _check_reuse(machine: Machine) -> None:
         raise BcsimError(
             f"Machine parameter reuse must be a power of two from 1 to 16, not {machine.reuse!r}"
         )
+    if machine.drains > machine.reuse:
+        raise BcsimError(f"Machine parameter drains must be 1 where reuse is 1, not {machine.drains!r}")
     if machine.reuse == 1:
         return
     if not machine.spatial:

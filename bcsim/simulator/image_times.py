@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.mapping.hazards import round_starts, writing_passes
+from bcsim.compiler.mapping.hazards import round_writes, writing_passes
 from bcsim.compiler.mapping.loop_nest import LoopNest
 
 __all__ = ["Cycles", "ImageSchedule", "ImageTimes", "LayerSchedule", "Stalls"]
@@ -67,7 +67,7 @@ class LayerSchedule:
     def round_writes(self, nest: LoopNest, latency: int) -> Cycles:
         """int64 (K,): the first write's cycle of every round that is written, in order of the words written."""
         start = self.last[writing_passes(nest)] + latency
-        writes = start[:, np.arange(nest.rounds) // nest.rounds_full] + round_starts(nest) + nest.write_cycles
+        writes = start[:, np.arange(nest.rounds) // nest.rounds_full] + round_writes(nest) + nest.write_cycles
         return np.asarray(writes, dtype=np.int64).ravel()
 
 

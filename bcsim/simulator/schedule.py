@@ -112,7 +112,11 @@ def _schedule_layer(
         fill, drain = LAYER_GAP - 1, max(0, layer.wait - LAYER_GAP)
     with_input = max(ready, loaded + 1) if loaded is not None else ready
     with_output = max(with_input, free + 1) if free is not None else with_input
-    drained = before[0] + before[1].strip_last * before[1].drain_last + RECORD_CHANGE if before else 0
+    drained = (
+        before[0] + before[1].turns(before[1].strip_last) * before[1].drain_last + RECORD_CHANGE
+        if before
+        else 0
+    )
     last, arrived, waited = _walk_passes(nest, with_output, drained, arrivals)
     first = max(with_output, arrived[0] + WEIGHTS_TO_STEP) if arrived else with_output
     return LayerSchedule(
@@ -152,7 +156,7 @@ def _walk_passes(
         if nest.streamed:
             arrivals.release(int(last[-1]))
         ends.append(last)
-        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.strip_last * nest.drain_full
+        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.turns(nest.strip_last) * nest.drain_full
     return np.concatenate(ends), arrived, waited
 
 

@@ -106,7 +106,7 @@ class LayerTrace:
             rounds = nest.rounds_full
             if tile == nest.tiles - 1:
                 rounds = nest.rounds_last
-            rounds *= self._positions[number]
+            rounds *= nest.turns(self._positions[number])
             start, written = last + self.latency, place == nest.window - 1
             yield Rounds(number, tile, start, rounds, rounds * nest.round_cycles, written)
 

@@ -21,7 +21,7 @@ __all__ = [
     "hazard_cycles",
     "pass_intervals",
     "pass_steps",
-    "round_starts",
+    "round_writes",
     "writing_passes",
 ]
 
@@ -45,8 +45,9 @@ def hazard_cycles(
     # sooner, which may be before the last round of a searched layer has written its digits.
     if before:
         last = before[-1]
-        drained = last.strip_last * last.drain_last
-        digits_end = drained - last.round_cycles + last.write_cycles + last.target_digits
+        drained = last.turns(last.strip_last) * last.drain_last
+        behind = (last.strip_last - 1) % last.drains * last.target_digits
+        digits_end = drained - last.round_cycles + last.write_cycles + behind + last.target_digits
         wait = max(0, digits_end - int(pass_steps(nest)[0]) - nest.write_cycles + 1)
     reads = first_reads(nest)
     for number, source in enumerate(sources):
@@ -60,14 +61,14 @@ def hazard_cycles(
 
 
 def drain_cycles(nest: LoopNest) -> NDArray[np.int64]:
-    """int64 (Q,): K * V of every pass, for each of its positions, in order of issue."""
+    """int64 (Q,): K * V of every pass, for each turn of its positions, in order of issue."""
     per_tile = np.full(nest.tiles, nest.drain_full, dtype=np.int64)
     per_tile[-1] = nest.drain_last
     if nest.streamed:
         by_pass = np.repeat(per_tile, nest.passes_of_tile)
     else:
         by_pass = np.tile(np.repeat(per_tile, nest.window), nest.strips)
-    return by_pass * nest.pass_positions
+    return by_pass * nest.turns(nest.pass_positions)
 
 
 def pass_steps(nest: LoopNest) -> NDArray[np.int64]:
@@ -86,15 +87,16 @@ def writing_passes(nest: LoopNest) -> NDArray[np.int64]:
     return nest.first_pass(position, np.arange(nest.tiles, dtype=np.int64)) + nest.window - 1
 
 
-def round_starts(nest: LoopNest) -> NDArray[np.int64]:
-    """int64 (positions, rounds): from the first round of its pass to that of each round that is written, in cycles.
+def round_writes(nest: LoopNest) -> NDArray[np.int64]:
+    """int64 (positions, rounds): from a pass' first write, were it its first round's, to that of each round, in cycles.
 
-    A pass's rounds go position by position of its strip.
+    A pass's rounds go through its strip, `drains` positions at a time, which are written one behind the other.
     """
     tile, in_tile = np.divmod(np.arange(nest.rounds), nest.rounds_full)
     of_position = np.where(tile == nest.tiles - 1, nest.rounds_last, nest.rounds_full)
-    place = nest.place_in_strip(np.arange(nest.positions, dtype=np.int64))[:, None]
-    return np.asarray((place * of_position + in_tile) * nest.round_cycles, dtype=np.int64)
+    turn, behind = np.divmod(nest.place_in_strip(np.arange(nest.positions, dtype=np.int64)), nest.drains)
+    starts = (turn[:, None] * of_position + in_tile) * nest.round_cycles
+    return np.asarray(starts + behind[:, None] * nest.target_digits, dtype=np.int64)
 
 
 def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
@@ -108,7 +110,7 @@ def _last_writes(nest: LoopNest, machine: Machine) -> NDArray[np.int64]:
     chunks = nest.output_pixel_words // nest.target_digits
     last_round = (np.arange(chunks) + 1) * machine.groups - 1
     passes = writing_passes(nest)[:, last_round // nest.rounds_full]
-    begin = from_last[passes] + shadow_latency(machine) + round_starts(nest)[:, last_round]
+    begin = from_last[passes] + shadow_latency(machine) + round_writes(nest)[:, last_round]
     return np.asarray(begin + nest.write_cycles, dtype=np.int64).ravel()
 
 

@@ -44,6 +44,7 @@ class LoopNest:
     source_fills, fill : what the lanes beyond the channels hold, in each source and in the output (StoredTensor).
     parameter_words : words of each parameter memory in one round.
     reuse : positions of a strip, at most.
+    drains : positions of a strip whose sums are requantised at once; their values are written one after the other.
     streamed : its weights come over the weight stream, a tile at a time (`compiler/mapping/weight_streaming.py`).
     """
 
@@ -70,6 +71,7 @@ class LoopNest:
     parameter_words: int
     streamed: bool
     reuse: int = 1
+    drains: int = 1
 
     @property
     def taps(self) -> int:
@@ -110,6 +112,15 @@ class LoopNest:
         row = np.full(self.strips_in_row, self.strip_full, dtype=np.int64)
         row[-1] = self.strip_last
         return np.tile(row, self.geometry.output[0])
+
+    def turns(self, positions: Count) -> Count:
+        """How often the rounds of a tile come for so many positions of a strip."""
+        return -(-positions // self.drains)
+
+    @property
+    def round_count(self) -> int:
+        """Rounds of the layer for one image."""
+        return self.window * int(self.turns(self.strip_sizes).sum()) * self.rounds
 
     def strip_of(self, position: Count) -> Count:
         """The strip that a position lies in."""
@@ -207,7 +218,7 @@ class LoopNest:
 
     @property
     def drain_full(self) -> int:
-        """Cycles that one position of a full tile occupies the requantisers: K * V."""
+        """Cycles that one turn of a full tile occupies the requantisers: K * V."""
         return self.rounds_full * self.round_cycles
 
     @property

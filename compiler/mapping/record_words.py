@@ -71,8 +71,8 @@ def _issue(layer: PlacedLayer, machine: Machine) -> IssueFields:
         tiles=_inner_tiles(nest, machine) - 1,
         read_base=layer.read_bases[0],
         wait=layer.wait,
-        drain_full=nest.strip_full * nest.drain_full,
-        drain_last=nest.strip_full * nest.drain_last,
+        drain_full=nest.turns(nest.strip_full) * nest.drain_full,
+        drain_last=nest.turns(nest.strip_full) * nest.drain_last,
         doubles=nest.doubles,
         first=int(layer.first),
         scores=int(nest.scores),
@@ -204,8 +204,8 @@ def _strips(nest: LoopNest) -> StripFields:
         short_strip=nest.strip_last - 1,
         strip_stride=right * nest.chunks_in_source * nest.digits,
         strip_right=right,
-        short_drain_full=nest.strip_last * nest.drain_full,
-        short_drain_last=nest.strip_last * nest.drain_last,
+        short_drain_full=nest.turns(nest.strip_last) * nest.drain_full,
+        short_drain_last=nest.turns(nest.strip_last) * nest.drain_last,
     )
 
 

@@ -56,6 +56,8 @@ def make_nest(
     cancels = geometry.groups > 1 or _pads_unlike(geometry, sources, chunks * machine.lanes)
     planes, factor = array_planes(layer, cancels)
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
+    drains = 1 if search else machine.drains
+    cycles = round_cycles(layer.target.bits, search, machine.divide_cycles)
     return LoopNest(
         layer=layer,
         geometry=geometry,
@@ -68,7 +70,7 @@ def make_nest(
         cancels=cancels,
         rounds=drained // machine.requantisers,
         rounds_full=machine.pes // machine.requantisers,
-        round_cycles=round_cycles(layer.target.bits, search, machine.divide_cycles),
+        round_cycles=max(cycles, drains * digits if drains > 1 else 0),
         write_cycles=write_cycles(layer.target.bits, search, machine.divide_cycles),
         target_digits=digits,
         doubles=_doubles(layer, planes),
@@ -80,6 +82,7 @@ def make_nest(
         parameter_words=1 << layer.target.bits if search else 1,
         streamed=False,
         reuse=machine.reuse,
+        drains=drains,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,6 +28,8 @@ class Accumulators(wiring.Component):
         Whether `step.double` is obeyed.
     reuse : int
         Positions of a strip, a power of two.
+    drains : int
+        Accumulators shown at once, 1 or 2.
 
     Members
     -------
@@ -36,9 +38,9 @@ class Accumulators(wiring.Component):
     step : In(StepLayout(reuse))
         The flags of the step that completed `total`.
     drained : In(accumulator_bits(reuse))
-        The accumulator to show.
-    shadow : Out(width)
-        Its sum.
+        The accumulator to show; of two the first, which is an even one unless the second is not looked at.
+    shadow : Out(drains * width)
+        Its sum, and that of the one behind it.
 
     Attributes
     ----------
@@ -46,24 +48,25 @@ class Accumulators(wiring.Component):
         The accumulators.
     """
 
-    def __init__(self, *, total_width: int, width: int, doubling: bool, reuse: int) -> None:
+    def __init__(self, *, total_width: int, width: int, doubling: bool, reuse: int, drains: int = 1) -> None:
         require_positive("Total width", total_width)
         require_positive("Width", width)
-        self.width, self.doubling, self.reuse = width, doubling, reuse
+        self.width, self.doubling, self.reuse, self.drains = width, doubling, reuse, drains
         self.sums = memory.Memory(shape=width, depth=2 * reuse, init=[])
         super().__init__(
             {
                 "total": In(total_width),
                 "step": In(StepLayout(reuse)),
                 "drained": In(accumulator_bits(reuse)),
-                "shadow": Out(width),
+                "shadow": Out(drains * width),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.sums = sums = self.sums
-        so_far, drain = sums.read_port(domain="comb"), sums.read_port(domain="comb")
+        so_far = sums.read_port(domain="comb")
+        drains = [sums.read_port(domain="comb") for _ in range(self.drains)]
         write, before = sums.write_port(), Signal(self.width)
         m.d.comb += [
             so_far.addr.eq(self.step.accumulator),
@@ -73,7 +76,7 @@ class Accumulators(wiring.Component):
                 (Mux(self.step.double, before << 1, before) if self.doubling else before) + self.total
             ),
             write.en.eq(self.step.valid & self.step.last_digit),
-            drain.addr.eq(self.drained),
-            self.shadow.eq(drain.data),
+            *(drain.addr.eq(self.drained | index) for index, drain in enumerate(drains)),
+            self.shadow.eq(Cat(drain.data for drain in drains)),
         ]
         return m

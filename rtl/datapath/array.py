@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
@@ -26,6 +26,7 @@ def processing_element(machine: Machine) -> ProcessingElement:
         width=machine.accumulator_bits,
         doubling=machine.shift_planes,
         reuse=machine.reuse,
+        drains=machine.drains,
     )
 
 
@@ -48,7 +49,8 @@ class Array(wiring.Component):
     Parameters
     ----------
     machine : Machine
-        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers, shift_planes and reuse count here.
+        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers, shift_planes, reuse and drains count
+        here.
 
     Members
     -------
@@ -65,8 +67,10 @@ class Array(wiring.Component):
         Where weights are used again, with `shift`: the round is the first of the strip's next position.
     positions : Out(range(machine.reuse))
         Where weights are used again, with `tile`: the strip's positions, minus one.
-    drained : Out(ArrayLayout(A, R))
-        The accumulators of the round, one for each requantiser.
+    alone : In(1)
+        Where two positions drain at once: this layer's do not.
+    drained : Out(ArrayLayout(A, drains * R))
+        The accumulators of the round, one for each requantiser; those of a second position behind those of the first.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -80,7 +84,8 @@ class Array(wiring.Component):
                 "shift": In(1),
                 "tile": Out(1),
                 **({"onward": In(1), "positions": Out(range(machine.reuse))} if machine.reuse > 1 else {}),
-                "drained": Out(ArrayLayout(machine.accumulator_bits, machine.requantisers)),
+                **({"alone": In(1)} if machine.drains > 1 else {}),
+                "drained": Out(ArrayLayout(machine.accumulator_bits, machine.drains * machine.requantisers)),
             }
         )
 
@@ -98,20 +103,33 @@ class Array(wiring.Component):
                 element.weights.eq(self.weights.word_select(i, machine.lanes)),
                 element.step.eq(step),
             ]
-        m.submodules.selector = selector = RoundSelector(
-            elements=machine.pes, requantisers=machine.requantisers, width=machine.accumulator_bits
-        )
-        m.d.comb += [
-            Cat(selector.shadows).eq(Cat(element.shadow for element in elements)),
-            selector.shift.eq(self.shift),
-            self.drained.eq(selector.drained),
-        ]
+        restart = self.tile | self.onward if machine.reuse > 1 else self.tile
+        shown = [element.shadow for element in elements]
+        if machine.drains == 1:
+            m.d.comb += self.drained.eq(self._select(m, "selector", shown, restart))
+        else:
+            width = machine.accumulator_bits
+            sets = [[shadow.word_select(index, width) for shadow in shown] for index in range(machine.drains)]
+            drained = [self._select(m, f"selector_{i}", words, restart) for i, words in enumerate(sets)]
+            m.d.comb += Cat(self.drained).eq(Cat(map(Cat, drained)))
         if machine.reuse > 1:
             self._drain(m, elements, step)
-            m.d.comb += selector.restart.eq(self.tile | self.onward)
-        else:
-            m.d.comb += selector.restart.eq(self.tile)
         return m
+
+    def _select(self, m: Module, name: str, shadows: list[Value], restart: Value) -> View:
+        """The sums of one position that the round's requantisers see."""
+        selector = RoundSelector(
+            elements=self.machine.pes,
+            requantisers=self.machine.requantisers,
+            width=self.machine.accumulator_bits,
+        )
+        m.submodules[name] = selector
+        m.d.comb += [
+            Cat(selector.shadows).eq(Cat(shadows)),
+            selector.shift.eq(self.shift),
+            selector.restart.eq(restart),
+        ]
+        return selector.drained
 
     def _drain(self, m: Module, elements: list[ProcessingElement], step: View) -> None:
         """Show the sums of the strip's positions in turn, from the set that its pass has left."""
@@ -123,7 +141,8 @@ class Array(wiring.Component):
         with m.If(self.tile):
             m.d.sync += drained.eq(last & (1 << len(last) - 1))
         with m.Elif(self.onward):
-            m.d.sync += drained.eq(drained + 1)
+            by = Cat(self.alone, ~self.alone) if self.machine.drains > 1 else 1
+            m.d.sync += drained.eq(drained + by)
 
     def _flags(self, m: Module, element: ProcessingElement) -> View:
         """The step's flags beside the terms' sum; `tile` beside a tile's last total at its accumulator."""

@@ -57,6 +57,8 @@ class ProcessingElement(wiring.Component):
         Whether the accumulator can double between weight planes.
     reuse : int
         Positions of a strip, each of which has accumulators of its own.
+    drains : int
+        Accumulators shown at once.
 
     Members
     -------
@@ -67,12 +69,20 @@ class ProcessingElement(wiring.Component):
         The flags of the step whose weights came in 1 + `levels` cycles before.
     drained : In(accumulator_bits(reuse))
         Where there are several: the accumulator to show.
-    shadow : Out(width)
-        The last tile's sum, or that of `drained`.
+    shadow : Out(drains * width)
+        The last tile's sum, or that of `drained` and of the one behind it.
     """
 
     def __init__(
-        self, *, lanes: int, digit: int, digits: int, width: int, doubling: bool, reuse: int = 1
+        self,
+        *,
+        lanes: int,
+        digit: int,
+        digits: int,
+        width: int,
+        doubling: bool,
+        reuse: int = 1,
+        drains: int = 1,
     ) -> None:
         require_positive("Digits", digits)
         require_positive("Width", width)
@@ -85,7 +95,7 @@ class ProcessingElement(wiring.Component):
         )
         total_width = len(self.gather.total if self.gather else self.tree.total)
         self.sum: Accumulator | Accumulators = (
-            Accumulators(total_width=total_width, width=width, doubling=doubling, reuse=reuse)
+            Accumulators(total_width=total_width, width=width, doubling=doubling, reuse=reuse, drains=drains)
             if reuse > 1
             else Accumulator(total_width=total_width, width=width, doubling=doubling)
         )
@@ -95,7 +105,7 @@ class ProcessingElement(wiring.Component):
                 "weights": In(ArrayLayout(WeightLayout(), lanes // 2)),
                 "step": In(StepLayout(reuse)),
                 **({"drained": In(accumulator_bits(reuse))} if reuse > 1 else {}),
-                "shadow": Out(width),
+                "shadow": Out(drains * width),
             }
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add, and_
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 from amaranth.lib.wiring import Out
@@ -128,6 +128,8 @@ class DrainWalker(wiring.Component):
             self._place_apart(m, walk)
         else:
             self._place_values(m, walk)
+        if self.machine.drains > 1:
+            m.d.comb += round_.place.stride.eq(layer.position_stride)
         if order.spatial:
             self._pool(m, walk, count)
             self._replay(m, walk, words)
@@ -162,13 +164,18 @@ class DrainWalker(wiring.Component):
 
     def _count_positions(self, m: Module, walk: DrainWalk, position_end: Value) -> Value:
         """Whether the strip has positions behind that of the round."""
-        kept = Signal.like(self.positions)
-        left = Mux(self.tile, self.positions, kept)
+        kept, left = Signal.like(self.positions), Signal.like(self.positions)
+        m.d.comb += left.eq(Mux(self.tile, self.positions, kept))
+        more, fewer = left.any(), left - 1
+        if self.machine.drains > 1:
+            alone = walk.layer.search
+            more, fewer = Mux(alone, left.any(), left[1:].any()), Mux(alone, left - 1, left - 2)
+            m.d.comb += [self.alone.eq(alone), walk.round.place.pair.eq(left.any() & ~alone)]
         m.d.sync += [
-            kept.eq(Mux(walk.end & position_end, left - 1, left)),
+            kept.eq(Mux(walk.end & position_end, fewer, left)),
             self.onward.eq(walk.end & walk.again),
         ]
-        return left.any()
+        return more
 
     def _time_rounds(self, m: Module, walk: DrainWalk) -> None:
         """When rounds begin and end: V cycles each, the next one of a tile right behind."""
@@ -177,9 +184,13 @@ class DrainWalker(wiring.Component):
         interval = Signal.like(whole)
         again, within, active = Signal(), Signal(), Signal()
         # left is V - 2 in a round's first cycle, so that its sign marks cycle V - 1.
-        bits, divide = self.record.bits, (self.machine.divide_cycles, 0)
+        bits, divides = self.record.bits, _interval(self.record.bits, (self.machine.divide_cycles, 0))
+        if self.machine.drains > 1:
+            # The digits of two positions are written one after the other.
+            written = Cat(0, self.record.digits)
+            divides = Mux(written > divides, written, divides)
         m.d.comb += [
-            interval.eq(Mux(self.record.search, _interval(bits, SEARCH_CYCLES), _interval(bits, divide))),
+            interval.eq(Mux(self.record.search, _interval(bits, SEARCH_CYCLES), divides)),
             self.shift.eq(self.tile | again),
             active.eq(self.shift | within),
             walk.end.eq(active & left[-1]),
@@ -261,7 +272,7 @@ class DrainWalker(wiring.Component):
             places.turns.words.eq(reduce(and_, (~turn for turn in turns.values()))),
             *(places.turns[name].eq(turn) for name, turn in turns.items()),
             places.strides.words.eq(walk.layer.digits + 1),
-            *(places.strides[name].eq(walk.layer[field]) for name, field in self._place_strides(turns)),
+            *(places.strides[name].eq(stride) for name, stride in self._place_strides(walk, turns)),
             place.group.eq(group),
             place.address.eq(places.value),
         ]
@@ -280,12 +291,18 @@ class DrainWalker(wiring.Component):
             turns["streamed_tiles"] = walk.tile_turn
         return turns
 
-    def _place_strides(self, loops: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Each loop's stride in the record, from a tile's words to where the loop goes on."""
-        fields = {"strip": "position_stride", "tiles": "tile_stride", "streamed_tiles": "tile_stride"}
+    def _place_strides(self, walk: DrainWalk, loops: Iterable[str]) -> Iterator[tuple[str, Value]]:
+        """Each loop's stride, from a tile's words to where the loop goes on."""
+        layer = walk.layer
         # A strip's tiles are written one after the other, so the next strip begins behind the last of its positions.
+        fields = {"strip": "position_stride", "tiles": "tile_stride", "streamed_tiles": "tile_stride"}
         fields["positions"] = "next_stride" if self.strips else "position_stride"
-        return ((name, fields[name]) for name in loops)
+        strides: dict[str, Value] = {name: layer[fields[name]] for name in loops}
+        if self.machine.drains > 1:
+            step, place = layer.position_stride, walk.round.place
+            strides["strip"] = Mux(layer.search, step, step << 1)
+            strides["positions"] = layer.next_stride + Mux(place.pair, step, 0)
+        yield from strides.items()
 
     def _places(self, loops: tuple[str, ...]) -> NestedSum:
         width = address_bits(self.machine.activation_words)

@@ -31,6 +31,8 @@ class DrainSignature(wiring.Signature):
         Where weights are used again, in the cycle of `tile`: the positions of its strip, minus one.
     onward : Out(1)
         Where weights are used again, as in Array.
+    alone : Out(1)
+        Where two positions drain at once, as in Array.
     load, step, done, search, probe : Out
         As in Requantiser.
     select : Out(1)
@@ -68,4 +70,6 @@ class DrainSignature(wiring.Signature):
             members["pool"] = Out(PoolLayout(machine))
         if machine.reuse > 1:
             members |= {"positions": In(range(machine.reuse)), "onward": Out(1)}
+        if machine.drains > 1:
+            members["alone"] = Out(1)
         super().__init__(members)

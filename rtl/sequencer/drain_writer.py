@@ -31,8 +31,9 @@ class DrainWriter(wiring.Component):
         The last step of a round whose values are written.
     place : In(PlaceLayout(machine))
         Read in the cycle of `done`.
-    values : In(ArrayLayout(QUOTIENT_BITS, machine.requantisers))
-        From the cycle after `done`; for digit d, read a cycle before its write.
+    values : In(ArrayLayout(QUOTIENT_BITS, machine.drains * machine.requantisers))
+        From the cycle after `done`; for digit d, read a cycle before its write. Those of a second position are written
+        behind those of the first.
     write : Out(WriteSignature(machine))
     score_write : Out(1)
         `values` are the next scores in class order.
@@ -47,7 +48,7 @@ class DrainWriter(wiring.Component):
             {
                 "done": In(1),
                 "place": In(PlaceLayout(machine)),
-                "values": In(ArrayLayout(QUOTIENT_BITS, machine.requantisers)),
+                "values": In(ArrayLayout(QUOTIENT_BITS, machine.drains * machine.requantisers)),
                 "write": Out(WriteSignature(machine)),
                 "score_write": Out(1),
                 "score_last": Out(1),
@@ -61,7 +62,13 @@ class DrainWriter(wiring.Component):
         busy, last = Signal(), Signal()
         # digits of a hidden layer's value; a score's upper bits never come this way
         most = -(-machine.activation_bits // machine.digit)
-        parts = [value[: most * machine.digit].word_select(digit, machine.digit) for value in self.values]
+        pairs, count = machine.drains == 2, machine.requantisers
+        values = list(self.values)
+        if pairs:
+            second, more, whole, after = Signal(), Signal(), Signal.like(digit), Signal.like(address)
+            both = zip(values[:count], values[count:], strict=True)
+            values = [Mux(second, behind, before) for before, behind in both]
+        parts = [value[: most * machine.digit].word_select(digit, machine.digit) for value in values]
         word = Signal(len(parts) * machine.digit, reset_less=True)
         m.d.comb += self.write.data.eq(word.replicate(machine.groups))
         m.d.sync += [
@@ -79,8 +86,14 @@ class DrainWriter(wiring.Component):
                 address.eq(place.address),
                 group.eq(place.group),
             ]
+            if pairs:
+                m.d.sync += [second.eq(0), more.eq(place.pair), whole.eq(place.digits)]
+                m.d.sync += after.eq(place.address + place.stride)
         with m.Elif(busy & (digit != 0)):
             m.d.sync += [digit.eq(digit - 1), address.eq(address + 1)]
+        if pairs:
+            with m.Elif(busy & more):
+                m.d.sync += [second.eq(1), more.eq(0), digit.eq(whole), address.eq(after)]
         with m.Else():
             m.d.sync += busy.eq(0)
         return m

@@ -32,16 +32,22 @@ class PlaceLayout(StructLayout):
         Of R lanes in the word.
     address : unsigned
         The word of the most significant digit.
+    pair : unsigned(1)
+        Where two positions drain at once: there is a second one,
+    stride : unsigned
+        whose words are so many behind.
     """
 
     def __init__(self, machine: Machine) -> None:
+        address = address_bits(machine.activation_words)
         super().__init__(
             {
                 "digits": drain_layout(machine)["digits"].shape,
                 "scores": 1,
                 "last": 1,
                 "group": address_bits(machine.groups),
-                "address": address_bits(machine.activation_words),
+                "address": address,
+                **({"pair": 1, "stride": address} if machine.drains > 1 else {}),
             }
         )
 

@@ -2,6 +2,7 @@
 """How often the hardware is at work, seen in its own enables, against what is counted (`bcsim/costs/at_work.py`)."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -55,7 +56,9 @@ def streamed_words(mapping: Mapping) -> list[tuple[int, bool, int]]:
     return [(int.from_bytes(row.tobytes(), "little"), end, 0) for row, end in rows]
 
 
-@pytest.mark.parametrize("mapped", [small_mapping, streamed_mapping, strip_mapping])
+@pytest.mark.parametrize(
+    "mapped", [small_mapping, streamed_mapping, strip_mapping, partial(strip_mapping, 2)]
+)
 def test_units_are_at_work_as_often_as_counted(mapped) -> None:
     mapping: Mapping = mapped()
     images = random_images(np.random.default_rng(0), mapping.program, IMAGES)

@@ -82,6 +82,7 @@ MACHINES = (
         weight_stream_bytes=8,
         shift_planes=True,
         reuse=2,
+        drains=2,
         **STREAMING,
     ),
     Machine(lanes=4, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, reuse=4, **WINDOWS),

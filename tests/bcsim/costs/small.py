@@ -100,9 +100,9 @@ def small_mapping() -> Mapping:
     return map_program(small_program(), MACHINE)
 
 
-def strip_mapping() -> Mapping:
+def strip_mapping(drains: int = 1) -> Mapping:
     """`wide_program` where a weight word serves two positions."""
-    return map_program(wide_program(), replace(MACHINE, reuse=2))
+    return map_program(wide_program(), replace(MACHINE, reuse=2, drains=drains))
 
 
 def wide_program() -> Program:

@@ -19,6 +19,7 @@ MACHINES = (
     "conv-bnn",
     "small,digit=2,requantisers=2",
     "conv,digit=4,reuse=4",
+    "conv,reuse=2,drains=2",
 )
 
 
@@ -33,6 +34,7 @@ def letters(machine: Machine) -> dict[str, int]:
     sizes["late"] = machine.lanes // 4 if machine.digit >= 4 else 0
     sizes["a"] = machine.reuse.bit_length()
     sizes["f"] = sizes["a"] + 1 if machine.reuse > 1 else 0
+    sizes["D"] = machine.drains
     sizes["B"] = 2 * sizes["A"] + 2 * sizes["F"] + 19 + machine.spatial
     return sizes
 

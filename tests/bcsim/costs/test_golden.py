@@ -123,6 +123,9 @@ def test_a_weight_word_is_read_once_for_a_strip() -> None:
     assert (conv[When.STEP], conv[When.CHUNK]) == (5 * 2 * 32, 5 * 2 * 16)
     assert (conv[When.WEIGHT], conv[When.PASS], conv[When.SUM]) == (3 * 2 * 16, 3 * 2, 5 * 2)
     assert (scores[When.WEIGHT], scores[When.CHUNK], scores[When.SUM]) == (5 * 2, 5 * 2, 1)
+    assert (conv[When.ROUND], scores[When.ROUND]) == (5 * 4, 1)
+    both = times_at_work(strip_mapping(drains=2).nests[0])
+    assert (both[When.ROUND], both[When.PARAMETER], both[When.SUM]) == (3 * 4, 3 * 4, 5 * 2)
     traffic = layer_traffic(mapping.layers[0], mapping.machine)
     assert (traffic["weight"].words_read, traffic["weight"].bits_read) == (96, 96 * 16)
     sums = traffic["accumulator"]

@@ -45,6 +45,8 @@ def test_parameters_change_a_preset() -> None:
         ("shift_planes=maybe", "Machine parameter shift_planes must be true or false, not 'maybe'"),
         ("clock_mhz=0", "Machine parameter clock_mhz must be above 0 and at most 10000, not 0.0"),
         ("conv,reuse=3", "Machine parameter reuse must be a power of two from 1 to 16, not 3"),
+        ("conv,drains=2", "Machine parameter drains must be 1 where reuse is 1, not 2"),
+        ("conv,reuse=4,drains=3", "Machine parameter drains must be from 1 to 2, not 3"),
         ("conv,reuse=32", "Machine parameter reuse must be from 1 to 16, not 32"),
         (
             "small,reuse=4",

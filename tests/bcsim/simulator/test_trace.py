@@ -154,7 +154,7 @@ def test_every_round_is_there_and_the_written_ones_are_the_simulators(run: Machi
         rounds = int(event["name"].split()[0])
         assert event["dur"] == rounds * event["args"]["round_cycles"]
     assert all(a["ts"] + a["dur"] <= b["ts"] for a, b in pairwise(events))
-    told = sum(layer.nest.results * layer.nest.rounds for layer in run.mapping.layers)
+    told = sum(layer.nest.round_count for layer in run.mapping.layers)
     assert sum(int(event["name"].split()[0]) for event in events) == told * len(run.classes)
     place = 0
     for image in run.schedules:
@@ -164,7 +164,10 @@ def test_every_round_is_there_and_the_written_ones_are_the_simulators(run: Machi
             written = [n for n, event in enumerate(own) if event["args"]["written"]]
             assert written == np.unique(writing_passes(nest)).tolist()
             starts = [
-                own[number]["ts"] + round_ * nest.round_cycles + nest.write_cycles
+                own[number]["ts"]
+                + round_ * nest.round_cycles
+                + nest.write_cycles
+                + written_behind(nest, position)
                 for position, passes in enumerate(writing_passes(nest).tolist())
                 for number in passes
                 for round_ in rounds_of_position(nest, position, number)
@@ -175,11 +178,16 @@ def test_every_round_is_there_and_the_written_ones_are_the_simulators(run: Machi
     assert [event["ts"] for event in events] == [cycle + latency for cycle in lasts]
 
 
+def written_behind(nest: LoopNest, position: int) -> int:
+    """Cycles by which a position's digits follow those of one that drains at once."""
+    return position % nest.geometry.output[1] % nest.reuse % nest.drains * nest.target_digits
+
+
 def rounds_of_position(nest: LoopNest, position: int, number: int) -> range:
-    """Which of a pass' rounds are those of one output position: its strip's positions go one after the other."""
+    """Which of a pass' rounds are those of one output position: its strip's go through them in turns."""
     count = nest.rounds_last if nest.tile_of(number) == nest.tiles - 1 else nest.rounds_full
-    place = position % nest.geometry.output[1] % nest.reuse
-    return range(place * count, (place + 1) * count)
+    turn = position % nest.geometry.output[1] % nest.reuse // nest.drains
+    return range(turn * count, (turn + 1) * count)
 
 
 def test_words_and_writes_are_the_simulators(run: MachineRun) -> None:

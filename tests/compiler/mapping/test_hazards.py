@@ -73,11 +73,13 @@ def walked_writes(nest: LoopNest, machine: Machine) -> dict[Word, int]:
     for end, (positions, tile, place) in zip(reversed(last), order, strict=True):
         rounds = nest.rounds_last if tile == nest.tiles - 1 else nest.rounds_full
         written = positions if place == nest.window - 1 else []
-        for number, (position, round_) in enumerate(product(written, range(rounds))):
+        for (place, position), round_ in product(enumerate(written), range(rounds)):
             chunk = (tile * nest.rounds_full + round_) // machine.groups
             word = (0, *divmod(position, columns), chunk)
+            number = place // nest.drains * rounds + round_
             start = end + shadow_latency(machine) + number * nest.round_cycles
-            found[word] = max(found[word], start + nest.write_cycles)
+            behind = place % nest.drains * nest.target_digits
+            found[word] = max(found[word], start + nest.write_cycles + behind)
     return found
 
 
@@ -85,12 +87,19 @@ def safe(wait: int, nest: LoopNest, before: LoopNest, machine: Machine) -> bool:
     """Whether no word is read before the cycle behind its write, and no digit written before an earlier layer's."""
     writes = walked_writes(before, machine)
     early = any(wait + step <= writes[word] for word, step in walked_reads(nest).items() if word in writes)
-    rounds = len(strips(before)[-1]) * before.rounds_last
+    positions = len(strips(before)[-1])
+    rounds = -(-positions // before.drains) * before.rounds_last
     drained = (rounds - 1) * before.round_cycles + before.write_cycles
+    drained += (positions - 1) % before.drains * before.target_digits
     digits_end = shadow_latency(machine) + drained + before.target_digits - 1
     first_pass = len(strips(nest)[0]) * nest.steps_per_tile
     first_write = wait + first_pass - 1 + shadow_latency(machine) + nest.write_cycles
     return not early and first_write > digits_end
+
+
+def drained_at_once(nest: LoopNest, drains: int) -> LoopNest:
+    """Where so many positions divide at once and write one behind the other."""
+    return replace(nest, drains=drains, round_cycles=max(nest.round_cycles, drains * nest.target_digits))
 
 
 def nest(geometry: Geometry, outputs: int, machine: Machine = MACHINE) -> LoopNest:
@@ -120,15 +129,15 @@ def test_first_reads_are_those_of_the_walk(geometry: Geometry, streamed: bool, r
         assert found[word] == walked.get(word, NEVER), word
 
 
-@pytest.mark.parametrize("reuse", [1, 3])
+@pytest.mark.parametrize(("reuse", "drains"), [(1, 1), (3, 1), (4, 2)])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("outputs", [3, 9], ids=["a fast reader", "a slow reader"])
 @pytest.mark.parametrize("source", [POINT, POOLED], ids=["of a point", "of a pooled layer"])
 @pytest.mark.parametrize("geometry", [POINT, WINDOW, POOLED], ids=["point", "window", "pooled"])
 def test_the_wait_is_the_least_that_is_safe(
-    geometry: Geometry, source: Geometry, outputs: int, streamed: bool, reuse: int
+    geometry: Geometry, source: Geometry, outputs: int, streamed: bool, reuse: int, drains: int
 ) -> None:
-    before = replace(nest(source, 5), streamed=streamed, reuse=reuse)
+    before = drained_at_once(replace(nest(source, 5), streamed=streamed, reuse=reuse), drains)
     height, width = source.output
     layer = replace(nest(replace(geometry, height=height, width=width), outputs), reuse=reuse)
     least = next(wait for wait in count() if safe(wait, layer, before, MACHINE))

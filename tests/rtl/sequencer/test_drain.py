@@ -134,7 +134,7 @@ def simulate(
                     sizes[starts.index(cycle + 2)] if cycle + 2 in starts else rng.randint(1, machine.reuse)
                 )
                 ctx.set(walker.positions, comes - 1)
-            values = [rng.randrange(1 << 16) for _ in range(machine.requantisers)]
+            values = [rng.randrange(1 << 16) for _ in range(machine.drains * machine.requantisers)]
             ctx.set(writer.values, values)
             if cycle >= 0:
                 record_cycle(ctx, walker, writer, trace, cycle, values)
@@ -175,7 +175,8 @@ def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen:
     """The trace that docs/machine.md asks for; the parameter addresses and values are those seen."""
     trace = Trace()
     for start, tile, size in zip(starts, tiles, sizes, strict=True):
-        first, of_position = start, len(tile) // size
+        turns = size if tile[0].search else -(-size // machine.drains)
+        first, of_position = start, len(tile) // turns
         for number, item in enumerate(tile):
             trace.shifts.append(first - 2)
             trace.onwards += [first - 2] * (machine.reuse > 1 and number > 0 and number % of_position == 0)
@@ -202,11 +203,15 @@ def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen:
 
 
 def expect_writes(machine: Machine, item, first: int, seen: Trace, trace: Trace) -> None:
-    for digit in range(item.digits):
-        word = digit_words(seen.values[first + digit - 1], digits=item.digits, width=machine.digit)[digit]
-        word &= (1 << machine.requantisers * machine.digit) - 1
-        spread = sum(word << g * machine.requantisers * machine.digit for g in range(machine.groups))
-        trace.writes[first + digit] = (1 << item.group, item.address + digit, spread)
+    """A round's values, digit by digit, and behind them those of a second position."""
+    for position, ahead in enumerate([0] if item.behind is None else [0, item.behind]):
+        units = slice(position * machine.requantisers, (position + 1) * machine.requantisers)
+        for digit in range(item.digits):
+            cycle = first + position * item.digits + digit
+            word = digit_words(seen.values[cycle - 1][units], digits=item.digits, width=machine.digit)[digit]
+            word &= (1 << machine.requantisers * machine.digit) - 1
+            spread = sum(word << g * machine.requantisers * machine.digit for g in range(machine.groups))
+            trace.writes[cycle] = (1 << item.group, item.address + ahead + digit, spread)
 
 
 def check_parameters(tiles, starts: list[int], trace: Trace) -> None:
@@ -230,11 +235,12 @@ def random_starts(rng: random.Random, tiles) -> list[int]:
         begin = starts[-1] + sum(item.cycles for item in tile[:-1])
         change = 1 if tile[-1].last else 0
         cycle = max(begin + tile[-1].cycles + change, starts[-1] + 1 + change) + rng.choice([0, 0, 1, 7])
-        digits_end = begin + tile[-1].write + tile[-1].digits
+        written = tile[-1].digits * (1 if tile[-1].behind is None else 2)
+        digits_end = begin + tile[-1].write + written
     return starts
 
 
-@pytest.mark.parametrize("seed", range(36))
+@pytest.mark.parametrize("seed", range(44))
 def test_rounds_and_writes_happen_in_their_cycles(seed):
     rng = random.Random(seed)
     requantisers, lanes, pes = rng.choice([(1, 2, 3), (2, 2, 6), (2, 8, 8), (3, 6, 12)])
@@ -254,9 +260,12 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         machine = replace(
             machine, spatial=True, reuse=rng.choice([2, 4]), lanes=lanes, pes=lanes * rng.choice([1, 2])
         )
+    if seed >= 36:
+        machine = replace(machine, drains=2)
     records = random_records(rng, 1 + seed % 4, machine)
     strips = random_strips(rng, records, machine)
-    model = rounds(records, groups=machine.groups, strips=strips, divide=machine.divide_cycles)
+    own = {"divide": machine.divide_cycles, "drains": machine.drains}
+    model = rounds(records, groups=machine.groups, strips=strips, **own)
     tiles = [next(model) for _ in range(TILES)]
     image = [size for record, own in zip(records, strips, strict=True) for size in passes_of(record, own)]
     sizes = [size for size, _ in zip(endlessly(image), tiles, strict=False)]
