@@ -34,6 +34,13 @@ def verilog(
     calibrate: Calibrate = None,
     input: Input = None,
     pauses: Pauses = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of the top module; another than accelerator goes before all names, for several in one design.",
+        ),
+    ] = "accelerator",
     check: Annotated[
         bool | None,
         typer.Option(help="Synthesise and count multipliers and DSP blocks. Default: for small machines."),
@@ -61,17 +68,17 @@ def verilog(
     console = standard_output(soft_wrap=True)
     with new_folder(output, force=force) as folder:
         with working("Generating Verilog"):
-            write_folder(folder, mapping, stimulus)
+            write_folder(folder, mapping, stimulus, name)
         if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
-            _print_check(_check(folder), console)
+            _print_check(_check(folder, name), console)
     print_meaning(meaning, console)
-    console.print(_summary(output, mapping.machine), markup=False, highlight=False)
+    console.print(_summary(output, mapping.machine, name), markup=False, highlight=False)
 
 
-def _check(folder: Path) -> MultiplierCheck:
+def _check(folder: Path, name: str) -> MultiplierCheck:
     from bcsim.rtl.generate.multiplier_check import check_multipliers
 
-    return check_multipliers(folder)
+    return check_multipliers(folder, name)
 
 
 def _print_check(check: MultiplierCheck, console: Console) -> None:
@@ -83,6 +90,6 @@ def _print_check(check: MultiplierCheck, console: Console) -> None:
     console.print(f"Multiplications in the design ($mul and its relatives): {check.multipliers}")
 
 
-def _summary(output: Path, machine: Machine) -> str:
+def _summary(output: Path, machine: Machine, name: str) -> str:
     size = f"{machine.lanes} lanes x {machine.pes} processing elements, digits of {machine.digit} bits"
-    return f"Wrote {output}/accelerator.v ({size}); run its bench with: pytest {output}"
+    return f"Wrote {output}/{name}.v ({size}); run its bench with: pytest {output}"

@@ -46,6 +46,7 @@ def verilog(
     data: Data | None = None,
     images: int = 2,
     pauses: int | None = None,
+    name: str | None = None,
     force: bool = False,
 ) -> Path:
     """Write the accelerator of a program as Verilog, with its memory images and a bench; the folder.
@@ -55,6 +56,7 @@ def verilog(
     machine : by default "small", its memories enlarged where needed.
     data, images : what the bench streams in, and how many; random values by default.
     pauses : a seed, for sources and sink that pause at random.
+    name : of the top module and before all other names, so that several accelerators can be in one design.
     force : replace the folder with all that it holds; by default what bcsim did not write stays.
 
     Raises BcsimError for machines that the program does not fit, and where the extra [hdl] is missing.
@@ -68,16 +70,16 @@ def verilog(
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     with new_folder(Path(folder), force=force) as made:
-        write_folder(made, prepared.mapping, prepared.stimulus)
+        write_folder(made, prepared.mapping, prepared.stimulus, name)
     return Path(folder)
 
 
-def write_folder(folder: Path, mapping: Mapping, stimulus: Stimulus) -> None:
+def write_folder(folder: Path, mapping: Mapping, stimulus: Stimulus, name: str | None = None) -> None:
     """The accelerator as Verilog with its bench, the program, and what a host in C needs."""
     from bcsim.rtl.bus.program_image import program_checksum
-    from bcsim.rtl.generate.project import write_project
+    from bcsim.rtl.generate.project import TOP, write_project
 
-    write_project(folder, mapping, stimulus)
+    write_project(folder, mapping, stimulus, name=name or TOP)
     save_program(mapping.program, folder / "program.onnx")
     write_library(folder / "c", mapping, program_checksum(mapping.machine, mapping.image))
 

@@ -25,16 +25,16 @@ class MultiplierCheck:
     resources: Mapping[str, Resources]
 
 
-def check_multipliers(folder: Path) -> MultiplierCheck:
+def check_multipliers(folder: Path, name: str = TOP) -> MultiplierCheck:
     """Synthesise the accelerator in `folder` for every family and leave the figures in resources.json.
 
     Raises BcsimError where anything multiplies.
     """
-    source = folder / f"{TOP}.v"
-    multipliers = count_multipliers(source, TOP)
+    source = folder / f"{name}.v"
+    multipliers = count_multipliers(source, name)
     # Each family is a Yosys process of its own; a thread only waits for it.
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        synthesised = executor.map(lambda family: synthesise(source, TOP, family), FAMILIES.values())
+        synthesised = executor.map(lambda family: synthesise(source, name, family), FAMILIES.values())
         resources = dict(zip(FAMILIES, track(synthesised, "Synthesis", len(FAMILIES)), strict=True))
     check = MultiplierCheck(multipliers, resources)
     dsps = {name: used.dsps for name, used in resources.items() if used.dsps}

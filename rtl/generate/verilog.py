@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Value
@@ -17,7 +17,13 @@ from amaranth.lib import wiring
 from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.tools.memory_images import MemoryImage, initialise_memories, mark_memories, take_images
 from bcsim.rtl.tools.merge import merge_modules
-from bcsim.rtl.tools.naming import STATES, describe_states, module_names, rename_signals
+from bcsim.rtl.tools.naming import (
+    STATES,
+    describe_states,
+    module_names,
+    plain_names,
+    rename_signals,
+)
 from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["Port", "Verilog", "to_verilog"]
@@ -61,21 +67,26 @@ class Verilog:
     ports: tuple[Port, ...]
 
 
-def to_verilog(component: wiring.Component, name: str) -> Verilog:
+def to_verilog(component: wiring.Component, name: str, *, prefix: str = "") -> Verilog:
     """Verilog of a component, elaborated here, as module `name` with clock `clk` and synchronous reset `rst`.
+
+    prefix : of all other modules' names and of the memories' files, so that two designs can be one.
 
     Raises BcsimError where Yosys is missing or fails.
     """
     design = _design(component, name)
     rename_signals(design)
-    images = take_images(design)
+    images = take_images(design, prefix)
     text, _ = rtlil.convert_fragment(design, emit_src=False)
-    names = module_names(design)
+    names = {
+        path: named if path == name else replace(named, name=prefix + named.name)
+        for path, named in module_names(design).items()
+    }
     merged, renamed = merge_modules(mark_memories(text, images), names)
     titles = {new: names[old].title for old, new in renamed.items()}
     ports = tuple(Port(label, direction.value, len(signal)) for label, signal, direction in design.ports)
     return Verilog(
-        text=_finish(_write_verilog(merged), titles, images),
+        text=plain_names(_finish(_write_verilog(merged), titles, images)),
         images={image.file: image.text for image in images},
         ports=ports,
     )

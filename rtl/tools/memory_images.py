@@ -31,17 +31,19 @@ class MemoryImage:
     """The words of one memory at power-up.
 
     module, memory : Amaranth's names of both. width : bits of a word. words : beyond them the memory holds 0.
+    prefix : of the file's name.
     """
 
     module: str
     memory: str
     width: int
     words: Sequence[int]
+    prefix: str = ""
 
     @property
     def file(self) -> str:
         """The path of the memory below the top module, joined by underscores."""
-        return "_".join([*self.module.split(".")[1:], self.memory]) + ".mem"
+        return self.prefix + "_".join([*self.module.split(".")[1:], self.memory]) + ".mem"
 
     @property
     def used(self) -> int:
@@ -52,11 +54,11 @@ class MemoryImage:
     def text(self) -> str:
         """A word a line, hexadecimal, from address 0 up to the last that is not 0."""
         digits = (self.width + 3) // 4
-        return "@0\n" + "".join(f"{word:0{digits}x}\n" for word in self.words[: self.used])
+        return "".join(f"{word:0{digits}x}\n" for word in self.words[: self.used])
 
 
-def take_images(design: Design) -> list[MemoryImage]:
-    """The contents of every memory that is not all zeros, taken out of the design.
+def take_images(design: Design, prefix: str = "") -> list[MemoryImage]:
+    """The contents of every memory that is not all zeros, taken out of the design, for files of a prefix.
 
     In a netlist every bit of a memory is an object of its own: seconds for a network that files hold in no time.
     """
@@ -65,7 +67,7 @@ def take_images(design: Design) -> list[MemoryImage]:
         if isinstance(fragment, MemoryInstance):
             data = fragment._data
             width = Shape.cast(data.shape).width
-            image = MemoryImage(".".join(info.name[:-1]), info.name[-1], width, data._init._raw)
+            image = MemoryImage(".".join(info.name[:-1]), info.name[-1], width, data._init._raw, prefix)
             data._init._raw = ()
             if any(image.words):
                 images.append(image)
@@ -118,7 +120,8 @@ def _initialise(memory: re.Match[str], used: int) -> str:
     """The declaration of a memory and the block that fills it, from its file as far as that goes."""
     name, last, file = memory["name"], int(memory["last"]), memory["file"]
     block = "initialise_" + re.sub(r"\W", "", name)
-    read = f'    $readmemh("{file}", {name});\n' if file else ""
+    # Without a range simulators warn of a file that does not fill the memory.
+    read = f'    $readmemh("{file}", {name}, 0, {used - 1});\n' if file else ""
     zeros = f"    for (word = {used}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
     body = read if used > last else f"    integer word;\n{zeros}{read}"
     module = memory.string[memory.end() : memory.string.index("endmodule", memory.end())]

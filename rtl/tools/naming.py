@@ -16,9 +16,12 @@ from amaranth.hdl._ast import SignalDict
 from amaranth.hdl._ir import Design
 from amaranth.lib import wiring
 
-__all__ = ["STATES", "ModuleName", "describe_states", "module_names", "rename_signals"]
+__all__ = ["STATES", "ModuleName", "describe_states", "module_names", "plain_names", "rename_signals"]
 
 STATES = "bcsim_states"
+
+ESCAPED = re.compile(r"\\(\S+) ")
+IDENTIFIER = re.compile(r"(?<!\\)\b[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +111,20 @@ def _renamed(names: SignalDict, wanted: SignalDict, taken: set[str]) -> SignalDi
 def _plain(name: str) -> str:
     """A name without the number that Amaranth tells equal names apart by, and without the sign of those it made up."""
     return re.sub(r"^\$|\$\d+$", "", name)
+
+
+def plain_names(verilog: str) -> str:
+    """Verilog without escaped names: a reserved word gets an underscore, a character that no name has becomes one.
+
+    The same name becomes the same everywhere, so that ports still meet their connections.
+    """
+    taken = set(IDENTIFIER.findall(verilog))
+    plain: dict[str, str] = {}
+    for name in dict.fromkeys(ESCAPED.findall(verilog)):
+        base = re.sub(r"\W", "_", name)
+        base = base if base != name else f"{base}_"
+        plain[name] = next(
+            each for each in chain([base], (f"{base}_{n}" for n in count(1))) if each not in taken
+        )
+        taken.add(plain[name])
+    return ESCAPED.sub(lambda name: plain[name[1]], verilog)

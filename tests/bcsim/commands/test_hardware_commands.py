@@ -38,7 +38,7 @@ def test_verilog_writes_everything_that_simulating_takes(folder: Path) -> None:
     assert {"accelerator.v", "ports.md", "ports.json", "machine.json", "vectors.npz"} < names
     assert {"test_accelerator.py", "accelerator_bench.py", "simulator.py", "lint.vlt"} < names
     described = json.loads((folder / "out" / "machine.json").read_text())
-    read = re.findall(r'readmemh\("(.*)"', (folder / "out" / "accelerator.v").read_text())
+    read = re.findall(r'readmemh\("(.*?)"', (folder / "out" / "accelerator.v").read_text())
     assert sorted(read) == described["files"]
     assert names > set(read)
     with np.load(folder / "out" / "vectors.npz") as vectors:

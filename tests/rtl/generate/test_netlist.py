@@ -48,7 +48,7 @@ def test_synthesis_finds_every_word_of_the_memories(mapping: Mapping, tmp_path: 
     found = re.findall(r"parameter \\INIT (\d+)'([01x]+)", (tmp_path / "contents.il").read_text())
     held = {int(bits.replace("x", "0"), 2) for _, bits in found}
     for name, text in images.items():
-        words = text.split()[1:]
+        words = text.split()
         wanted = sum(int(word, 16) << index * _width(tmp_path, name) for index, word in enumerate(words))
         assert wanted in held, f"{name} is not in any memory after synthesis"
 
@@ -56,7 +56,7 @@ def test_synthesis_finds_every_word_of_the_memories(mapping: Mapping, tmp_path: 
 def _width(folder: Path, image: str) -> int:
     """Bits of a word of the memory that a file fills."""
     verilog = (folder / f"{TOP}.v").read_text()
-    memory = re.search(rf'readmemh\("{image}", (\w+)\)', verilog)
+    memory = re.search(rf'readmemh\("{image}", (\w+), ', verilog)
     assert memory is not None
     before = verilog[: memory.start()]
     return int(re.findall(rf"reg \[(\d+):0\] {memory[1]} \[", before)[-1]) + 1

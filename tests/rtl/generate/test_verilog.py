@@ -66,7 +66,7 @@ def test_nothing_of_the_tools_is_left(chain: Verilog) -> None:
 
 
 def test_memory_contents_are_files(chain: Verilog) -> None:
-    assert chain.images == {"table.mem": "@0\n01\n02\n03\nfa\n"}
+    assert chain.images == {"table.mem": "01\n02\n03\nfa\n"}
     assert '$readmemh("table.mem"' in chain.text
 
 
