@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import bcsim as interface
 
 FOLDER = Path(os.environ.get("BCSIM_DATA", "data")).parent / "hostile"
 
@@ -93,3 +96,17 @@ def test_a_name_is_only_a_name(file: str, tmp_path: Path) -> None:
     head = (out / "accelerator.v").read_text().split("module ", 1)[0].splitlines()
     assert all(line.startswith("//") or not line.strip() for line in head)
     assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_scores_are_within_the_error_that_is_told() -> None:
+    """Classes change where they are nearer than that; the run says by how much scores may be off."""
+    images = FOLDER / "score_order_s275.npz"
+    found = bcsim("run", FOLDER / "score_order_s275.onnx", "--data", images, "--input", "centred")
+    assert found.returncode == 0, found.stderr
+    assert "yes, scores to ±0.025" in found.stdout
+    model = interface.load(FOLDER / "score_order_s275.onnx")
+    program = interface.compile(model, input="centred", data=images)
+    result = interface.simulate(program, images, reference=model)
+    off = float(np.abs(result.scores_program - result.scores_float).max())
+    assert result.score_error is not None
+    assert 0 < off <= result.score_error + 1e-6
