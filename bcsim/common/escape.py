@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["c_string", "comment", "printable", "sentence", "shortened", "tcl_word", "yaml_string"]
+__all__ = ["comment", "printable", "sentence", "shortened", "tcl_word", "yaml_string"]
 
 LONGEST_NAME = 80
 LONGEST_SENTENCE = 360
 QUOTED = re.compile(rf"(['\"])((?:(?!\1)[^\\]|\\.){{{LONGEST_NAME},}})\1")
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;=()\[\]+_-]")
 TCL_SPECIAL = re.compile(r'[\\"$\[\]{}]')
-C_SPECIAL = re.compile(r"[^A-Za-z0-9 .,:;=()\[\]+_/-]")
 
 
 def printable(text: str) -> str:
@@ -76,12 +75,3 @@ def _tcl_character(character: str) -> str:
 def yaml_string(text: str) -> str:
     """The text as a string of YAML or JSON, in quotes, for core files of FuseSoC and their like."""
     return json.dumps(printable(text), ensure_ascii=False)
-
-
-def c_string(text: str) -> str:
-    """The text as a string literal of C or C++, in quotes: UTF-8, three octal digits for a byte that is not plain."""
-    return '"' + C_SPECIAL.sub(_octal, printable(text)) + '"'
-
-
-def _octal(found: re.Match[str]) -> str:
-    return "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8"))

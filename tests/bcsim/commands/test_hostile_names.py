@@ -132,7 +132,7 @@ def test_run(folders: tuple[Path, Path]) -> None:
 
 
 def test_generated_verilog_and_bench(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    modules, benches, described = [], [], []
+    modules, benches, described, headers = [], [], [], []
     for folder in folders:
         out = folder / "out"
         run("compile", model_of(folder), "-o", folder / "program.onnx")
@@ -141,10 +141,13 @@ def test_generated_verilog_and_bench(folders: tuple[Path, Path], tmp_path: Path)
         text = (out / "accelerator.v").read_text("ascii")
         modules.append(re.sub(r"//[^\n]*", "", text))
         benches.append(tree_of((out / "test_accelerator.py").read_text("ascii")))
+        headers.append([code_of(path.read_text("ascii")) for path in sorted(out.glob("c/*.[ch]"))])
         described.append(sorted(json.loads((out / "machine.json").read_text("ascii"))))
     assert modules[0] == modules[1]
     assert benches[0] == benches[1]
     assert described[0] == described[1]
+    assert headers[0]
+    assert headers[0] == headers[1]
     assert not list(tmp_path.rglob("pwned"))
 
 
@@ -154,6 +157,11 @@ def renamed(path: Path, name: str) -> Path:
     model.graph.name = name
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def code_of(source: str) -> str:
+    """C without its comments."""
+    return re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
 
 
 def tree_of(source: str) -> str:

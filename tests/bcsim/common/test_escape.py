@@ -1,15 +1,11 @@
 """Text from files, escaped for where it goes."""
 
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import (
-    c_string,
     comment,
     printable,
     sentence,
@@ -91,14 +87,3 @@ def test_a_word_of_tcl_is_its_text(text: str) -> None:
 def test_a_string_of_yaml_is_its_text(text: str) -> None:
     assert json.loads(yaml_string(text)) == printable(text)
     assert yaml_string(text).isprintable()
-
-
-def test_strings_of_c_are_their_texts(tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or pytest.skip("there is no C compiler")
-    puts = "".join(f"puts({c_string(text)});" for text in HOSTILE)
-    (tmp_path / "names.c").write_text(f"#include <stdio.h>\nint main(void) {{{puts}return 0;}}\n")
-    subprocess.run(
-        [compiler, "-std=c99", "-Wall", "-Werror", "-o", tmp_path / "names", tmp_path / "names.c"], check=True
-    )
-    told = subprocess.run([tmp_path / "names"], check=True, capture_output=True).stdout.decode()
-    assert told == "".join(printable(text) + "\n" for text in HOSTILE)
