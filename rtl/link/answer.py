@@ -43,7 +43,7 @@ class Answer(wiring.Component):
     accepted, taken, freed, filled : In(POSITION)
     place : Out(POSITION)
     word : In(16)
-        Of the results, for `place` of the cycle before.
+        Of the results, for `place` of two cycles before.
     bus, read_data : In(1), In(32)
         The payload is `read_data`; only with `registers`.
     data : Out(8)
@@ -119,10 +119,12 @@ class Answer(wiring.Component):
                     send(content)
                     with m.If(advance):
                         m.d.comb += step.eq(name == "High")
-                        m.next = "Fetch"
+                        m.next = "Address"
                         if name == "High":
                             with m.If(self.place[:BLOCK_BITS].all()):
                                 m.next = "Check-Low"
+            with m.State("Address"):
+                m.next = "Fetch"
             with m.State("Fetch"):
                 m.next = "Low"
                 with m.If(over):

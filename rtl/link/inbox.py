@@ -31,7 +31,7 @@ class Inbox(wiring.Component):
     """Checks that a frame continues what came before and fits, and gives out its bytes once its checksum was right.
 
     A frame is a request, three positions and the payload: where the payload begins, which results the host has, and
-    where the payload ends. Latency: 2 cycles from `end` to the first byte's `valid`; throughput: a byte every 2 cycles.
+    where the payload ends. Latency: 3 cycles from `end` to the first byte's `valid`; throughput: a byte every 3 cycles.
 
     Parameters
     ----------
@@ -127,17 +127,22 @@ class Inbox(wiring.Component):
         marks = [self.asks[1], self.asks[2]] if self.registers else [self.asks[1]]
         m.submodules.ring = ring = memory.Memory(shape=8 + len(marks), depth=RING, init=[])
         write, read = ring.write_port(), ring.read_port()
-        fetched = Signal()
+        addressed, fetched, taking = Signal(), Signal(), Signal()
         m.d.comb += [
             write.addr.eq(place),
             write.data.eq(Cat(self.content, marks[0] & final, *marks[1:])),
             write.en.eq(store),
             read.addr.eq(self.taken),
-            Cat(self.data, self.last, *([self.bus] if self.registers else [])).eq(read.data),
             self.valid.eq(fetched),
+            taking.eq(self.valid & self.ready),
         ]
-        m.d.sync += fetched.eq((self.taken != self.accepted) & ~(self.valid & self.ready))
-        with m.If(self.valid & self.ready):
+        # Block memories are slow from clock to output: their words pass a register.
+        m.d.sync += [
+            Cat(self.data, self.last, *([self.bus] if self.registers else [])).eq(read.data),
+            addressed.eq((self.taken != self.accepted) & ~taking),
+            fetched.eq(addressed & ~taking),
+        ]
+        with m.If(taking):
             m.d.sync += self.taken.eq(self.taken + 1)
-        with m.If(self.clear):
-            m.d.sync += fetched.eq(0)
+        with m.If(taking | self.clear):
+            m.d.sync += [addressed.eq(0), fetched.eq(0)]

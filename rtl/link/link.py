@@ -24,7 +24,7 @@ class Link(wiring.Component):
 
     What a frame brings is used once, in order, and only if its checksum is right and its place follows. Results stay
     until the host says that it has them. So a host sends again what was not accepted, and asks again for what did not
-    come. Throughput: a byte every 2 cycles, in both directions at once.
+    come. Throughput: a byte every 3 cycles, in both directions at once.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ __all__ = ["Outbox"]
 class Outbox(wiring.Component):
     """A ring of results' words, of which the low 16 bits are kept: scores and classes have no more.
 
-    Throughput: a word a cycle until it is full. Latency: 1 cycle from `place` to `word`.
+    Throughput: a word a cycle until it is full. Latency: 2 cycles from `place` to `word`.
 
     Members
     -------
@@ -53,8 +53,9 @@ class Outbox(wiring.Component):
             write.data.eq(self.results.tdata),
             write.en.eq(self.results.tvalid & self.results.tready),
             read.addr.eq(self.place),
-            self.word.eq(read.data),
         ]
+        # Block memories are slow from clock to output, and what follows is the escape and the checksum.
+        m.d.sync += self.word.eq(read.data)
         with m.If(write.en):
             m.d.sync += self.filled.eq(behind)
         return m
