@@ -207,7 +207,9 @@ def _terms(machine: Machine) -> Iterator[Unit]:
     yield _register("late weights", "terms", 2, late * pes, When.WEIGHT)
     yield _register("terms", "terms", width, (pairs - late) * pes, When.STEP)
     if pairs > 1:
-        yield _adder("term sums", "terms", width, pairs // 2 * pes, When.STEP)
+        # ~(~a - b) has ones above a, where a + b has nothing.
+        wider = machine.six_input_luts and late > 0
+        yield _adder("term sums", "terms", width + wider, pairs // 2 * pes, When.STEP)
         yield _register("term sums", "terms", width + 1, (pairs + 1) // 2 * pes, When.STEP)
 
 

@@ -11,7 +11,7 @@ from bcsim.common.arguments import require_text
 from bcsim.common.errors import BcsimError
 from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
 
-__all__ = ["OPTIONAL", "OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
+__all__ = ["FORMS", "OPTIONAL", "OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
 
 DIGITS = (1, 2, 4, 8)
 
@@ -31,6 +31,9 @@ OPTIONAL: Mapping[str, int | str] = {
 
 SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog", "parity")
 """What a machine may be built without: no word of a program and no cycle of an image depends on them."""
+
+FORMS = ("six_input_luts",)
+"""How the hardware is written: nor does any on these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class Machine:
         as many accumulators. Above 1 it takes a spatial machine whose pes are a multiple of its lanes.
     drains : positions of a strip whose sums are divided at once, each by `requantisers` units of its own; 1, or 2 where
         reuse is above 1.
+    six_input_luts : whether additions are written for an FPGA of six-input LUTs, 7-series and later; the same sums.
     clock_mhz : for times in reports; nothing else depends on it.
     """
 
@@ -108,6 +112,7 @@ class Machine:
     parity: bool = False
     reuse: int = 1
     drains: int = 1
+    six_input_luts: bool = False
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -143,7 +148,7 @@ class Machine:
     def fingerprint(self) -> int:
         """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
         absent = [name for name, least in OPTIONAL.items() if getattr(self, name) == least]
-        left_out = (*OUTSIDE, *SURROUNDINGS, *absent)
+        left_out = (*OUTSIDE, *SURROUNDINGS, *FORMS, *absent)
         shape = [getattr(self, f.name) for f in fields(self) if f.name not in left_out]
         return crc32(repr(shape).encode())
 

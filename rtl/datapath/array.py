@@ -27,6 +27,7 @@ def processing_element(machine: Machine) -> ProcessingElement:
         doubling=machine.shift_planes,
         reuse=machine.reuse,
         drains=machine.drains,
+        six_input_luts=machine.six_input_luts,
     )
 
 

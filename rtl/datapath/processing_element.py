@@ -59,6 +59,8 @@ class ProcessingElement(wiring.Component):
         Positions of a strip, each of which has accumulators of its own.
     drains : int
         Accumulators shown at once.
+    six_input_luts : bool
+        As in TermSums.
 
     Members
     -------
@@ -83,12 +85,13 @@ class ProcessingElement(wiring.Component):
         doubling: bool,
         reuse: int = 1,
         drains: int = 1,
+        six_input_luts: bool = False,
     ) -> None:
         require_positive("Digits", digits)
         require_positive("Width", width)
         require_positive("Reuse", reuse)
         self.digit, self.digits, self.reuse = digit, digits, reuse
-        self.terms = TermSums(lanes=lanes, digit=digit)
+        self.terms = TermSums(lanes=lanes, digit=digit, six_input_luts=six_input_luts)
         self.tree = AdderTree(bounds=self.terms.bounds)
         self.gather = (
             Horner(digit=digit, digits=digits, greatest=self.tree.bound, reuse=reuse) if self.horner else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
@@ -25,6 +25,11 @@ class TermSums(wiring.Component):
         Even, at least 2; 2 lanes have a single term, and nothing to add to it.
     digit : int
         Bits of a lane's digit, at least 1.
+    six_input_luts : bool
+        How the additions are written; their results are the same. a + b as ~(~a - b) keeps the operands' order: Yosys
+        puts those of a sum into an order of its own, and a carry cell takes one of them as it is. Where that is the
+        late term, its selection needs LUTs of its own beside those of six inputs that select and add. Four-input LUTs
+        gain nothing from it, and lose some.
 
     Members
     -------
@@ -34,10 +39,10 @@ class TermSums(wiring.Component):
     sums : Out(ArrayLayout(digit + 1 + levels, len(bounds)))
     """
 
-    def __init__(self, *, lanes: int, digit: int) -> None:
+    def __init__(self, *, lanes: int, digit: int, six_input_luts: bool = False) -> None:
         require_lanes(lanes)
         require_positive("Digit", digit)
-        self.pair_count, self.digit = lanes // 2, digit
+        self.pair_count, self.digit, self.six_input_luts = lanes // 2, digit, six_input_luts
         super().__init__(
             {
                 "pairs": In(ArrayLayout(PairLayout(digit), self.pair_count)),
@@ -63,11 +68,18 @@ class TermSums(wiring.Component):
         for i in range(len(self.bounds)):
             if self.levels:
                 register = Signal(self.digit + 2, name=f"sum_0_{i}", reset_less=True)
-                m.d.sync += register.eq(sum(terms[2 * i : 2 * i + 2]))
+                m.d.sync += register.eq(self._sum(*terms[2 * i : 2 * i + 2]))
             else:
                 register = terms[0]
             m.d.comb += self.sums[i].eq(register)
         return m
+
+    def _sum(self, even: Value, odd: Value | None = None) -> Value:
+        if odd is None:
+            return even
+        if self.six_input_luts and is_late(1, self.digit):
+            return ~(~Cat(even, 0) - odd)
+        return even + odd
 
     def _term(self, m: Module, j: int) -> Value:
         """Pair j's term, in the cycle after the early pairs and the weights come in."""

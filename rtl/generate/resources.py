@@ -86,7 +86,8 @@ def lane_cost(family: Family, digit: int) -> LaneCost:
     """The cost of lanes and requantisers, from five syntheses. Raises BcsimError where Yosys is missing or fails."""
 
     def array(pes: int, requantisers: int) -> tuple[Resources, int]:
-        return component_resources(Array(measured_machine(digit, pes=pes, requantisers=requantisers)), family)
+        machine = measured_machine(digit, pes=pes, requantisers=requantisers)
+        return component_resources(Array(replace(machine, six_input_luts=family.six_input_luts)), family)
 
     machine = measured_machine(digit, pes=ELEMENTS, requantisers=1)
     (small, _), (large, multipliers) = array(ELEMENTS, 1), array(2 * ELEMENTS, 2)

@@ -91,6 +91,11 @@ def print_table(results: Iterable[SynthesisResult], machine: Machine) -> None:
     Console().print(table)
 
 
+def _of_family(machine: Machine, family: Family, digit: int) -> Machine:
+    """The machine with values of one digit, written for the family."""
+    return replace(machine, digit=digit, activation_bits=digit, six_input_luts=family.six_input_luts)
+
+
 def main(
     machine: Annotated[
         str, typer.Option(help="Preset or parameters; digit and activation bits vary.")
@@ -101,7 +106,7 @@ def main(
 ) -> None:
     """Measure what a whole accelerator and its array take."""
     base = parse_machine(machine)
-    cases = [(replace(base, digit=p, activation_bits=p), FAMILIES[name]) for name in family for p in digit]
+    cases = [(_of_family(base, FAMILIES[name], p), FAMILIES[name]) for name in family for p in digit]
     results = [synthesise_machine(*case) for case in track(cases, "Synthesis")]
     print_table(results, base)
     if json_file is not None:

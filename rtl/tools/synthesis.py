@@ -23,6 +23,7 @@ class Family:
 
     command : the pass, without the top module.
     luts : LUT sites that a cell of a type occupies; an adder of n bits takes n sites.
+    six_input_luts : what `Machine.six_input_luts` should be.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Family:
     flip_flops: tuple[str, ...]
     memories: tuple[str, ...]
     dsps: tuple[str, ...]
+    six_input_luts: bool = False
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -68,6 +70,7 @@ FAMILIES: Mapping[str, Family] = {
             ("FDRE", "FDSE", "FDCE", "FDPE"),
             ("RAMB18E1", "RAMB36E1"),
             ("DSP48E1",),
+            six_input_luts=True,
         ),
         Family(
             "gowin",

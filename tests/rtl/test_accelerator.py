@@ -9,7 +9,7 @@ import pytest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
-from bcsim.machine.parameters import SURROUNDINGS, Machine
+from bcsim.machine.parameters import FORMS, SURROUNDINGS, Machine
 from bcsim.machine.records import StreamFields, fields_of, pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes, program_memories
@@ -28,8 +28,8 @@ CONV_SEEDS = (301, 304, 305, 308, 312, 316, 329, 331, 334, 335, 343, 346, 350, 3
 
 
 def random_surroundings(rng: np.random.Generator, machine: Machine) -> Machine:
-    """The machine without some of what it can be built without."""
-    return replace(machine, **{name: bool(rng.integers(2)) for name in SURROUNDINGS})
+    """The machine without some of what it can be built without, in any form."""
+    return replace(machine, **{name: bool(rng.integers(2)) for name in (*SURROUNDINGS, *FORMS)})
 
 
 class Case:

@@ -32,6 +32,11 @@ def test_a_processing_element_adds_what_its_lanes_match(lanes, digit, digits, wi
     prove(ElementProof(element), steps=10)
 
 
+def test_an_element_written_for_six_input_luts_adds_the_same():
+    element = ProcessingElement(lanes=6, digit=4, digits=1, width=8, doubling=False, six_input_luts=True)
+    prove(ElementProof(element), steps=10)
+
+
 @pytest.mark.parametrize(("digit", "digits", "doubling"), [(1, 1, True), (1, 2, False)])
 def test_an_element_keeps_the_sums_of_a_strip_apart(digit, digits, doubling):
     element = ProcessingElement(lanes=2, digit=digit, digits=digits, width=4, doubling=doubling, reuse=2)

@@ -17,6 +17,7 @@ CHANGES = {
     "spatial p8": "lanes=6,pes=9,digit=8,requantisers=3,input_bytes=2,spatial=true,shift_planes=true",
     "spatial p2": "pes=8,digit=2,activation_bits=2,requantisers=1,spatial=true,"
     "parameter_words=2,weight_words=1,outputs=1",
+    "p4 of six-input LUTs": "lanes=8,pes=8,six_input_luts=true",
     "two cycles a bit": "divide_cycles=2,accumulator_bits=9,fraction_bits=4",
     "streamed p1": "digit=1,activation_bits=1,weight_stream_bytes=2",
     "parity, spatial, streamed": "parity=true,lanes=6,pes=12,spatial=true,weight_stream_bytes=4",
