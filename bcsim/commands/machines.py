@@ -12,8 +12,10 @@ from rich.table import Table
 
 from bcsim.commands.completion import complete_machine
 from bcsim.common.console import standard_output
+from bcsim.common.errors import BcsimError
 from bcsim.common.formatting import parameter as format_parameter
 from bcsim.common.tables import new_table
+from bcsim.costs.memory_blocks import BLOCKS, memory_blocks
 from bcsim.machine.descriptions import PARAMETERS, PRESET_USES
 from bcsim.machine.parameters import PRESETS, Machine, parse_machine
 
@@ -32,12 +34,22 @@ def machines(
             help="A preset, or what --machine takes: what it is for.",
         ),
     ] = None,
+    memories: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILY",
+            help=f"With NAME: its memories in blocks of an FPGA family: {', '.join(BLOCKS)}.",
+        ),
+    ] = None,
 ) -> None:
     """List the machine presets, or describe one with every parameter.
 
     --machine takes their names, and changes such as medium,lanes=64.
     """
     console = standard_output()
+    if memories is not None:
+        _plan(name, memories, console)
+        return
     if name is not None:
         _describe(parse_machine(name), console)
         return
@@ -58,6 +70,24 @@ def _describe(machine: Machine, console: Console) -> None:
     for parameter, value in _parameters(machine):
         table.add_row(parameter, value, PARAMETERS[parameter])
     console.print(table)
+
+
+def _plan(name: str | None, family: str, console: Console) -> None:
+    """The blocks of every large memory, and what is wasted of them."""
+    if name is None:
+        raise BcsimError("--memories needs a machine: bcsim machines tiny --memories ecp5")
+    if family not in BLOCKS:
+        raise BcsimError(f"Family for --memories must be one of {', '.join(BLOCKS)}, not {family!r}")
+    plan = memory_blocks(parse_machine(name), family)
+    table = new_table(
+        f"Memories of {name} on {family}", "memory", "number", "words", "bits", "blocks", "used"
+    )
+    for memory in plan:
+        shape = memory.shape
+        counts = (shape.memories, shape.words, shape.word_bits, memory.blocks)
+        table.add_row(memory.name, *(f"{count:,}" for count in counts), f"{memory.used:.0%}")
+    console.print(table)
+    console.print(f"{sum(memory.blocks for memory in plan):,} blocks, and records and scores beside them")
 
 
 def _parameters(machine: Machine) -> Iterator[tuple[str, str]]:

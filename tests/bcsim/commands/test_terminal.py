@@ -157,3 +157,22 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(package: st
     assert told == f"This needs the package {package}, which is not installed: pip install 'bcsim[{extra}]'"
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.search(rf"^{extra} = \[$", project, re.MULTILINE)
+
+
+def test_the_memories_of_a_machine_are_planned() -> None:
+    shown = invoke("machines", "tiny", "--memories", "ecp5").stdout
+    assert "17 blocks, and records and scores beside them" in shown
+    assert re.search(r"weight .* 1 .* 1,024 .* 64 .* 4 .* 89%", shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--memories", "ecp5"), "--memories needs a machine: bcsim machines tiny --memories ecp5"),
+        (("tiny", "--memories", "asic"), "Family for --memories must be one of ecp5, ice40, not 'asic'"),
+    ],
+)
+def test_a_plan_needs_a_machine_and_a_family(arguments: tuple[str, ...], message: str) -> None:
+    found = invoke("machines", *arguments)
+    assert found.exit_code == 2
+    assert message in " ".join(found.stderr.split())
