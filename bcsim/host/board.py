@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
+from bcsim.host.driver import require_started
 from bcsim.host.session import Greeting, Session
-from bcsim.rtl.common.register_map import Control, Error, Register
+from bcsim.rtl.common.register_map import Control, Register
 from bcsim.rtl.link.layouts import Request
 
 __all__ = ["Board", "Port", "Results", "open_port"]
@@ -149,9 +150,7 @@ class Board:
         for address, words in groupby(writes, key=lambda write: write[0]):
             self._send(address, [data for _, data in words])
         self.write(Register.CONTROL, Control.RUN)
-        if errors := Error(self.read(Register.ERRORS)):
-            names = ", ".join(str(error.name) for error in Error if error in errors)
-            raise BcsimError(f"The accelerator did not start the program: {names}")
+        require_started(self.read(Register.ERRORS))
 
     def cycles(self) -> int:
         """From the first input word accepted to the latest class accepted, by the accelerator's own counter."""
