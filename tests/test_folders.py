@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",
     "bcsim/commands": (
         f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate rtl/boards "
-        "models"
+        "rtl/flow models"
     ),
     "bcsim/cli.py": "bcsim/common bcsim/commands",
     "bcsim/__main__.py": "bcsim/cli.py",

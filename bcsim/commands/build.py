@@ -108,11 +108,17 @@ def _report(result: BoardBuild, output: Path, json: str | None) -> None:
 
 
 def _lines(result: BoardBuild, output: Path) -> Iterator[str]:
+    from bcsim.rtl.flow.vivado import COMMAND
+
     built, machine = result.built, result.machine
     yield (
         f"{built.board}: {machine.lanes} lanes x {machine.pes} processing elements, digits of {machine.digit} bits, "
         f"{machine.requantisers} requantisers"
     )
+    if built.mhz is None:
+        yield f"clock {built.clock_hz / 1e6:g} MHz, if Vivado reaches it: its timing.txt says so"
+        yield f"Wrote {output}; its bitstream is the vendor's tool's to make: {COMMAND}"
+        return
     yield (
         f"logic cells {built.logic_cells:,} of {built.of_logic_cells:,}, block memories {built.memories} of "
         f"{built.of_memories}"

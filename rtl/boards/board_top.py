@@ -70,9 +70,9 @@ class BoardTop(wiring.Component):
         if not self.board.pll:
             m.d.comb += [clock.eq(self.clk), locked.eq(1)]
             return
-        m.submodules.pll = self._pll(clock, locked)
+        m.submodules.pll = self._pll(m, clock, locked)
 
-    def _pll(self, clock: Signal, locked: Signal) -> Instance:
+    def _pll(self, m: Module, clock: Signal, locked: Signal) -> Instance:
         parameters = {f"p_{name}": _parameter(name, value) for name, value in self.clock.parameters.items()}
         if self.board.pll == "EHXPLLL":
             return Instance(
@@ -91,6 +91,20 @@ class BoardTop(wiring.Component):
                 i_ENCLKOP=Const(0),
                 o_CLKOP=clock,
                 o_LOCK=locked,
+            )
+        if self.board.pll == "MMCME2_BASE":
+            m.submodules.buffer = Instance("BUFG", i_I=(made := Signal()), o_O=clock)
+            feedback = Signal()
+            return Instance(
+                "MMCME2_BASE",
+                **parameters,
+                i_CLKIN1=self.clk,
+                i_CLKFBIN=feedback,
+                i_RST=Const(0),
+                i_PWRDWN=Const(0),
+                o_CLKFBOUT=feedback,
+                o_CLKOUT0=made,
+                o_LOCKED=locked,
             )
         source = "i_PACKAGEPIN" if self.board.pll == "SB_PLL40_PAD" else "i_REFERENCECLK"
         return Instance(

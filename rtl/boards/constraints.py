@@ -8,7 +8,7 @@ from bcsim.rtl.boards.board import Board
 
 __all__ = ["SUFFIXES", "constraints"]
 
-SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst"}
+SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst", "7-series": ".xdc"}
 
 
 def constraints(board: Board) -> str:
@@ -19,9 +19,20 @@ def constraints(board: Board) -> str:
     if board.family == "gowin":
         standard = f"IO_TYPE={board.io_standard}"
         return "".join(f'IO_LOC "{port}" {pin};\nIO_PORT "{port}" {standard};\n' for port, pin in pins)
+    if board.family == "7-series":
+        standard = f"IOSTANDARD {board.io_standard}"
+        located = (
+            f"set_property -dict {{PACKAGE_PIN {pin} {standard}}} [get_ports {port}]\n" for port, pin in pins
+        )
+        period = f"create_clock -period {1e9 / board.oscillator_hz:g} [get_ports clk]\n"
+        return "".join(located) + period
+    return _lattice_constraints(board)
+
+
+def _lattice_constraints(board: Board) -> str:
     located = "".join(
         f'LOCATE COMP "{port}" SITE "{pin}";\nIOBUF PORT "{port}" IO_TYPE={board.io_standard};\n'
-        for port, pin in pins
+        for port, pin in _pins(board)
     )
     return f'{located}FREQUENCY PORT "clk" {board.oscillator_hz / 1e6:g} MHZ;\n'
 

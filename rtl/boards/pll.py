@@ -29,7 +29,13 @@ class ClockSettings:
 
 def clock_settings(board: Board, wanted_mhz: float) -> ClockSettings:
     """The fastest clock that is not above `wanted_mhz`. Raises BcsimError where the board has none near it."""
-    candidates = {"": _oscillator, "SB_PLL40_PAD": _ice40, "SB_PLL40_CORE": _ice40, "EHXPLLL": _ecp5}
+    candidates = {
+        "": _oscillator,
+        "SB_PLL40_PAD": _ice40,
+        "SB_PLL40_CORE": _ice40,
+        "EHXPLLL": _ecp5,
+        "MMCME2_BASE": _series7,
+    }
     limit = wanted_mhz * 1e6 * (1 + 1e-9)
     found = max(
         (each for each in candidates[board.pll](board.oscillator_hz) if each.hz <= limit),
@@ -62,6 +68,21 @@ def _ice40(hz: float) -> Iterator[ClockSettings]:
                     "DIVF": divf,
                     "DIVQ": divq,
                     "FILTER_RANGE": filter_range,
+                },
+            )
+
+
+def _series7(hz: float) -> Iterator[ClockSettings]:
+    """Times CLKFBOUT_MULT_F in eighths, 600 to 1200 MHz, divided by CLKOUT0_DIVIDE_F (AMD DS181, speed grade 1)."""
+    for eighths, divided in product(range(16, 513), range(2, 129)):
+        oscillation = hz * eighths / 8
+        if 600e6 <= oscillation <= 1200e6:
+            yield ClockSettings(
+                oscillation / divided,
+                {
+                    "CLKIN1_PERIOD": 1e9 / hz,
+                    "CLKFBOUT_MULT_F": eighths / 8,
+                    "CLKOUT0_DIVIDE_F": float(divided),
                 },
             )
 

@@ -20,6 +20,7 @@ from bcsim.rtl.flow.advice import advised
 from bcsim.rtl.flow.pack import pack
 from bcsim.rtl.flow.place import DoesNotFitError, Placement, place
 from bcsim.rtl.flow.synthesis import TOP, synthesise_top
+from bcsim.rtl.flow.vivado import BITSTREAM, write_script
 from bcsim.rtl.generate.design import design_digest
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.link.divisor import baud_divisor
@@ -39,21 +40,22 @@ class Built:
 
     clock_hz : of the accelerator on the board. mhz : the clock that the placement would allow.
     logic_cells, memories : used; the board has `of_logic_cells` and `of_memories`.
+    mhz, seed, logic_cells, memories : None where the vendor's tool is still to run.
     seconds : by step.
     """
 
     board: str
     bitstream: str
     clock_hz: float
-    mhz: float
     baud: int
     divisor: int
-    seed: int
-    logic_cells: int
     of_logic_cells: int
-    memories: int
     of_memories: int
     seconds: dict[str, float]
+    mhz: float | None = None
+    seed: int | None = None
+    logic_cells: int | None = None
+    memories: int | None = None
 
 
 def build_board(
@@ -74,6 +76,8 @@ def build_board(
     wanted = board.clock_mhz if clock_mhz is None else clock_mhz
     speed = board.baud if baud is None else baud
     seconds: dict[str, float] = {}
+    if board.family == "7-series":
+        return _project(folder, mapping, board, wanted, speed)
     for _ in range(ATTEMPTS):
         clock = clock_settings(board, wanted)
         divisor = baud_divisor(clock.hz, speed)
@@ -106,6 +110,27 @@ def build_board(
         memories=memories,
         of_memories=board.memories,
         seconds={step: round(taken, 1) for step, taken in seconds.items()},
+    )
+    _describe(folder, mapping, board, built)
+    return built
+
+
+def _project(folder: Path, mapping: Mapping, board: Board, wanted: float, baud: int) -> Built:
+    """What the vendor's tool makes the bitstream of."""
+    clock = clock_settings(board, wanted)
+    divisor = baud_divisor(clock.hz, baud)
+    with working("Generating Verilog"):
+        write_top(folder, mapping, board, clock, divisor)
+    write_script(folder, board)
+    built = Built(
+        board=board.name,
+        bitstream=BITSTREAM,
+        clock_hz=clock.hz,
+        baud=baud,
+        divisor=divisor,
+        of_logic_cells=board.luts,
+        of_memories=board.memories,
+        seconds={},
     )
     _describe(folder, mapping, board, built)
     return built
