@@ -89,6 +89,8 @@ CONSTANTS: Mapping[str, Array] = {
     "top": np.int64([1]),
     "bias3": np.int32([40, -900, 7]),
     "parts": np.int64([4, 4]),
+    "patches": _signs(27, 4),
+    "thresholds4": np.sort(RNG.integers(-400, 400, (4, 3)).astype(np.float32), axis=1),
 }
 
 
@@ -151,7 +153,8 @@ def _curves(names: Sequence[str], quant: str = QUANT) -> tuple[Network, ...]:
     return tuple(_curve(name if "(" in name else f"{name}(b)", quant) for name in names)
 
 
-QONNX = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+NAMED_QONNX = ("qonnx.custom_op.general", "finn.custom_op.general")
+QONNX = ("onnx.brevitas", *NAMED_QONNX)
 COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 ROWS: tuple[Row, ...] = (
@@ -272,6 +275,20 @@ ROWS: tuple[Row, ...] = (
                 "q = qonnx.custom_op.channels_last.MaxPool <kernel_shape=[2, 2], strides=[2, 2]>(b) "
                 "f = Flatten(q) y = MatMul(f, u36)",
             ),
+        ),
+    ),
+    Row(
+        tuple(f"{domain}.{name}" for domain in NAMED_QONNX for name in ("Im2Col", "MaxPoolNHWC")),
+        "as FINN writes a convolution: Im2Col, padding zeros, and a MatMul of its windows",
+        tuple(
+            Network(
+                (8, 8, 3),
+                f"p = {domain}.Im2Col <stride=[1, 1], kernel_size=[3, 3]>(x) a = MatMul(p, patches) "
+                f'b = {domain}.MultiThreshold <out_dtype="UINT2", data_layout="NHWC">(a, thresholds4) '
+                f"q = {domain}.MaxPoolNHWC <kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0]>(b) "
+                "f = Flatten(q) y = MatMul(f, u36)",
+            )
+            for domain in NAMED_QONNX
         ),
     ),
     Row(

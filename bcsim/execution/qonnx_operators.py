@@ -79,7 +79,7 @@ class IntQuant(Quant):
 
 
 class MultiThreshold(OpRun):
-    """y = out_scale * (how many thresholds of its channel are <= x) + out_bias, channels on axis 1."""
+    """y = out_scale * (how many thresholds of its channel are <= x) + out_bias, channels on axis 1 or last."""
 
     op_domain = "onnx.brevitas"
 
@@ -92,7 +92,8 @@ class MultiThreshold(OpRun):
         out_dtype: str = "",
         data_layout: str = "NCHW",
     ) -> tuple[Array]:
-        shape = (1, len(thresholds), *[1] * (x.ndim - 2))
+        shape = [1] * x.ndim
+        shape[-1 if data_layout.endswith("C") else 1] = len(thresholds)
         count = sum((x >= column.reshape(shape)).astype(x.dtype) for column in thresholds.T)
         return ((out_scale * count + out_bias).astype(x.dtype),)
 
@@ -125,15 +126,49 @@ class ChannelsLast(OpRun):
     op_domain = "qonnx.custom_op.channels_last"
 
     def _run(self, x: Array, *rest: Array, **_: Any) -> tuple[Array]:
+        return self._inner(self.onnx_node.op_type, x, *rest)
+
+    def _inner(self, op: str, x: Array, *rest: Array) -> tuple[Array]:
         inner = NodeProto()
         inner.CopyFrom(self.onnx_node)
-        inner.domain = ""
+        inner.domain, inner.op_type = "", op
         inputs = [ValueInfoProto(name=name) for name in inner.input]
         graph = helper.make_graph([inner], "inner", inputs, [ValueInfoProto(name=inner.output[0])])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", INNER_OPSET)])
         feeds = dict(zip(inner.input, (np.moveaxis(x, -1, 1), *rest), strict=True))
         (y,) = ReferenceEvaluator(model).run(None, feeds)
         return (np.moveaxis(np.asarray(y), 1, -1),)
+
+
+class MaxPoolNHWC(ChannelsLast):
+    """MaxPool of images (rows, columns, channels)."""
+
+    def _run(self, x: Array, *rest: Array, **_: Any) -> tuple[Array]:
+        return self._inner("MaxPool", x)
+
+
+class Im2Col(OpRun):
+    """Rows (kernel row, kernel column, channel) of every window of images (rows, columns, channels)."""
+
+    op_domain = "qonnx.custom_op.general"
+
+    def _run(
+        self,
+        x: Array,
+        stride: list[int],
+        kernel_size: list[int],
+        pad_amount: tuple[int, ...] = (0, 0, 0, 0),
+        pad_value: int = 0,
+        dilations: tuple[int, ...] = (1, 1),
+        input_shape: str = "",
+        depthwise: int = 0,
+    ) -> tuple[Array]:
+        top, left, bottom, right = pad_amount
+        padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad_value)
+        spans = tuple((size - 1) * step + 1 for size, step in zip(kernel_size, dilations, strict=True))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=(1, 2))
+        taken = windows[:, :: stride[0], :: stride[1], :, :: dilations[0], :: dilations[1]]
+        return (taken.transpose(0, 1, 2, 4, 5, 3).reshape(*taken.shape[:3], -1),)
 
 
 def _named(operator: type[OpRun], name: str) -> type[OpRun]:
@@ -152,5 +187,6 @@ QONNX_NAMES = frozenset(operator.__name__ for operator in _QONNX)
 OPERATORS: tuple[type[OpRun], ...] = (
     BatchNormalization,
     *(_in_domain(operator, domain) for operator in _QONNX for domain in DOMAINS),
+    *(_in_domain(operator, domain) for operator in (MaxPoolNHWC, Im2Col) for domain in DOMAINS[2:]),
     *(_named(ChannelsLast, name) for name in ("Conv", "MaxPool", "BatchNormalization")),
 )

@@ -24,6 +24,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     dense,
     elementwise,
     endings,
+    image_patches,
     joining,
     linear_quant,
     parts,

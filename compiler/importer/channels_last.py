@@ -13,8 +13,7 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import CHANNELS_LAST, find, operator
 from bcsim.compiler.importer.values import Activation, Constant, Value
 
-__all__ = ["dense_at_positions"]
-
+__all__ = ["between_transposes", "dense_at_positions", "image_channels_last"]
 
 # Of the operators that are wrapped: later ones differ in nothing that these read.
 OPSET = 13
@@ -23,13 +22,20 @@ OPSET = 13
 @operator("Conv", "MaxPool", "BatchNormalization", domains=CHANNELS_LAST)
 def channels_last(context: NodeContext) -> Lowered:
     """QONNX's wrapper: ONNX's operator, its kernels as they are, between two transposes."""
+    return between_transposes(
+        context, context.proto, context.op, [image_channels_last(context), *context.operands[1:]]
+    )
+
+
+def image_channels_last(context: NodeContext) -> Activation:
+    """The node's input, an image or a sequence with channels last, with its channels first."""
     x = context.activation()
     if len(context.shape(x)) not in (2, 3):
         raise BcsimError(
             f"its input has the shape {x.shape} behind the batch axis; accepted are images (rows, columns, channels) "
             "and sequences (values, channels)"
         )
-    return _between(context, context.op, [_channels_first(x), *context.operands[1:]])
+    return _channels_first(x)
 
 
 def dense_at_positions(context: NodeContext, matrix: FloatArray) -> Lowered:
@@ -42,12 +48,16 @@ def dense_at_positions(context: NodeContext, matrix: FloatArray) -> Lowered:
             f"{context.operand_name(0)!r} has shape {shape} behind the batch axis"
         )
     kernels = matrix.T.reshape(*reversed(matrix.shape), *[1] * (len(shape) - 1))
-    return _between(context, "Conv", [_channels_first(x), Constant.of(kernels)])
+    return between_transposes(context, context.proto, "Conv", [_channels_first(x), Constant.of(kernels)])
 
 
-def _between(context: NodeContext, op: str, operands: list[Value | None]) -> Lowered:
+def between_transposes(
+    context: NodeContext, node: NodeProto, op: str, operands: list[Value | None]
+) -> Lowered:
+    """ONNX's operator `op`, with the attributes of `node`, on operands with channels first; its result has them
+    last."""
     proto = NodeProto()
-    proto.CopyFrom(context.proto)
+    proto.CopyFrom(node)
     proto.domain, proto.op_type = "", op
     del proto.input[len(operands) :]
     lowered = find(proto)(replace(context, proto=proto, operands=tuple(operands), opset=OPSET))

@@ -8,9 +8,10 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.integer_weights import IntegerWeights, integer_weights
 from bcsim.compiler.graph.nodes import Affine, Dense
 from bcsim.compiler.importer.channels_last import dense_at_positions
+from bcsim.compiler.importer.image_patches import weighed_patches
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
-from bcsim.compiler.importer.values import Activation, Constant
+from bcsim.compiler.importer.values import Activation, Constant, Patches
 
 __all__ = ["weight_notes"]
 
@@ -20,6 +21,8 @@ def matmul(context: NodeContext) -> Lowered:
     if isinstance(context.operand(0), Constant):
         raise BcsimError("its first input is a constant; accepted are weights as the second input")
     matrix = context.constant(1, "weight tensor")
+    if isinstance(patches := context.operand(0), Patches):
+        return weighed_patches(context, patches, matrix)
     if len(context.activation().shape or ()) > 1 and matrix.ndim == 2:
         return dense_at_positions(context, matrix)
     x, weights, notes = _operands(context, transposed=False)

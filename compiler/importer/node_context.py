@@ -13,7 +13,17 @@ from onnx import NodeProto, helper
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import FloatArray, Node
 from bcsim.compiler.importer.layouts import channel_axis, image, with_channel_first
-from bcsim.compiler.importer.values import Activation, Array, Codes, Constant, Scores, Shape, Truth, Value
+from bcsim.compiler.importer.values import (
+    Activation,
+    Array,
+    Codes,
+    Constant,
+    Patches,
+    Scores,
+    Shape,
+    Truth,
+    Value,
+)
 
 __all__ = ["Lowered", "NodeContext", "label", "whole_numbers"]
 
@@ -110,6 +120,10 @@ class NodeContext:
             )
         if isinstance(value, Truth):
             raise BcsimError("it takes what a comparison gives; accepted behind that are Where, Not and Cast")
+        if isinstance(value, Patches):
+            raise BcsimError(
+                f"it takes the windows of node {value.by!r} (Im2Col); accepted behind that is MatMul"
+            )
         if not isinstance(value, Activation):
             raise BcsimError(f"input {index} must be a tensor that depends on the network's input")
         return value

@@ -13,6 +13,7 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 __all__ = [
     "CHANNELS_LAST",
     "MICROSOFT",
+    "NAMED_QONNX",
     "ONNX",
     "QONNX",
     "Lowering",
@@ -26,7 +27,8 @@ __all__ = [
 ONNX = ("",)
 MICROSOFT = ("com.microsoft",)
 CHANNELS_LAST = ("qonnx.custom_op.channels_last",)
-QONNX = ("", "onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")
+NAMED_QONNX = ("qonnx.custom_op.general", "finn.custom_op.general")
+QONNX = ("", "onnx.brevitas", *NAMED_QONNX)
 
 MOST_LISTED = 12
 """Operators that one sentence can hold."""

@@ -18,6 +18,7 @@ __all__ = [
     "Codes",
     "Constant",
     "Layout",
+    "Patches",
     "Scores",
     "Shape",
     "Truth",
@@ -163,8 +164,22 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class Patches:
+    """The windows of an image as rows of values, which an Im2Col node makes.
+
+    source : the image, channels first. attributes : of the Conv with these windows.
+    depthwise : whether each output behind them is said to read one channel. by : the node.
+    """
+
+    source: Activation
+    attributes: dict[str, list[int]]
+    depthwise: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A constant that could not be computed."""
 
 
-Value: TypeAlias = Constant | Activation | Codes | Scores | Truth | Broken
+Value: TypeAlias = Constant | Activation | Codes | Scores | Truth | Patches | Broken
