@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["verilog"]
 
 CHECKED_SLOTS = 1024
-"""Lanes in all of the largest array whose check takes no more than a minute or two."""
+"""Lanes in all of the largest array whose multiplying cells are counted unasked, in seconds."""
 
 
 def verilog(
@@ -43,7 +43,10 @@ def verilog(
     ] = "accelerator",
     check: Annotated[
         bool | None,
-        typer.Option(help="Synthesise and count multipliers and DSP blocks. Default: for small machines."),
+        typer.Option(
+            help="Synthesise for four FPGA families, which takes minutes: LUTs, memories, DSP blocks. Default: count "
+            "the cells that multiply, without synthesis, for arrays of up to 1,024 lanes in all."
+        ),
     ] = None,
     force: Annotated[
         bool,
@@ -69,8 +72,10 @@ def verilog(
     with new_folder(output, force=force) as folder:
         with working("Generating Verilog"):
             write_folder(folder, mapping, stimulus, name)
-        if check or (check is None and mapping.machine.slots <= CHECKED_SLOTS):
+        if check:
             _print_check(_check(folder, name), console)
+        elif check is None and mapping.machine.slots <= CHECKED_SLOTS:
+            _print_multipliers(_count(folder, name), console)
     print_meaning(meaning, console)
     console.print(_summary(output, mapping.machine, name), markup=False, highlight=False)
 
@@ -81,13 +86,24 @@ def _check(folder: Path, name: str) -> MultiplierCheck:
     return check_multipliers(folder, name)
 
 
+def _count(folder: Path, name: str) -> int:
+    from bcsim.rtl.generate.multiplier_check import count_multiplying_cells
+
+    with working("Counting multipliers"):
+        return count_multiplying_cells(folder, name)
+
+
 def _print_check(check: MultiplierCheck, console: Console) -> None:
     headings = ("family", "LUTs", "flip-flops", "block memories", "DSP blocks")
     table = new_table("Synthesis with Yosys, DSP blocks allowed", *headings)
     for family, used in check.resources.items():
         table.add_row(family, *(f"{n:,}" for n in (used.luts, used.flip_flops, used.memories, used.dsps)))
     console.print(table)
-    console.print(f"Multiplications in the design ($mul and its relatives): {check.multipliers}")
+    _print_multipliers(check.multipliers, console)
+
+
+def _print_multipliers(multipliers: int, console: Console) -> None:
+    console.print(f"Multiplications in the design ($mul and its relatives): {multipliers}")
 
 
 def _summary(output: Path, machine: Machine, name: str) -> str:

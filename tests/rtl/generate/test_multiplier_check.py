@@ -11,7 +11,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.generate import multiplier_check as check
-from bcsim.rtl.generate.multiplier_check import check_multipliers
+from bcsim.rtl.generate.multiplier_check import check_multipliers, count_multiplying_cells
 from bcsim.rtl.generate.synth import synthesise_machine
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.synthesis import FAMILIES
@@ -41,6 +41,8 @@ def test_a_product_is_refused(tmp_path: Path) -> None:
     message = "The design multiplies: 1 cells before synthesis, DSP blocks {'ecp5': 1}"
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
         check_multipliers(tmp_path)
+    with pytest.raises(BcsimError, match=r"^The design multiplies: 1 cells before synthesis$"):
+        count_multiplying_cells(tmp_path)
     assert not (tmp_path / "resources.json").exists()
 
 
