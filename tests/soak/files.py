@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from bcsim.costs.energy import load_table, table_text
 from bcsim.data import load_dataset
@@ -121,6 +122,14 @@ def _packed(pack: Callable[[bytes], bytes]) -> Callable[[bytes, Generator], byte
     return lambda raw, random: pack(_header(raw, random))
 
 
+def _picture(kind: str, mode: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(6).integers(0, 256, (9, 8, 3), np.uint8)).convert(mode).save(
+        file, kind
+    )
+    return file.getvalue()
+
+
 RNG = np.random.default_rng(5)
 IMAGES = RNG.integers(0, 256, (6, 8, 8), dtype=np.uint8)
 LABELS = RNG.integers(0, 10, 6, dtype=np.uint8)
@@ -145,6 +154,15 @@ FORMATS: Mapping[str, Format] = {
     "idx.xz": Format("t10k-images-idx3-ubyte.xz", lzma.compress(_idx(IMAGES)), mutated_bytes, _folder, IDX),
     "idx.gz, within": Format("t10k-images-idx3-ubyte.gz", _idx(IMAGES), _packed(gzip.compress), _folder, IDX),
     "cifar": Format("test_batch.bin", RECORDS, mutated_bytes, _folder, {}),
+    **{
+        f"{kind} of {mode}": Format(f"0.{kind}", _picture(kind, mode), damage, _folder, {})
+        for kind, mode, damage in (
+            ("png", "RGB", _header),
+            ("png", "P", mutated_bytes),
+            ("jpeg", "L", mutated_bytes),
+            ("jpeg", "CMYK", _header),
+        )
+    },
     "energy table": Format("table.toml", table_text("horowitz-45nm").encode(), _text, _table, {}),
     "energy table, bytes": Format(
         "table.toml", table_text("horowitz-45nm").encode(), mutated_bytes, _table, {}
