@@ -182,9 +182,12 @@ class Board:
         while not done():
             resent = session.resent
             out = session.transmit(time.monotonic(), poll=poll, asks=asks or Request(0))
-            if out:
-                port.write(out)
-            data = port.read(max(1, port.in_waiting))
+            try:
+                if out:
+                    port.write(out)
+                data = port.read(max(1, port.in_waiting))
+            except OSError as error:
+                raise BcsimError(f"The board's port was lost: {error}") from error
             session.receive(data)
             self._watch(bool(data), session.resent > resent)
             if self._progress() != progress:

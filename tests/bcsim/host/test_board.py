@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
@@ -57,6 +58,18 @@ def test_a_board_with_another_machine_or_program_is_told():
         with pytest.raises(BcsimError, match=r"^This board's link does not reach the registers"):
             board.read(0)
     assert port.closed
+
+
+def test_a_port_that_is_pulled_out_is_told():
+    port = Answering(GREETED)
+    with Board(port, baud=115200) as board:
+
+        def lost(size):
+            raise OSError("device reports readiness to read but returned no data")
+
+        port.read = lost
+        with pytest.raises(BcsimError, match=r"^The board's port was lost: device reports readiness"):
+            board.infer(np.zeros((1, 4), np.uint8), 3)
 
 
 def test_a_port_that_is_not_there_is_told(tmp_path):

@@ -57,6 +57,7 @@ class Behind:
     results: list[int] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     restarts: int = 0
+    waits: int = 0
 
     def take(self, ctx):
         """Sample a cycle, before the clock's edge."""
@@ -67,8 +68,11 @@ class Behind:
             if ctx.get(images.tlast):
                 self.images.append(b"")
             self.results += [word, word ^ 0xFFFF]
-        if ctx.get(results.tvalid) and ctx.get(results.tready):
-            self.sent.append(self.results.pop(0))
+        if ctx.get(results.tvalid):
+            if ctx.get(results.tready):
+                self.sent.append(self.results.pop(0))
+            else:
+                self.waits += 1
         if ctx.get(self.dut.restart):
             self.images, self.results, self.sent, self.restarts = [b""], [], [], self.restarts + 1
 
@@ -168,6 +172,13 @@ def test_nothing_is_lost_where_what_is_behind_the_link_is_slow():
     images = some_images(1, (200, 64))
     session, behind, _, _ = exchange(images, pause=0.95, seed=5)
     check(images, session, behind)
+
+
+def test_results_that_find_no_room_wait():
+    images = some_images(3, (400, 400))
+    session, behind, _, _ = exchange(images, pace=2)
+    check(images, session, behind)
+    assert behind.waits > 0
 
 
 def test_nothing_is_lost_where_the_host_is_slow():
