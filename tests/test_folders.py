@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "rtl/link": "bcsim/common bcsim/machine rtl/common rtl/bus rtl/accelerator.py",
     "rtl/bench": "rtl/common bcsim/host rtl/link",
     "rtl/tools": "bcsim/common",
-    "rtl/formal": f"bcsim/common bcsim/machine rtl/tools {HARDWARE}",
+    "rtl/formal": f"bcsim/common bcsim/machine rtl/tools rtl/link {HARDWARE}",
     "rtl/generate": (
         f"bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/bench rtl/tools rtl/link {HARDWARE}"
     ),
