@@ -13,6 +13,10 @@ from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Activation, Constant, Shape
 
 ONE, ZERO = np.ones(()), np.zeros(())
+# PyTorch writes a GELU as products with an Erf below operator set 20.
+PRODUCTS = (
+    "; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export with opset 20)"
+)
 
 
 def _affine(context: NodeContext, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
@@ -28,7 +32,7 @@ def _with_constant(context: NodeContext) -> tuple[Activation, FloatArray, bool]:
             context.activation(index)
         raise BcsimError(
             "both inputs depend on the network's input; accepted are Add of two such tensors, and a constant on either "
-            "side"
+            f"side{PRODUCTS if context.op == 'Mul' else ''}"
         )
     if context.has_attribute("axis"):
         raise BcsimError(

@@ -59,7 +59,8 @@ def test_other_products_of_tensors(tmp_path):
     nodes = [node("Sigmoid", "x", "g"), node("Relu", "x", "r"), node("Mul", "r g", "y")]
     assert refusal(model(nodes), tmp_path) == (
         "Node 'n_y' (Mul): both inputs depend on the network's input; accepted are Add of two such tensors, and a "
-        "constant on either side"
+        "constant on either side; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export "
+        "with opset 20)"
     )
 
 

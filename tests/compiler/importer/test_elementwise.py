@@ -183,10 +183,14 @@ RESIDUAL = (
     "both inputs depend on the network's input; accepted are Add of two such tensors, "
     "and a constant on either side"
 )
+PRODUCT = (
+    f"{RESIDUAL}; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export with "
+    "opset 20)"
+)
 SHAPES = "accepted are one value, or one for each channel"
 REFUSED = [
     (node("Sub", "x x", "y"), "Sub", RESIDUAL),
-    (node("Mul", "x x", "y"), "Mul", RESIDUAL),
+    (node("Mul", "x x", "y"), "Mul", PRODUCT),
     (
         node("Div", "c x", "y"),
         "Div",
