@@ -29,7 +29,7 @@ BOARDS = (
         ),
         oscillator_hz=CLOCK.clock.frequency,
         pll="EHXPLLL",
-        clock_mhz=100,
+        clock_mhz=80,
         baud=1_000_000,
         machine="tiny",
         program_with=("dfu-util", "--alt", "0", "-D", "{}"),

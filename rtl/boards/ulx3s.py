@@ -29,7 +29,7 @@ BOARDS = tuple(
         pins=PINS,
         oscillator_hz=OSCILLATOR,
         pll="EHXPLLL",
-        clock_mhz=100,
+        clock_mhz=80,
         baud=1_000_000,
         machine="tiny",
         large_machine="medium,requantisers=8",

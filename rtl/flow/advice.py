@@ -12,7 +12,9 @@ __all__ = ["advised"]
 
 def advised(error: DoesNotFitError, board: Board, machine: Machine) -> DoesNotFitError:
     """The error with boards of the family that would hold the design, and with smaller machines."""
-    logic, memories = (error.needed.get(name, (0, 0))[0] for name in CELLS[board.family])
+    cells, memory = CELLS[board.family]
+    logic = sum(error.needed.get(cell, (0, 0))[0] for cell in cells)
+    memories = error.needed.get(memory, (0, 0))[0]
     larger = [
         other.name
         for other in BOARDS.values()

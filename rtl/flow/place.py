@@ -18,12 +18,12 @@ __all__ = ["DoesNotFitError", "Placement", "place"]
 
 USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 CLOCK = re.compile(r"^\w+: Max frequency for clock\s+'([^']+)': ([\d.]+) MHz", re.MULTILINE)
-CELLS: Mapping[str, tuple[str, str]] = {
-    "ice40": ("ICESTORM_LC", "ICESTORM_RAM"),
-    "ecp5": ("TRELLIS_COMB", "DP16KD"),
-    "gowin": ("LUT4", "BSRAM"),
+CELLS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "ice40": (("ICESTORM_LC",), "ICESTORM_RAM"),
+    "ecp5": (("TRELLIS_COMB",), "DP16KD"),
+    "gowin": (("LUT4", "ALU"), "BSRAM"),
 }
-"""nextpnr's names of a logic cell and of a block memory, by family."""
+"""nextpnr's names of what takes a logic cell, and of a block memory, by family."""
 
 OUTPUTS = {
     "ice40": ("--asc", f"{TOP}.asc"),
@@ -50,8 +50,8 @@ class Placement:
 
     def count(self, family: str) -> tuple[int, int]:
         """Logic cells and block memories."""
-        cells = CELLS[family]
-        return self.used.get(cells[0], (0, 0))[0], self.used.get(cells[1], (0, 0))[0]
+        logic, memory = CELLS[family]
+        return sum(self.used.get(cell, (0, 0))[0] for cell in logic), self.used.get(memory, (0, 0))[0]
 
 
 def place(folder: Path, board: Board, mhz: float, seeds: Sequence[int]) -> Placement:
