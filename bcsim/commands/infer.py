@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bcsim.commands.completion import complete_data
-from bcsim.common.console import standard_output, working
+from bcsim.common.console import standard_output
 
 if TYPE_CHECKING:
     from bcsim.interface.infer import Inference
@@ -55,8 +55,7 @@ def infer(
 
     if json not in (None, "-"):
         check_folder(str(json))
-    with working("Classifying"):
-        result = infer_images(folder, port, data=data, images=images, baud=baud)
+    result = infer_images(folder, port, data=data, images=images, baud=baud)
     text = json_module.dumps(_fields(result), indent=2) + "\n"
     if json == "-":
         sys.stdout.write(text)

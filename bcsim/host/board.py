@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
 from bcsim.host.driver import require_started
@@ -116,9 +117,13 @@ class Board:
             )
 
     def infer(self, packed: NDArray[np.uint8], classes: int) -> Results:
-        """Results of images as `pack_images` packs them, uint8 (n, bytes), of a network of so many scores."""
+        """Results of images as `pack_images` packs them, uint8 (n, bytes), of a network of so many scores.
+
+        A bar on standard error follows them, where that is a terminal.
+        """
         begun = time.monotonic()
-        words = np.array(list(self.stream(packed, classes)), np.uint16).reshape(len(packed), classes + 1)
+        answers = list(track(self.stream(packed, classes), "Classifying", len(packed)))
+        words = np.array(answers, np.uint16).reshape(len(packed), classes + 1)
         return Results(words[:, :-1], words[:, -1].astype(np.int64), time.monotonic() - begun)
 
     def stream(self, packed: NDArray[np.uint8], classes: int) -> Iterator[Sequence[int]]:
