@@ -62,7 +62,16 @@ MACHINES = (
         weight_stream_bytes=4,
         **MEMORIES | {"weight_words": 20},
     ),
-    Machine(lanes=4, pes=4, digit=1, requantisers=2, input_bytes=4, weight_stream_bytes=1, **STREAMING),
+    Machine(
+        lanes=4,
+        pes=4,
+        digit=1,
+        requantisers=2,
+        input_bytes=4,
+        weight_stream_bytes=1,
+        parity=True,
+        **STREAMING,
+    ),
     Machine(
         lanes=4,
         pes=8,
