@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bcsim.common.console import errors
 from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
+from bcsim.common.files import write_text
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.program.layers import Program
@@ -89,12 +92,26 @@ def build(
         check_provable(chosen)
     mapping = mapped(require_program(program), require_machine(machine), chosen)
     _, q, meaning = bench_images(mapping.program, data, prove or 1)
-    with new_folder(Path(folder), force=force) as made:
+    with new_folder(Path(folder), force=force) as made, _kept_logs(made, Path(folder)):
         save_program(mapping.program, made / "program.onnx")
         built = build_board(made, mapping, chosen, clock_mhz=clock_mhz, baud=baud, seeds=seeds)
         proof = prove_build(made, mapping, chosen, built, q) if prove else None
     cycles = run_machine(mapping, q[:1].repeat(TIMED_IMAGES, axis=0)).per_image
     return BoardBuild(built, mapping.machine, cycles, proof, meaning)
+
+
+@contextmanager
+def _kept_logs(made: Path, folder: Path) -> Iterator[None]:
+    """What the tools said of a build that failed goes to a file beside the folder, which is not written then."""
+    try:
+        yield
+    except BcsimError:
+        logs = sorted(made.glob("*.log"))
+        if logs:
+            kept = folder.with_name(f"{folder.name}.log")
+            write_text(kept, "".join(f"==> {log.name}\n{log.read_text(errors='replace')}\n" for log in logs))
+            errors.print(f"What the tools said is in {kept}")
+        raise
 
 
 def mapped(program: Program, machine: str | Machine | None, board: Board) -> Mapping:

@@ -1,0 +1,55 @@
+"""`bcsim.interface.board`: what stays of a build that fails, and the machine that a board gives a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
+
+from bcsim.common.errors import BcsimError
+from bcsim.interface.board import build, mapped
+from bcsim.rtl.boards.catalogue import find_board
+from bcsim.rtl.flow import build as flow
+from tests.programs import random_program
+
+PROGRAM = random_program(np.random.default_rng(4), largest=6)
+
+
+def test_a_failed_build_leaves_its_logs_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(folder: Path, *_: Any, **__: Any) -> None:
+        (folder / "place-1.log").write_text("Info: it is too large\n")
+        raise BcsimError("Design does not fit")
+
+    monkeypatch.setattr(flow, "build_board", fails)
+    with pytest.raises(BcsimError, match=r"^Design does not fit$"):
+        build(PROGRAM, tmp_path / "out", board="icebreaker")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.log"]
+    assert (tmp_path / "out.log").read_text() == "==> place-1.log\nInfo: it is too large\n\n"
+    assert capsys.readouterr().err == f"What the tools said is in {tmp_path / 'out.log'}\n"
+
+
+def test_a_boards_machine_is_fitted_and_loads_nothing() -> None:
+    machine = mapped(PROGRAM, None, find_board("icebreaker")).machine
+    assert (machine.lanes, machine.pes, machine.digit, machine.requantisers) == (8, 8, 4, 2)
+    assert not machine.loading
+    assert not machine.counters
+    assert machine.weight_words < 1024
+
+
+def test_a_machine_that_streams_weights_is_refused() -> None:
+    with pytest.raises(BcsimError, match=r"^On a board all weights are on the chip"):
+        mapped(PROGRAM, "conv,weight_stream_bytes=8", find_board("ulx3s-85f"))
+
+
+def test_a_proof_that_cannot_be_made_is_refused_before_the_build(tmp_path: Path) -> None:
+    with pytest.raises(
+        BcsimError, match=r"^No models of ecp5 cells to simulate a netlist: --prove is for iCE40"
+    ):
+        build(PROGRAM, tmp_path / "out", board="ulx3s-25f", prove=1)
+    assert not any(tmp_path.iterdir())
