@@ -80,7 +80,7 @@ def test_digits_error_is_that_of_the_card() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("mnist-mlp", 0.0129), ("cifar10-cnn", 0.11), ("cifar10-small", 0.15)]
+    ("name", "most"), [("mnist-mlp", 0.0129), ("cifar10-cnn", 0.11), ("cifar10-small", 0.136)]
 )
 def test_error_is_that_of_the_card(name: str, most: float) -> None:
     wrong, images = _card_error(name)
