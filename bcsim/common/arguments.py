@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Rational, Real
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bcsim.common.errors import BcsimError
 
@@ -15,7 +14,7 @@ __all__ = ["require_number", "require_path", "require_switch", "require_text", "
 
 def require_whole(name: str, value: Any, least: int) -> None:
     """Raise BcsimError for what is no integer from `least` up, of Python or numpy."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole:
         raise BcsimError(f"{name} must be an integer of at least {least}, not {_told(value)}")
     if value < least:
@@ -24,7 +23,7 @@ def require_whole(name: str, value: Any, least: int) -> None:
 
 def require_number(name: str, value: Any) -> None:
     """Raise BcsimError for what is no real number, of Python or numpy."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool) or not _is_number(value):
         raise BcsimError(f"{name} must be a number, not {_told(value)}")
 
 
@@ -49,7 +48,12 @@ def require_path(name: str, value: Any) -> None:
         raise BcsimError(f"{name} {str(value)!r} cannot be a path: it has a null character")
 
 
+def _is_number(value: Any) -> bool:
+    # numpy registers its own with these, so that numpy need not be loaded to know them.
+    return isinstance(value, Integral) or (isinstance(value, Real) and not isinstance(value, Rational))
+
+
 def _told(value: Any) -> str:
     """A number, text or nothing as it is; of anything else the type."""
-    plain = value is None or isinstance(value, int | float | str | np.integer | np.floating)
+    plain = value is None or isinstance(value, str) or _is_number(value)
     return repr(value) if plain else f"one of type {type(value).__name__}"
