@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Mapping as MappingType
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +171,9 @@ def _compare(name: str, found: dict[str, Any], verilog: dict[str, Any], machine_
     for index, (wanted, word) in enumerate(zip(expected, found["words"], strict=True)):
         if wanted != word:
             raise BcsimError(f"The {name} differs from the simulator: word {index} is {word}, not {wanted}")
-    if found["edges"] != verilog["edges"]:
-        index = next(
-            i
-            for i, pair in enumerate(zip(found["edges"], verilog["edges"], strict=False))
-            if len(set(pair)) > 1
-        )
-        raise BcsimError(
-            f"The {name} differs from the Verilog: change {index} of its line comes in cycle {found['edges'][index]}, "
-            f"not {verilog['edges'][index]}"
-        )
+    changes = enumerate(zip_longest(found["edges"], verilog["edges"]))
+    for index, (came, wanted) in changes:
+        if came != wanted:
+            raise BcsimError(
+                f"The {name} differs from the Verilog: change {index} of its line comes in cycle {came}, not {wanted}"
+            )
