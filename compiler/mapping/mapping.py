@@ -14,8 +14,9 @@ from bcsim.compiler.mapping.stored_tensors import ceil_div, stored_tensors
 from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.mapping.weight_streaming import place_weights
 from bcsim.compiler.program.dependencies import INPUT, Reads, layer_reads
-from bcsim.compiler.program.layers import Program, Search
+from bcsim.compiler.program.layers import Layer, Program, Search
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import COORDINATE_BITS
 
 __all__ = ["Mapping", "Placement", "map_program", "place_program"]
 
@@ -125,6 +126,7 @@ def _check_program(program: Program, shortfall: Shortfall) -> None:
     shortfall.require("layers", len(program.layers))
     shortfall.require("outputs", program.classes)
     for layer in program.layers:
+        _check_window(layer)
         where = f"layer {layer.name!r}"
         bits = layer.source.bits if layer is program.layers[-1] else max(layer.source.bits, layer.target.bits)
         shortfall.require("activation_bits", bits, where)
@@ -134,6 +136,17 @@ def _check_program(program: Program, shortfall: Shortfall) -> None:
             shortfall.require("spatial", True, where)
         if any(plane.shift for plane in array_planes(layer, layer.geometry.groups > 1)[0]):
             shortfall.require("shift_planes", True, where)
+
+
+def _check_window(layer: Layer) -> None:
+    """What no record holds, said before a plan of as many reads is made."""
+    pool = layer.geometry.pool
+    for name, places in zip(("window_rows", "window_columns"), pool.kernel if pool else (), strict=False):
+        if places > 1 << COORDINATE_BITS:
+            raise BcsimError(
+                f"Layer {layer.name!r} is too large for the machine's records: {name} would be {places - 1}; accepted "
+                f"are values up to {(1 << COORDINATE_BITS) - 1}"
+            )
 
 
 def _check_sources(program: Program, sources: Reads) -> None:

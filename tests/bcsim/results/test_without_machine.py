@@ -20,6 +20,10 @@ from tests.compiler.build import model, node, save, tensors
 TOO_MANY = (
     "Layer 'n_a' is too large for the machine's records: sources would be 16; accepted are values up to 15"
 )
+TOO_LONG = (
+    "Layer 'n_a' is too large for the machine's records: window_columns would be 65997; accepted are values up to "
+    "65535"
+)
 EITHER_WAY = (
     "Layer 'n_s' reads 3 sources in an order that the machine cannot take; accepted are 1 or 2, or more that are "
     "different tensors, which no other layer of more than 2 reads in a contradicting order"
@@ -41,6 +45,19 @@ def many_sources(folder: Path) -> Path:
     weights = {f"w{name}": rng.choice([-1.0, 1.0], (4, 2)) for name in names}
     ends = {"v": rng.choice([-1.0, 1.0], (34, 3)), "u": rng.choice([-1.0, 1.0], (3, 2))}
     return save(model(nodes, tensors(**weights, **ends), shape=(4,)), folder)
+
+
+def long_window(folder: Path) -> Path:
+    """A maximum over more places than a record's field holds."""
+    nodes = [
+        node("Conv", "x w", "a"),
+        node("Sign", "a", "h"),
+        node("GlobalMaxPool", "h", "g"),
+        node("Flatten", "g", "f"),
+        node("MatMul", "f v", "y"),
+    ]
+    weights = tensors(w=np.random.default_rng(1).choice([-1.0, 1.0], (4, 1, 3)), v=np.eye(4, 3))
+    return save(model(nodes, weights, shape=(1, 66_000)), folder)
 
 
 def contradicting_orders(folder: Path) -> Path:
@@ -73,7 +90,7 @@ def compiled(path: Path) -> tuple[bcsim.Model, Program, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(many_sources, TOO_MANY), (contradicting_orders, EITHER_WAY)],
+    [(long_window, TOO_LONG), (many_sources, TOO_MANY), (contradicting_orders, EITHER_WAY)],
 )
 def test_a_network_that_no_machine_takes_runs_at_the_program_level(
     make: object, reason: str, tmp_path: Path
