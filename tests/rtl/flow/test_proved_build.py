@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import pytest
 pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
 
 import bcsim
-from bcsim.interface.board import BoardBuild, build
+from bcsim.common.errors import BcsimError
+from bcsim.interface.board import BoardBuild, build, mapped
 from bcsim.interface.program import with_methods
-from tests.programs import random_program
+from bcsim.rtl.boards.catalogue import find_board
+from bcsim.rtl.flow.build import Built
+from bcsim.rtl.flow.prove import prove_build
+from tests.programs import random_images, random_program
 
 TOOLS = ("nextpnr-ice40", "icepack", "iceunpack", "icebox_vlog", "iverilog")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -58,3 +63,24 @@ def test_the_folder_says_what_it_holds(built: tuple[BoardBuild, Path]) -> None:
         p.name for p in folder.iterdir()
     }
     assert with_methods(bcsim.load(folder / "program.onnx").program)
+
+
+def test_a_netlist_that_differs_is_named(built: tuple[BoardBuild, Path], tmp_path: Path) -> None:
+    """Other parameters in its look-up tables: what simulations of the Verilog alone could not see."""
+    _, folder = built
+    other = tmp_path / "out"
+    shutil.copytree(folder, other)
+    netlist = (other / "netlist.v").read_text()
+    table = re.compile(
+        r"(SB_LUT4 #\(\n    \.LUT_INIT\(16'h)([0-9a-f]{4})(?=\)\n  \) \\\S*parameter_memory_0)"
+    )
+    changed, count = table.subn(lambda found: f"{found[1]}{int(found[2], 16) ^ 0xFFFF:04x}", netlist)
+    assert count > 0
+    (other / "netlist.v").write_text(changed)
+    program = bcsim.load(folder / "program.onnx").program
+    facts = json.loads((folder / "board.json").read_text())
+    known = Built(**{name: facts[name] for name in Built.__slots__})
+    board = find_board("icebreaker")
+    q = random_images(np.random.default_rng(5), program, 1)
+    with pytest.raises(BcsimError, match=r"^The netlist d"):
+        prove_build(other, mapped(program, SMALLEST, board), board, known, q)
