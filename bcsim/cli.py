@@ -12,7 +12,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bcsim.commands import boards, build, energy, infer, info, machines, program, run, train, verify, verilog
+from bcsim.commands import (
+    boards,
+    build,
+    energy,
+    explore,
+    fit,
+    infer,
+    info,
+    machines,
+    program,
+    run,
+    train,
+    verify,
+    verilog,
+)
 from bcsim.commands import compile as compile_command
 from bcsim.commands.examples import SUMMARIES, epilog
 from bcsim.common.console import errors
@@ -57,6 +71,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     train.train,
     machines.machines,
     energy.energy,
+    fit.fit,
+    explore.explore,
 )
 
 

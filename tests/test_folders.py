@@ -37,6 +37,7 @@ MAY_IMPORT = {
     ),
     "bcsim/simulator": "bcsim/common bcsim/machine compiler/program compiler/mapping",
     "bcsim/costs": "bcsim/common bcsim/machine compiler/program compiler/mapping",
+    "bcsim/search": LEVELS,
     "bcsim/results": LEVELS,
     "bcsim/interface": (
         f"{LEVELS} bcsim/results bcsim/report bcsim/host rtl/bus rtl/generate rtl/boards rtl/flow"
@@ -55,7 +56,8 @@ MAY_IMPORT = {
     "rtl/tools": "bcsim/common",
     "rtl/formal": f"bcsim/common bcsim/machine rtl/tools rtl/link {HARDWARE}",
     "rtl/generate": (
-        f"bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/bench rtl/tools rtl/link {HARDWARE}"
+        "bcsim/common bcsim/machine compiler/mapping bcsim/simulator bcsim/costs rtl/bench rtl/tools rtl/link "
+        f"{HARDWARE}"
     ),
     "rtl/boards": "bcsim/common rtl/link",
     "rtl/flow": (
@@ -65,8 +67,8 @@ MAY_IMPORT = {
     "models": "bcsim/common bcsim/data",
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",
     "bcsim/commands": (
-        f"bcsim/api.py {LEVELS} bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate rtl/boards "
-        "rtl/flow models"
+        f"bcsim/api.py {LEVELS} bcsim/search bcsim/results bcsim/report bcsim/interface bcsim/host rtl/generate "
+        "rtl/boards rtl/flow models"
     ),
     "bcsim/cli.py": "bcsim/common bcsim/commands",
     "bcsim/__main__.py": "bcsim/cli.py",

@@ -19,6 +19,8 @@ SUMMARIES: Mapping[str, str] = {
     "train": "Train a network and write it as ONNX.",
     "machines": "List the machine presets, or describe one.",
     "energy": "List the tables of energy per action, or print one.",
+    "fit": "Find the best machine for a network on an FPGA part.",
+    "explore": "Sweep machines for a network: table, Pareto fronts.",
 }
 """What a command does, in the list of commands; never cut."""
 
@@ -62,6 +64,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("bcsim machines", "every preset"),
         ("bcsim machines conv,lanes=64,pes=64", "one machine, with the meaning of each parameter"),
     ),
+    "fit": (
+        ("bcsim fit digits --part hx8k --clock 50", "most images a second on an iCE40 HX8K at 50 MHz"),
+        ("bcsim fit digits --part lfe5u-25 --clock 50 --objective area", "the smallest machine"),
+    ),
+    "explore": (("bcsim explore digits --lanes 4,8 --digit 4,8 --out sweep", "then open sweep/index.html"),),
     "energy": (("bcsim energy --print horowitz-45nm", "a table to change: > mine.toml"),),
 }
 

@@ -10,7 +10,9 @@ from rich.console import Console
 from bcsim.commands.completion import complete_data, complete_machine
 
 if TYPE_CHECKING:
+    from bcsim.compiler.program.layers import Program
     from bcsim.interface.hardware import Prepared
+    from bcsim.machine.parameters import Machine
     from bcsim.results.input_meaning import InputMeaning
 
 __all__ = ["DataName", "Images", "MachineName", "Pauses", "prepare", "print_meaning"]
@@ -51,6 +53,8 @@ def prepare(
     data: str | None,
     images: int,
     pauses: int | None,
+    fit: bool = False,
+    part: str | None = None,
 ) -> Prepared:
     """The network on its machine, what the bench streams in, and what that was read as (None for random values)."""
     from bcsim import api
@@ -65,11 +69,26 @@ def prepare(
     program = loaded.program or api.compile(
         loaded, bits=parse_bits(bits), calibration=calibrate, data=data, input=input
     )
-    prepared = prepare_program(program, machine, data or loaded.dataset, images, pauses)
+    chosen_machine = _fitted(program, machine, part) if fit or part else machine
+    prepared = prepare_program(program, chosen_machine, data or loaded.dataset, images, pauses)
     chosen = prepared.mapping.machine
-    if note := enlargement_note(chosen, SMALL if machine is None else chosen):
+    if note := enlargement_note(chosen, SMALL if chosen_machine is None else chosen):
         errors.print(note)
     return prepared
+
+
+def _fitted(program: Program, machine: str | None, part: str | None) -> Machine:
+    """The machine that the options choose, as small as the network needs; for a part alone the best one."""
+    from bcsim.compiler.mapping.fitted_machine import map_fitted
+    from bcsim.costs.parts import find_part
+    from bcsim.machine.parameters import SMALL, parse_machine
+    from bcsim.search.fit import fit_part
+
+    if machine is None and part is not None:
+        base = fit_part(program, find_part(part), look_larger=False).best.machine
+    else:
+        base = parse_machine(machine) if machine else SMALL
+    return map_fitted(program, base).machine
 
 
 def print_meaning(meaning: InputMeaning | None, console: Console) -> None:

@@ -48,6 +48,15 @@ def verilog(
             "the cells that multiply, without synthesis, for arrays of up to 1,024 lanes in all."
         ),
     ] = None,
+    fit: Annotated[
+        bool, typer.Option(help="Make every width and depth as small as MODEL needs; see bcsim fit.")
+    ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART", help="With --fit and no --machine: the best machine for this FPGA part."
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(help="Replace FOLDER with all that it holds. Default: keep what bcsim did not write."),
@@ -67,6 +76,8 @@ def verilog(
         data=data,
         images=images,
         pauses=pauses,
+        fit=fit,
+        part=part,
     )
     console = standard_output(soft_wrap=True)
     with new_folder(output, force=force) as folder:

@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "fpga": ("amaranth_boards",),
     "train": ("torch",),
     "images": ("PIL",),
+    "explore": ("distributed", "dask"),
     "dev": ("pytest", "hypothesis"),
 }
 

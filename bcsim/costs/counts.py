@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.structure import Unit, machine_units
@@ -125,19 +125,19 @@ def _count_layer(placed: PlacedLayer, machine: Machine) -> LayerCounts:
     return LayerCounts(layer.name, operations, actions, layer_traffic(placed, machine))
 
 
-def count_stream_bits(mapping: Mapping) -> int:
+def count_stream_bits(mapping: Placement) -> int:
     """Bits of pixels and scores of an image: whole input words of bytes; 32 a class score and 32 for the class."""
     received = mapping.beats * mapping.machine.input_bytes * 8
     return received + (mapping.program.classes + 1) * SCORE_WORD_BITS
 
 
-def _count_weight_bits(mapping: Mapping) -> int:
+def _count_weight_bits(mapping: Placement) -> int:
     """Bits of the weight stream of an image, in whole words of its bytes."""
     words = sum(nest.streamed_words for nest in mapping.nests)
     return words * mapping.machine.weight_beats * mapping.machine.weight_stream_bytes * 8 if words else 0
 
 
-def count_mapping(mapping: Mapping) -> NetworkCounts:
+def count_mapping(mapping: Placement) -> NetworkCounts:
     """Counts of a mapped program, per image."""
     layers = tuple(_count_layer(layer, mapping.machine) for layer in mapping.layers)
     return NetworkCounts(layers, count_stream_bits(mapping) + _count_weight_bits(mapping))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.structure import MemoryShape, When, machine_memories
@@ -43,7 +43,7 @@ class MemoryTraffic:
 Traffic: TypeAlias = MappingType[str, MemoryTraffic]
 
 
-def memory_traffic(mapping: Mapping) -> dict[str, MemoryTraffic]:
+def memory_traffic(mapping: Placement) -> dict[str, MemoryTraffic]:
     """Traffic of the activation, weight, parameter and output memories, per image.
 
     Activations are read once a step, but for steps outside of their tensor; a weight word once for all digits of a

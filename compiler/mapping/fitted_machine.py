@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.mapping.record_words import coordinate_bits, narrowed
+from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.mapping import Mapping, Placement, map_program
+from bcsim.compiler.mapping.record_words import (
+    coordinate_bits,
+    drain_record,
+    issue_record,
+    narrowed,
+    stream_record,
+    weight_stream_records,
+)
 from bcsim.compiler.mapping.shortfall import MachineTooSmallError
-from bcsim.compiler.program.layers import Program
+from bcsim.compiler.program.layers import Program, Search
 from bcsim.machine.parameters import RANGES, Machine
 from bcsim.machine.records import (
     drain_fields,
@@ -22,7 +30,7 @@ from bcsim.machine.records import (
     weight_stream_fields,
 )
 
-__all__ = ["cycle_machine", "map_fitted", "map_with_enough"]
+__all__ = ["cycle_machine", "map_fitted", "map_with_enough", "sized_machine"]
 
 ROUNDS = 5
 """Of giving a machine what it lacks: wider fractions or features may need more of something else."""
@@ -140,30 +148,72 @@ def _with_more(machine: Machine, lacking: MachineTooSmallError) -> Machine:
     return replace(machine, **needed)  # type: ignore[arg-type]
 
 
-def _record_bits(mapping: Mapping) -> str:
+def sized_machine(placement: Placement) -> Machine:
+    """About the machine that `map_fitted` makes for a placed program, in a hundredth of the time.
+
+    Depths and record fields are exact. Accumulators are as wide as the greatest sum of any weights needs, perhaps a bit
+    more than that of these weights; parameter words follow from them as those of trained networks do.
+    """
+    program, machine, nests = placement.program, placement.machine, placement.nests
+    requantisers = [layer.requantiser for layer in program.layers]
+    fraction = max((r.fraction_bits for r in requantisers if not isinstance(r, Search)), default=0)
+    accumulator = min(
+        max(_greatest(nest, machine).bit_length() for nest in nests), RANGES["accumulator_bits"][1]
+    )
+    words = accumulator + fraction
+    sized = replace(
+        machine,
+        accumulator_bits=accumulator,
+        fraction_bits=fraction,
+        activation_words=max(2, placement.activation_words),
+        weight_words=max(1, placement.weight_words),
+        parameter_words=max(2, sum(nest.parameter_span for nest in nests)),
+        layers=len(program.layers),
+        outputs=program.classes,
+        shift_planes=any(nest.doubles for nest in nests),
+        offset_bits=words + OFFSET_MARGIN,
+        step_bits=max(1, words - STEP_MARGIN),
+    )
+    general = replace(placement, machine=sized)
+    return replace(sized, record_bits=_record_bits(general))
+
+
+OFFSET_MARGIN, STEP_MARGIN = 2, 2
+"""Bits of offsets beyond those of accumulators and fractions, and of divisors below: of the bundled networks 2 and 1 to
+6."""
+
+
+def _greatest(nest: LoopNest, machine: Machine) -> int:
+    """No less than any accumulator: every input counts its greatest level, and every second pair its sign."""
+    level = (1 << machine.digit * nest.digits) - 1
+    inputs = nest.taps * nest.chunks * machine.lanes if nest.cancels else nest.layer.inputs
+    planes = sum(1 << plane.shift for plane in nest.layer.planes) * nest.factor
+    return planes * (inputs * level + inputs // 4 * (level // ((1 << machine.digit) - 1)))
+
+
+def _record_bits(placement: Placement) -> str:
     """The least width of every field of the machine's records, in the order in which records have them."""
     widths: dict[str, int] = {}
-    for values in _field_values(mapping):
+    for values in _field_values(placement):
         for name, value in values.items():
             least = 0 if name in LOOPS else LEAST_BITS.get(name, 1)
             widths[name] = max(widths.get(name, least), value.bit_length())
-    if mapping.machine.spatial:
-        for layer in mapping.layers:
+    if placement.machine.spatial:
+        for layer in placement.layers:
             for name, bits in coordinate_bits(layer).items():
                 widths[name] = max(widths[name], bits)
     return " ".join(f"{name}:{bits}" for name, bits in widths.items())
 
 
-def _field_values(mapping: Mapping) -> Iterator[dict[str, int]]:
+def _field_values(placement: Placement) -> Iterator[dict[str, int]]:
     """What the fields of every record hold on a machine of the narrowest fields; positions as they are, unsigned."""
-    machine, image = mapping.machine, mapping.image
-    for layer, issue, drain in zip(mapping.layers, image.issue, image.drain, strict=True):
+    machine, slots = placement.machine, placement.slots
+    for layer in placement.layers:
+        issue, drain = issue_record(layer, machine, slots), drain_record(layer, machine)
         for values in (unpack(issue_fields(machine), issue), unpack(drain_fields(machine), drain)):
-            yield (
-                values
-                | narrowed(layer, machine, values)
-                | {name: 0 for name in ("top", "left") if name in values}
-            )
-    yield unpack(stream_fields(machine), image.stream)
-    for word in image.weight_stream:
+            unplaced = {name: 0 for name in ("top", "left") if name in values}
+            yield values | narrowed(layer, machine, values) | unplaced
+    stream = stream_record(placement.layers, machine, slots, placement.beats, placement.position_beats)
+    yield unpack(stream_fields(machine), stream)
+    for word in weight_stream_records(placement.nests, machine):
         yield unpack(weight_stream_fields(machine), word)

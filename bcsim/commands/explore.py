@@ -1,0 +1,204 @@
+"""`bcsim explore`: a sweep over machines and bits, as a table and as a page of Pareto fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bcsim.commands.options import ModelPath, parse_bits
+from bcsim.common.console import errors, standard_output, track
+from bcsim.common.errors import BcsimError
+from bcsim.common.tables import new_table
+
+if TYPE_CHECKING:
+    from bcsim.search.explore import Row, Runner
+
+__all__ = ["explore"]
+
+SAMPLE = 500
+"""Test images from which the accuracy at some bits is measured."""
+BEST = 10
+
+
+def explore(
+    model: ModelPath,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the table and the pages go.")],
+    part: Annotated[str, typer.Option(metavar="PART", help="FPGA part that sizes are for.")] = "lfe5u-85",
+    lanes: Annotated[
+        str, typer.Option(metavar="N,N|N..N", help="Inputs of an element; 8..64 doubles.")
+    ] = "8..64",
+    pes: Annotated[
+        str | None, typer.Option(metavar="N,N|N..N", help="Elements. Default: as many as lanes.")
+    ] = None,
+    digit: Annotated[str, typer.Option(metavar="N,N", help="Bits of a digit.")] = "1,2,4,8",
+    requantisers: Annotated[
+        str | None, typer.Option(metavar="N,N|N..N", help="Requantisers. Default: an eighth of the lanes.")
+    ] = None,
+    reuse: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Positions of a weight; spatial networks. Default: 1.")
+    ] = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="Bits of all activations, each a program. Default: the model's."),
+    ] = None,
+    clock: Annotated[
+        float | None, typer.Option(metavar="MHZ", help="Clock. Default: estimated, or 100.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Memory beside the part, for weights; as in bcsim fit.")
+    ] = None,
+    weight_words: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Weight words on the chip, with --memory.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Test images for the accuracy at each of --bits; 0: none.")
+    ] = SAMPLE,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes of a local Dask cluster. Default: none.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster's, such as tcp://host:8786.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Another sweep, to see side by side.")
+    ] = None,
+) -> None:
+    """Sweep machines for MODEL without simulating any: a table, Pareto fronts, a roofline.
+
+    An interrupted sweep goes on where it was.
+    """
+    from bcsim.costs.energy import TABLES, load_table
+    from bcsim.costs.external_memories import with_memory
+    from bcsim.costs.parts import find_part
+    from bcsim.search.explore import Sweep, grid, in_turn, read_table
+    from bcsim.search.explore import explore as sweep_machines
+    from bcsim.search.page import write_pages
+
+    programs, accuracy = _programs(model, bits, images)
+    spatial = any(not layer.geometry.point for program in programs.values() for layer in program.layers)
+    values = {
+        "lanes": _numbers("--lanes", lanes),
+        "pes": _numbers("--pes", pes),
+        "digit": _numbers("--digit", digit),
+        "requantisers": _numbers("--requantisers", requantisers),
+        "reuse": _numbers("--reuse", reuse),
+        "weight_words": _numbers("--weight-words", weight_words),
+    }
+    machines = grid(values, spatial)
+    if memory:
+        machines = [with_memory(machine, memory) for machine in machines]
+    sweep = Sweep(programs, accuracy, find_part(part), load_table(TABLES[0]), clock)
+    runner = _on_cluster(scheduler, workers) if scheduler or workers else _tracked(in_turn)
+    rows = sweep_machines(sweep, machines, out, runner)
+    command = f"bcsim verilog {model} -o out --fit --machine {{machine}}" + (" --bits {bits}" if bits else "")
+    index = write_pages(out, f"{programs[next(iter(programs))].name} on {sweep.part.name}", command, rows)
+    _write_parquet(out / "table.parquet", rows)
+    console = standard_output(soft_wrap=True)
+    _print_best(rows, console)
+    if compare is not None:
+        if not (compare / "table.csv").is_file():
+            raise BcsimError(f"Folder {compare} holds no sweep: it has no table.csv")
+        _print_comparison(rows, read_table(compare / "table.csv"), out, compare, console)
+    console.print(
+        f"Wrote {out / 'table.csv'} ({len(rows)} points) and {index}", markup=False, highlight=False
+    )
+
+
+def _programs(model: str, bits: str | None, images: int) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """The network compiled with each of the bits, and the accuracy of each on a sample of its test images."""
+    from bcsim import api
+    from bcsim.data import load_dataset
+    from bcsim.interface.program import with_methods
+
+    loaded = api.load(model)
+    dataset = load_dataset(loaded.dataset, "test", images) if loaded.dataset and images else None
+    programs: dict[str, Any] = {}
+    accuracy: dict[str, float | None] = {}
+    for width in parse_bits(bits) or [None]:  # type: ignore[list-item]
+        name = "" if width is None else str(width)
+        program = with_methods(loaded.program or api.compile(loaded, bits=width))
+        programs[name] = program
+        accuracy[name] = None
+        if dataset is not None:
+            classes = program.run(dataset).classes
+            accuracy[name] = round(float((classes == dataset.y).mean()), 4)
+    return programs, accuracy
+
+
+def _numbers(option: str, text: str | None) -> list[int]:
+    """8,16,64 as it stands; 8..64 as 8, 16, 32, 64."""
+    if text is None:
+        return []
+    try:
+        if ".." in text:
+            low, high = (int(part) for part in text.split(".."))
+            if not 1 <= low <= high:
+                raise ValueError
+            return [low << step for step in range(32) if low << step <= high]
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BcsimError(
+            f"{option} must be integers such as 8,16,32 or a range that doubles such as 8..64, not {text!r}"
+        ) from None
+
+
+def _tracked(runner: Runner) -> Runner:
+    return lambda sweep, points: track(runner(sweep, points), "Machines", total=len(points))
+
+
+def _on_cluster(scheduler: str | None, workers: int | None) -> Runner:
+    from bcsim.search.on_dask import on_dask
+
+    return lambda sweep, points: track(
+        on_dask(sweep, points, scheduler=scheduler, workers=workers or 2), "Machines", total=len(points)
+    )
+
+
+def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    """The table once more where pyarrow is installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        return
+    columns = {name: [None if row[name] == "" else row[name] for row in rows] for name in rows[0]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+
+
+def _print_best(rows: Sequence[Row], console: Console) -> None:
+    measured = [row for row in rows if row["cycles"] != ""]
+    if not measured:
+        errors.print("No machine of the sweep takes the network; table.csv says why")
+        return
+    fitting = [row for row in measured if row["fits"]] or measured
+    best = sorted(fitting, key=lambda row: -row["images_per_second"])[:BEST]
+    headings = ("machine", "bits", "images/s", "cycles", "nJ", "LUTs", "memories", "accuracy")
+    table = new_table(f"The best {len(best)} of {len(measured)}", *headings, text=2)
+    for row in best:
+        figures = (row[name] for name in ("images_per_second", "cycles", "energy_nj", "luts", "memories"))
+        table.add_row(row["machine"], row["bits"], *(f"{value:,}" for value in figures), str(row["accuracy"]))
+    console.print(table)
+
+
+def _print_comparison(
+    rows: Sequence[Row], others: Sequence[Row], out: Path, compare: Path, console: Console
+) -> None:
+    """Points of both sweeps side by side: images a second and LUTs, here and there."""
+    theirs = {(row["bits"], row["machine"]): row for row in others if row["cycles"] != ""}
+    both = [row for row in rows if row["cycles"] != "" and (row["bits"], row["machine"]) in theirs]
+    headings = ("machine", f"images/s: {out}", str(compare), "ratio", f"LUTs: {out}", str(compare))
+    table = new_table(f"{len(both)} points of both sweeps", *headings)
+    for row in sorted(both, key=lambda row: -row["images_per_second"])[:BEST]:
+        other = theirs[row["bits"], row["machine"]]
+        ratio = row["images_per_second"] / other["images_per_second"]
+        table.add_row(
+            row["machine"],
+            *(f"{value:,}" for value in (row["images_per_second"], other["images_per_second"])),
+            f"{ratio:.3f}",
+            *(f"{value:,}" for value in (row["luts"], other["luts"])),
+        )
+    console.print(table)

@@ -1,0 +1,105 @@
+"""Which block memories a machine's memories become on an FPGA family, as Yosys maps them (docs/fit.md).
+
+Where the bus loads a memory of more than 32 bits, each 32 bits are written alone and take blocks of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bcsim.costs.structure import machine_memories
+from bcsim.machine.parameters import Machine
+from bcsim.machine.records import (
+    drain_fields,
+    issue_fields,
+    record_bits,
+    stream_fields,
+    weight_stream_fields,
+)
+
+__all__ = ["MemoryUse", "memory_use"]
+
+SLICE = 32
+"""Bits that the bus writes at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What memories take."""
+
+    luts: int
+    flip_flops: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a family holds memories.
+
+    shapes : words and bits of a block memory. shallow : words up to which LUTs or flip-flops hold them.
+    luts : for a word's bit in a shallow memory. registers : flip-flops for a bit of a shallow memory's word, beyond the
+        output's: 1 where LUTs hold it, its depth where flip-flops do.
+    """
+
+    shapes: tuple[tuple[int, int], ...]
+    shallow: int
+    luts: float
+    by_depth: bool = False
+
+
+BLOCK_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+RULES: Mapping[str, Rules] = {
+    "ecp5": Rules(BLOCK_18K, 32, 1.0),
+    "gowin": Rules(BLOCK_18K, 32, 1.0),
+    "7-series": Rules(BLOCK_18K, 64, 0.75),
+    "ice40": Rules(((256, 16), (512, 8), (1024, 4), (2048, 2)), 4, 2.1, by_depth=True),
+}
+
+
+def memory_use(machine: Machine, family: str) -> list[MemoryUse]:
+    """Of every memory, the stream record's register included."""
+    rules = RULES[family]
+    uses = [_use(width, words, part, rules, number) for width, words, part, number in _memories(machine)]
+    stream = record_bits(stream_fields(machine)) if machine.loading else 0
+    return [*uses, MemoryUse(0, stream, 0)]
+
+
+def _memories(machine: Machine) -> Iterator[tuple[int, int, int, int]]:
+    """Bits of a word, words, bits that are written at once, and how many there are."""
+    shapes = machine_memories(machine)
+    for name, shape in shapes.items():
+        if name in ("output", "pool"):  # measured within their blocks
+            continue
+        loaded = name in ("weight", "parameter")
+        written = SLICE if loaded and machine.loading else shape.word_bits
+        if name == "activation":
+            written = machine.digit * machine.requantisers
+        yield shape.word_bits, shape.words, written, shape.memories
+    records = [record_bits(issue_fields(machine)), record_bits(drain_fields(machine))]
+    if machine.weight_stream_bytes:
+        records.append(record_bits(weight_stream_fields(machine)))
+    for bits in records:
+        yield bits, max(2, machine.layers), SLICE if machine.loading else bits, 1
+
+
+def _use(width: int, words: int, part: int, rules: Rules, number: int) -> MemoryUse:
+    """Of `number` memories: a register behind each, and what holds the words."""
+    if words <= rules.shallow:
+        held = width * (words if rules.by_depth else 1)
+        deeper = width if words > 16 and not rules.by_depth else 0
+        return MemoryUse(round(number * (width * rules.luts + 2 * deeper)), number * (held + width), 0)
+    parts = [part] * (width // part) + ([width % part] if width % part else [])
+    blocks = sum(_blocks(bits, words, rules) for bits in parts)
+    return MemoryUse(number * _selection(width, part, words, rules), number * width, number * blocks)
+
+
+def _blocks(bits: int, words: int, rules: Rules) -> int:
+    return min(-(-words // depth) * -(-bits // width) for depth, width in rules.shapes)
+
+
+def _selection(width: int, part: int, words: int, rules: Rules) -> int:
+    """LUTs behind a memory that is deeper than a block: one for a bit and every row of blocks but the first."""
+    bits = min(part, width)
+    _, rows = min((-(-words // depth) * -(-bits // wide), -(-words // depth)) for depth, wide in rules.shapes)
+    return width * (rows - 1)

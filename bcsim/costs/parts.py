@@ -1,0 +1,79 @@
+"""FPGA parts: what each holds, from the vendors' data sheets, and which family's measurements count for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bcsim.common.errors import BcsimError
+
+__all__ = ["PARTS", "Delay", "Part", "find_part", "larger_part"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The longest path in ns: `base`, `remainder` more for each bit of the requantisers' subtraction, and `memory` more
+    for each block memory, over which addresses spread.
+
+    From three placements each by nextpnr 0.4 (iCE40) and 0.11 (ECP5): digits with remainders of 46 and of 38 bits on an
+    UP5K (31.8 and 34.4 MHz), with 46 on an HX8K (74.2) and an ECP5-25 (132.5), mnist-mlp on an ECP5-85 (59.0).
+    """
+
+    base: float
+    remainder: float
+    memory: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a part holds.
+
+    luts : LUT sites of 4 inputs, of 6 on 7-series. memories : block memories as the family counts them: 18 Kbit on
+    ECP5, 7-series (half a RAMB36) and Gowin, 4 Kbit on iCE40. delay : None where nothing of the family was placed.
+    """
+
+    name: str
+    family: str
+    luts: int
+    flip_flops: int
+    memories: int
+    delay: Delay | None = None
+
+
+UP5K, HX, ECP5 = Delay(17.8, 0.298, 0.0), Delay(7.6, 0.128, 0.0), Delay(6.9, 0.0, 0.0517)
+PARTS: Mapping[str, Part] = {
+    part.name: part
+    for part in (
+        Part("up5k", "ice40", 5_280, 5_280, 30, UP5K),
+        Part("hx1k", "ice40", 1_280, 1_280, 16, HX),
+        Part("hx4k", "ice40", 7_680, 7_680, 32, HX),
+        Part("hx8k", "ice40", 7_680, 7_680, 32, HX),
+        Part("lfe5u-12", "ecp5", 24_288, 24_288, 56, ECP5),
+        Part("lfe5u-25", "ecp5", 24_288, 24_288, 56, ECP5),
+        Part("lfe5u-45", "ecp5", 43_848, 43_848, 108, ECP5),
+        Part("lfe5u-85", "ecp5", 83_640, 83_640, 208, ECP5),
+        Part("gw1nr-9", "gowin", 8_640, 6_480, 26),
+        Part("gw2ar-18", "gowin", 20_736, 15_552, 46),
+        Part("gw2a-55", "gowin", 54_720, 41_040, 140),
+        Part("xc7z010", "7-series", 17_600, 35_200, 120),
+        Part("xc7a35t", "7-series", 20_800, 41_600, 100),
+        Part("xc7z020", "7-series", 53_200, 106_400, 280),
+        Part("xc7a100t", "7-series", 63_400, 126_800, 270),
+    )
+}
+"""By name, from the smallest of a family to the largest. The lfe5u-12 is an lfe5u-25 to the open flow, and the hx4k an
+hx8k."""
+
+
+def find_part(name: str) -> Part:
+    """The part of a name, whatever its case and package: LFE5U-85F-6BG381C is lfe5u-85. Raises BcsimError."""
+    wanted = name.lower().removeprefix("ice40").removeprefix("-")
+    found = [part for key, part in PARTS.items() if wanted.startswith(key)]
+    if not found:
+        raise BcsimError(f"Unknown part {name!r}; known are {', '.join(PARTS)}")
+    return found[-1]
+
+
+def larger_part(part: Part) -> Part | None:
+    """The next larger one of the family, if there is one."""
+    return next((p for p in PARTS.values() if p.family == part.family and p.luts > part.luts), None)

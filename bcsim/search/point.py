@@ -1,0 +1,97 @@
+"""A point: one machine for a network, with its cycles, its size, its clock and its energy, all without simulating."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bcsim.compiler.mapping.fitted_machine import sized_machine
+from bcsim.compiler.program.layers import Program
+from bcsim.costs.counts import count_mapping
+from bcsim.costs.energy import EnergyTable, energy_of
+from bcsim.costs.fpga_model import Estimate, estimate, estimate_clock
+from bcsim.costs.parts import Part
+from bcsim.machine.parameters import Machine
+from bcsim.simulator.cycles import scheduled_cycles
+
+__all__ = ["KEPT", "Point", "evaluate", "machine_text"]
+
+KEPT = (
+    "lanes",
+    "pes",
+    "digit",
+    "requantisers",
+    "reuse",
+    "input_bytes",
+    "weight_words",
+    "weight_stream_bytes",
+)
+"""Parameters that a search chooses, in the order of its command lines; all others follow from the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """machine : about as `map_fitted` makes it. cycles : an image, back to back. latency : cycles of a first image.
+
+    size : on the part's family. clock_mhz : given, estimated, or 100 where the family has no estimate.
+    energy_pj : of an image by the energy table. utilisation : useful accumulations a lane and cycle.
+    """
+
+    machine: Machine
+    cycles: int
+    latency: int
+    size: Estimate
+    clock_mhz: float
+    energy_pj: float
+    utilisation: float
+
+    @property
+    def images_per_second(self) -> float:
+        return self.clock_mhz * 1e6 / self.cycles
+
+    @property
+    def latency_us(self) -> float:
+        return self.latency / self.clock_mhz
+
+
+def evaluate(
+    program: Program, machine: Machine, part: Part, table: EnergyTable, clock: float | None = None
+) -> Point:
+    """The network on the machine, fitted, and the part. Raises BcsimError where no such machine takes the network."""
+    found = scheduled_cycles(program, machine)
+    sized = sized_machine(found.placement)
+    clock = clock or estimate_clock(sized, part) or machine.clock_mhz
+    work = sum(
+        len(layer.planes) * layer.inputs * layer.outputs * nest.digits * nest.results
+        for layer, nest in zip(program.layers, found.placement.nests, strict=True)
+    )
+    return Point(
+        machine=replace(sized, clock_mhz=round(clock, 1)),
+        cycles=found.per_image,
+        latency=found.latency,
+        size=estimate(sized, part.family),
+        clock_mhz=clock,
+        energy_pj=energy_of(count_mapping(replace(found.placement, machine=sized)), table).total,
+        utilisation=work / (found.per_image * machine.slots),
+    )
+
+
+def machine_text(machine: Machine) -> str:
+    """What `--machine` takes, with `--fit`, to make this machine again."""
+    chosen = [
+        name
+        for name in KEPT
+        if name not in ("weight_words", "weight_stream_bytes", "reuse") or machine.weight_stream_bytes
+    ]
+    parts = [f"{name}={getattr(machine, name)}" for name in chosen]
+    if machine.reuse > 1 and not machine.weight_stream_bytes:
+        parts.append(f"reuse={machine.reuse}")
+    if machine.weight_stream_bytes:
+        parts += [
+            f"{name}={getattr(machine, name)}" for name in ("weight_stream_latency", "weight_stream_interval")
+        ]
+    lean = [
+        f"{name}=false"
+        for name in ("loading", "counters", "readable_parameters", "watchdog")
+        if not getattr(machine, name)
+    ]
+    return ",".join([*parts, *lean])

@@ -1,0 +1,67 @@
+"""Estimates of FPGA resources against Yosys: block memories by shape, and the accelerators of docs/synthesis.md."""
+
+from dataclasses import replace
+
+import pytest
+
+from bcsim.common.errors import BcsimError
+from bcsim.costs.fpga_model import estimate, estimate_clock
+from bcsim.costs.memory_use import RULES, _use
+from bcsim.costs.parts import PARTS, find_part, larger_part
+from bcsim.machine.parameters import parse_machine
+from bcsim.rtl.common.memory import LoadedMemory
+from bcsim.rtl.generate.resources import component_resources
+from bcsim.rtl.tools.synthesis import FAMILIES
+
+# Words of 32 bits and their number: block memories as Yosys 0.70 maps a LoadedMemory.
+SHAPES = (16, 40, 512, 600, 1024, 1500, 4096)
+ECP5, ICE40 = (0, 1, 1, 2, 2, 3, 8), (2, 2, 4, 6, 8, 12, 32)
+
+WHOLE = {
+    "ecp5": ((8, 7329, 6723, 348), (4, 6362, 5763, 346), (2, 5734, 5331, 345), (1, 5279, 5035, 345)),
+    "ice40": ((8, 8638, 6488, 1430), (4, 7508, 5528, 1422), (2, 6927, 5096, 1418), (1, 6658, 4800, 1416)),
+    "7-series": ((8, 5207, 6723, 0), (4, 4296, 5763, 0), (2, 4028, 5331, 0), (1, 3759, 5035, 0)),
+}
+"""`small` by digit: LUTs, flip-flops and block memories of docs/synthesis.md, none of which the model is fitted to."""
+
+
+@pytest.mark.parametrize(("family", "blocks"), [("ecp5", ECP5), ("gowin", ECP5), ("ice40", ICE40)])
+def test_block_memories_are_those_of_yosys(family: str, blocks: tuple[int, ...]) -> None:
+    assert tuple(_use(32, words, 32, RULES[family], 1).blocks for words in SHAPES) == blocks
+
+
+def test_a_memory_of_three_slices_is_synthesised_as_estimated() -> None:
+    found, _ = component_resources(LoadedMemory(width=70, depth=600), FAMILIES["ecp5"])
+    assert _use(70, 600, 32, RULES["ecp5"], 1).blocks == found.memories
+
+
+@pytest.mark.parametrize("family", WHOLE)
+def test_whole_accelerators_are_within_a_fifth(family: str) -> None:
+    for digit, luts, flip_flops, memories in WHOLE[family]:
+        machine = replace(parse_machine("small"), digit=digit, activation_bits=digit)
+        found = estimate(machine, family)
+        assert abs(found.luts / luts - 1) < 0.2
+        assert abs(found.flip_flops / flip_flops - 1) < 0.1
+        assert not memories or abs(found.memories / memories - 1) < 0.01
+        assert found.dsps == 0
+
+
+def test_parts_are_found_by_any_order_code() -> None:
+    assert find_part("LFE5U-85F-6BG381C").name == "lfe5u-85"
+    assert find_part("XC7Z020-1CLG400C").name == "xc7z020"
+    assert find_part("iCE40UP5K").name == "up5k"
+    with pytest.raises(BcsimError, match=r"^Unknown part 'xcvu9p'; known are up5k, "):
+        find_part("xcvu9p")
+
+
+def test_the_next_larger_part_is_of_the_same_family() -> None:
+    assert larger_part(PARTS["lfe5u-25"]) == PARTS["lfe5u-45"]
+    assert larger_part(PARTS["lfe5u-85"]) is None
+
+
+def test_clocks_are_those_that_were_placed() -> None:
+    machine = parse_machine("tiny")
+    assert estimate_clock(machine, PARTS["up5k"]) == pytest.approx(31.8, rel=0.02)
+    assert estimate_clock(replace(machine, offset_bits=38), PARTS["up5k"]) == pytest.approx(34.4, rel=0.02)
+    assert estimate_clock(machine, PARTS["hx8k"]) == pytest.approx(74.2, rel=0.02)
+    assert estimate_clock(machine, PARTS["xc7z020"]) is None

@@ -1,0 +1,98 @@
+"""Sweeps: every point once, however often they are interrupted; their page in a browser; workers that die."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bcsim.commands.explore import _numbers
+from bcsim.common.errors import BcsimError
+from bcsim.costs.energy import TABLES, load_table
+from bcsim.costs.parts import PARTS
+from bcsim.machine.parameters import Machine
+from bcsim.search.explore import Row, Sweep, explore, grid, in_turn, pareto, read_table
+from bcsim.search.on_dask import on_dask
+from bcsim.search.page import write_pages
+from tests.programs import random_program
+
+SWEEP = Sweep(
+    {"": random_program(np.random.default_rng(5))}, {"": 0.9}, PARTS["lfe5u-25"], load_table(TABLES[0]), 50.0
+)
+MACHINES = grid({"lanes": [2, 4, 8], "digit": [1, 2, 4]}, spatial=False)
+
+
+def test_an_interrupted_sweep_goes_on_and_evaluates_nothing_twice(tmp_path: Path) -> None:
+    evaluated: list[Machine] = []
+
+    def counted(sweep: Sweep, points: Sequence[tuple[str, Machine]]) -> Iterator[Row]:
+        for bits, machine in points:
+            if len(evaluated) == 4:
+                evaluated.append(machine)
+                raise KeyboardInterrupt
+            evaluated.append(machine)
+            yield from in_turn(sweep, [(bits, machine)])
+
+    with pytest.raises(KeyboardInterrupt):
+        explore(SWEEP, MACHINES, tmp_path, counted)
+    assert len(read_table(tmp_path / "table.csv")) == 4
+    rows = explore(SWEEP, MACHINES, tmp_path, counted)
+    assert len(evaluated) - 1 == len(rows) == len(MACHINES)
+    assert rows == explore(SWEEP, MACHINES, tmp_path) or len(read_table(tmp_path / "table.csv")) == len(rows)
+
+
+def test_a_folder_of_another_sweep_is_refused(tmp_path: Path) -> None:
+    explore(SWEEP, MACHINES[:1], tmp_path)
+    other = Sweep(SWEEP.programs, SWEEP.accuracy, PARTS["up5k"], SWEEP.table, SWEEP.clock)
+    with pytest.raises(BcsimError, match=r"holds a sweep of .*'part': 'lfe5u-25'.*: give another --out$"):
+        explore(other, MACHINES[:1], tmp_path)
+
+
+def test_pareto_fronts_hold_what_no_other_beats() -> None:
+    rows: list[Row] = [{"luts": cost, "fps": gain} for cost, gain in ((1, 1), (2, 1), (3, 5), (4, 4), (5, 6))]
+    assert [row["luts"] for row in pareto(rows, "luts", "fps")] == [1, 3, 5]
+
+
+def test_ranges_double_and_bad_ones_are_told() -> None:
+    assert _numbers("--lanes", "8..64") == [8, 16, 32, 64]
+    assert _numbers("--lanes", "8,12") == [8, 12]
+    with pytest.raises(BcsimError, match=r"^--lanes must be integers such as 8,16,32 or a range "):
+        _numbers("--lanes", "64..8")
+
+
+def test_a_click_shows_a_points_command(tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs Chromium")
+    rows = explore(SWEEP, MACHINES, tmp_path)
+    index = write_pages(tmp_path, "net <b>", "bcsim verilog net --fit --machine {machine}", rows)
+    text = index.read_text()
+    assert "<b>" not in text.partition("<h1>")[2].partition("</h1>")[0]
+    click = "<script>document.querySelector('circle.front').dispatchEvent(new MouseEvent('click'))</script>"
+    (tmp_path / "clicked.html").write_text(text.replace("</body>", click + "</body>"))
+    dom = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{tmp_path}/clicked.html"],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+    assert 'class="front chosen"' in dom
+    assert "<pre>bcsim verilog net --fit --machine lanes=" in dom
+    assert (tmp_path / "machines" / "0.html").is_file()
+
+
+def test_a_worker_that_dies_loses_no_point() -> None:
+    distributed = pytest.importorskip("distributed")
+    points = [("", machine) for machine in MACHINES * 3]
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client:
+            victim = sorted(client.run(os.getpid).values())[0]
+        found = []
+        for row in on_dask(SWEEP, points, scheduler=cluster.scheduler_address):
+            if not found:
+                os.kill(victim, signal.SIGKILL)
+            found.append(row["machine"])
+    assert len(found) == len(points)
+    assert set(found) == {row["machine"] for row in in_turn(SWEEP, points)}

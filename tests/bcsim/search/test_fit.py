@@ -1,0 +1,76 @@
+"""The best machine for a part: it fits, nothing that was left out is better, and what does not fit is told."""
+
+import numpy as np
+import pytest
+
+from bcsim.common.errors import BcsimError
+from bcsim.costs.energy import TABLES, load_table
+from bcsim.costs.external_memories import with_memory
+from bcsim.costs.parts import PARTS
+from bcsim.machine.parameters import Machine, parse_machine
+from bcsim.search import fit
+from bcsim.search.fit import OBJECTIVES, fit_part
+from bcsim.search.point import evaluate, machine_text
+from bcsim.simulator.cycles import scheduled_cycles
+from tests.programs import random_program
+
+PROGRAM = random_program(np.random.default_rng(5))
+HX8K = PARTS["hx8k"]
+
+
+@pytest.fixture(autouse=True)
+def few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "LANES", (2, 4, 8))
+    monkeypatch.setattr(fit, "ROUNDS", (1, 2))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_nothing_that_fits_is_better(objective: str) -> None:
+    found = fit_part(PROGRAM, HX8K, objective=objective, clock=50.0)
+    value, table = OBJECTIVES[objective], load_table(TABLES[0])
+    everything = [
+        evaluate(PROGRAM, machine, HX8K, table, 50.0)
+        for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None)
+    ]
+    fitting = [point for point in everything if fit._fits(point, HX8K)]
+    assert value(found.best) == min(map(value, fitting))
+    assert found.best.size.fits(HX8K)
+
+
+def test_bounds_are_never_above_the_cycles() -> None:
+    for bound, machine in fit._candidates(PROGRAM, HX8K, 50.0, None):
+        assert bound <= scheduled_cycles(PROGRAM, machine).per_image
+
+
+def test_its_command_line_makes_the_machine_again() -> None:
+    found = fit_part(PROGRAM, HX8K, clock=50.0).best.machine
+    again = parse_machine(machine_text(found))
+    assert {name: getattr(again, name) for name in ("lanes", "pes", "digit", "requantisers", "loading")} == {
+        name: getattr(found, name) for name in ("lanes", "pes", "digit", "requantisers", "loading")
+    }
+
+
+def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "FULL", 0.001)
+    with pytest.raises(
+        BcsimError, match=r"^No machine for .* fits the hx8k, the nearest takes [0-9,]+ LUTs of "
+    ):
+        fit_part(PROGRAM, HX8K, clock=50.0)
+
+
+def test_an_objective_that_is_none_is_told() -> None:
+    with pytest.raises(
+        BcsimError, match=r"^Objective must be one of fps, latency, energy, area, not 'speed'$"
+    ):
+        fit_part(PROGRAM, HX8K, objective="speed")
+
+
+def test_a_memory_is_parameters_of_the_weight_stream() -> None:
+    flash = with_memory(Machine(clock_mhz=50.0), "icebreaker-flash")
+    assert (flash.weight_stream_bytes, flash.weight_stream_interval, flash.weight_stream_latency) == (
+        1,
+        2,
+        16,
+    )
+    with pytest.raises(BcsimError, match=r"^Unknown external memory 'hbm'; known are arty-ddr3, "):
+        with_memory(Machine(), "hbm")
