@@ -80,18 +80,18 @@ def parts() -> dict[str, str]:
 
 def closure(requirements: list[str]) -> Iterator[str]:
     """The packages that requirements need, and those that these need, as far as they are installed."""
-    waiting, seen = [Requirement(text) for text in requirements], set[str]()
+    waiting, seen = [(Requirement(text), {""}) for text in requirements], set[str]()
     while waiting:
-        requirement = waiting.pop()
+        requirement, asked = waiting.pop()
         name = normalised(requirement.name)
-        extras = requirement.extras or {""}
         marker = requirement.marker
-        if name in seen or (marker and not any(marker.evaluate({"extra": extra}) for extra in extras)):
+        if name in seen or (marker and not any(marker.evaluate({"extra": extra}) for extra in asked)):
             continue
         seen.add(name)
         yield name
         try:
-            waiting += [Requirement(text) for text in metadata.requires(name) or ()]
+            extras = requirement.extras or {""}
+            waiting += [(Requirement(text), extras) for text in metadata.requires(name) or ()]
         except metadata.PackageNotFoundError:
             continue
 
