@@ -1,4 +1,4 @@
-"""PYNQ-Z2: Zynq 7020, logic alone. amaranth-boards lacks it; pins from TUL's constraints file. For Vivado.
+"""PYNQ-Z2: Zynq 7020, logic alone. amaranth-boards lacks it; pins as in public constraint files for it. For Vivado.
 
 Its USB serial line belongs to the processors, so that the logic needs an adapter at Pmod A.
 """

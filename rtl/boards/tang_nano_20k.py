@@ -1,4 +1,4 @@
-"""Tang Nano 20K: Gowin GW2AR-18, BL616 bridge. amaranth-boards lacks it; pins from Sipeed's schematic."""
+"""Tang Nano 20K: Gowin GW2AR-18, BL616 bridge. amaranth-boards lacks it; pins as in public constraint files for it."""
 
 from bcsim.rtl.boards.board import Board, Pins
 
