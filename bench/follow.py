@@ -165,7 +165,7 @@ def _verilog_rows(mapping: Mapping) -> Rows:
     """What the memories hold at power-up, read back from the files that the Verilog loads."""
     machine = mapping.machine
     verilog = to_verilog(Accelerator(machine, image=mapping.image), "accelerator")
-    word = {name: lines.splitlines()[1] for name, lines in verilog.images.items()}
+    word = {name: lines.splitlines()[0] for name, lines in verilog.images.items()}
     parameter = word["parameter_memory_0_words.mem"]
     width = machine.remainder_bits
     negative, divisor = int(parameter, 16) & ((1 << width) - 1), int(parameter, 16) >> width

@@ -101,7 +101,9 @@ def fold_quant(context: NodeContext) -> FloatArray:
     _check_fits("zero point", zero_point, weights)
     steps = _range(context, MAX_FOLDED_BITS)
     values, steps_of, zero = (context.stored(index, "operand") for index in range(3))
-    levels = (values / steps_of + zero).astype(np.float64)
+    # What overflows the stored type is infinite, and ends at the end of the range as the file has it.
+    with np.errstate(over="ignore"):
+        levels = (values / steps_of + zero).astype(np.float64)
     if steps.bipolar:
         return (bipolar(levels, 1.0) - zero_point) * scale
     return (quantise(levels, 1.0, 0.0, steps.low, steps.high, steps.rounding) - zero_point) * scale

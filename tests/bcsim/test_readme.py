@@ -25,8 +25,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("bcsim ")
 ]
-SLOW = ("bcsim verilog ", "bcsim verify ")
-"""Done by .ci/run, on the digits: they synthesise and simulate hardware."""
+SLOW = ("bcsim verilog ", "bcsim verify ", "bcsim build ", "bcsim infer ")
+"""Done by .ci/run, on the digits: they synthesise, place and simulate hardware."""
 
 
 @pytest.fixture(scope="module")

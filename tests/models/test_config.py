@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.escape import sentence
 from bcsim.models.config import read_config
 from bcsim.models.recipes import RECIPES, Recipe, recipe_for
 
@@ -55,7 +56,9 @@ def test_unknown_fields_are_named(tmp_path: Path) -> None:
     with pytest.raises(BcsimError) as caught:
         read_config(path)
     names = ", ".join(field.name for field in dataclasses.fields(Recipe))
-    assert str(caught.value) == f"Recipe {path} has an unknown field 'epoch'; its fields are {names}"
+    assert str(caught.value) == sentence(
+        f"Recipe {path} has an unknown field 'epoch'; its fields are {names}"
+    )
 
 
 def test_what_is_not_toml(tmp_path: Path) -> None:
