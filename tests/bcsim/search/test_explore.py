@@ -67,7 +67,7 @@ def test_ranges_double_and_bad_ones_are_told() -> None:
 def test_a_click_shows_a_points_command(tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
-        pytest.skip("needs Chromium")
+        pytest.skip("no Chromium is installed; .ci/run installs it")
     rows = explore(SWEEP, MACHINES, tmp_path)
     index = write_pages(tmp_path, "net <b>", "bcsim verilog net --fit --machine {machine}", rows)
     text = index.read_text()
