@@ -23,7 +23,8 @@ from rich.table import Table
 from bcsim.api import compile, load, simulate
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_text
-from bcsim.machine.parameters import DIGITS, Machine, parse_machine
+from bcsim.machine.limits import DIGITS
+from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.models import SHIPPED, shipped_path
 from bcsim.results.cost_report import map_enlarged
 from bcsim.results.model import Model

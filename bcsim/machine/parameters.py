@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from zlib import crc32
 
 from bcsim.common.arguments import require_text
 from bcsim.common.errors import BcsimError
-from bcsim.machine.widths import ADDRESS_BITS, WEIGHT_ADDRESS_BITS
+from bcsim.machine.limits import check_machine
 
 __all__ = ["FORMS", "OPTIONAL", "OUTSIDE", "PRESETS", "SURROUNDINGS", "Machine", "parse_machine"]
-
-DIGITS = (1, 2, 4, 8)
 
 OUTSIDE = ("name", "clock_mhz", "weight_stream_latency", "weight_stream_interval")
 """Parameters that no hardware depends on."""
@@ -63,9 +60,9 @@ class Machine:
         clock_mhz.
     offset_bits : width of a parameter word's offset and of the remainder, two's complement; 0 for what every program
         may need, A + F + 10.
-    step_bits : width of a parameter word's divisor, less than the remainder's; 0 for A + F + 9.
+    step_bits : width of a parameter word's divisor, less than the remainder's; 0 for one less than that.
     record_bits : widths of fields of the program memories' records, as `chunks:3 tiles:2`; a field without one is as
-        wide as bcsim.machine.records says.
+        wide as bcsim.machine.record_parts says.
     divide_cycles : cycles in which a requantiser decides a bit of a quotient, 1 or 2: in two its carry chain is half as
         long.
     loading : whether programs can come over the bus; else the one in the bitstream is the only one.
@@ -135,7 +132,7 @@ class Machine:
 
     @property
     def divisor_bits(self) -> int:
-        """Width of a divisor, unsigned, stored shifted left by target bits - 1: A + F + 9, or step_bits."""
+        """Width of a divisor, unsigned, stored shifted left by target bits - 1: remainder_bits - 1, or step_bits."""
         return self.step_bits or self.remainder_bits - 1
 
     @property
@@ -161,132 +158,6 @@ class Machine:
     def weight_beats(self) -> int:
         """Words of the weight stream in a word of the weight memory: ceil(N * M / 8 / weight_stream_bytes)."""
         return -(-self.slots // (8 * self.weight_stream_bytes))
-
-
-def _check_range(machine: Machine, name: str, low: int, high: int) -> None:
-    value = getattr(machine, name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BcsimError(f"Machine parameter {name} must be an integer from {low} to {high}, not {value!r}")
-    if not low <= value <= high:
-        raise BcsimError(f"Machine parameter {name} must be from {low} to {high}, not {value!r}")
-
-
-RECORD_BITS = re.compile(r"([a-z_]+:[0-9]{1,2}( [a-z_]+:[0-9]{1,2})*)?")
-
-# Depths are what the address fields of the records hold (widths.py); the others keep absurd sizes out.
-RANGES: Mapping[str, tuple[int, int]] = {
-    "lanes": (2, 1024),
-    "pes": (1, 1024),
-    "accumulator_bits": (4, 40),
-    "fraction_bits": (0, 24),
-    "requantisers": (1, 1024),
-    "activation_words": (2, 1 << ADDRESS_BITS),
-    "weight_words": (1, 1 << WEIGHT_ADDRESS_BITS),
-    "parameter_words": (2, 1 << ADDRESS_BITS),
-    "layers": (1, 256),
-    "input_buffers": (1, 2),
-    "input_bytes": (1, 64),
-    "outputs": (1, 4096),
-    "divide_cycles": (1, 2),
-    "weight_stream_bytes": (0, 64),
-    "weight_stream_latency": (0, 100_000),
-    "weight_stream_interval": (1, 1000),
-    "offset_bits": (0, 60),
-    "step_bits": (0, 59),
-    "reuse": (1, 16),
-    "drains": (1, 2),
-}
-
-
-def check_machine(machine: Machine) -> None:
-    """Raise BcsimError naming the first parameter that no hardware could have, and what it may be."""
-    for name, (low, high) in RANGES.items():
-        _check_range(machine, name, low, high)
-    if machine.lanes % 2:
-        raise BcsimError(f"Machine parameter lanes must be even (lanes work in pairs), not {machine.lanes!r}")
-    if machine.digit not in DIGITS:
-        raise BcsimError(f"Machine parameter digit must be one of 1, 2, 4, 8, not {machine.digit!r}")
-    if not machine.digit <= machine.activation_bits <= 8:
-        raise BcsimError(
-            f"Machine parameter activation_bits must be from digit ({machine.digit}) to 8, "
-            f"not {machine.activation_bits!r}"
-        )
-    for divided in ("lanes", "pes"):
-        if getattr(machine, divided) % machine.requantisers:
-            raise BcsimError(
-                f"Machine parameter requantisers must divide {divided} ({getattr(machine, divided)}), "
-                f"not {machine.requantisers!r}"
-            )
-    if machine.lanes % machine.input_bytes or machine.input_bytes & (machine.input_bytes - 1):
-        raise BcsimError(
-            f"Machine parameter input_bytes must be a power of two that divides lanes ({machine.lanes}), "
-            f"not {machine.input_bytes!r}"
-        )
-    _check_weight_stream(machine)
-    _check_widths(machine)
-    _check_reuse(machine)
-    if machine.accumulator_bits + machine.fraction_bits > 50:
-        raise BcsimError(
-            "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
-            f"not {machine.accumulator_bits} and {machine.fraction_bits}"
-        )
-    if not isinstance(machine.clock_mhz, int | float) or not 0 < machine.clock_mhz <= 10_000:
-        raise BcsimError(
-            f"Machine parameter clock_mhz must be above 0 and at most 10000, not {machine.clock_mhz!r}"
-        )
-
-
-def _check_weight_stream(machine: Machine) -> None:
-    if machine.weight_stream_bytes & (machine.weight_stream_bytes - 1):
-        raise BcsimError(
-            "Machine parameter weight_stream_bytes must be 0 or a power of two up to 64, "
-            f"not {machine.weight_stream_bytes!r}"
-        )
-    if machine.weight_stream_bytes and machine.spatial and machine.pes % machine.lanes:
-        raise BcsimError(
-            f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where spatial and "
-            f"weight_stream_bytes are set, not {machine.pes!r}"
-        )
-
-
-def _check_widths(machine: Machine) -> None:
-    most = machine.offset_bits or machine.accumulator_bits + machine.fraction_bits + 10
-    if machine.offset_bits and machine.offset_bits <= machine.accumulator_bits + machine.fraction_bits:
-        raise BcsimError(
-            "Machine parameter offset_bits must be 0 or more than accumulator_bits and fraction_bits together "
-            f"({machine.accumulator_bits + machine.fraction_bits}), not {machine.offset_bits!r}"
-        )
-    if machine.step_bits >= most:
-        raise BcsimError(
-            f"Machine parameter step_bits must be less than the remainder's {most} bits, not {machine.step_bits!r}"
-        )
-    if not isinstance(machine.record_bits, str) or not RECORD_BITS.fullmatch(machine.record_bits):
-        raise BcsimError(
-            "Machine parameter record_bits must be fields and their widths such as 'chunks:3 tiles:2', "
-            f"not {machine.record_bits!r}"
-        )
-
-
-def _check_reuse(machine: Machine) -> None:
-    if machine.reuse & (machine.reuse - 1):
-        raise BcsimError(
-            f"Machine parameter reuse must be a power of two from 1 to 16, not {machine.reuse!r}"
-        )
-    if machine.drains > machine.reuse:
-        raise BcsimError(f"Machine parameter drains must be 1 where reuse is 1, not {machine.drains!r}")
-    if machine.reuse == 1:
-        return
-    if not machine.spatial:
-        raise BcsimError(
-            f"Machine parameter spatial must be true where reuse is above 1 ({machine.reuse}): "
-            "a weight is used again at other positions"
-        )
-    # A tile's values fill whole words of each of its positions, which are written one behind the other.
-    if machine.pes % machine.lanes:
-        raise BcsimError(
-            f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where reuse is above 1, "
-            f"not {machine.pes!r}"
-        )
 
 
 TINY = Machine(

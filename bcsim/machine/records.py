@@ -1,40 +1,32 @@
-"""The program memories' words: the parts that records have on a machine, and packing to and from plain integers.
-
-A part's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
-A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `words`, `rounds_*`, `bits`, `beats`, `classes`)
-holds that count minus one.
-"""
+"""The program memories' words: the parts that records have on a machine, and packing to and from plain integers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, TypeAlias, get_args, get_type_hints
+from dataclasses import asdict
 
-from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, SCORE_BITS, WEIGHT_ADDRESS_BITS
+from bcsim.machine.record_parts import (
+    DrainFields,
+    Fields,
+    IssueFields,
+    LoadFields,
+    PlaceFields,
+    PositionFields,
+    Record,
+    SlotFields,
+    StreamedDrainFields,
+    StreamedWalkFields,
+    StreamFields,
+    StripDrainFields,
+    StripFields,
+    WalkFields,
+    WeightFields,
+    WeightStreamFields,
+    fields_of,
+)
 
 __all__ = [
-    "RECORDS",
-    "DrainFields",
-    "Fields",
-    "IssueFields",
-    "LoadFields",
-    "PlaceFields",
-    "PositionFields",
-    "Record",
-    "SlotFields",
-    "StreamFields",
-    "StreamedDrainFields",
-    "StreamedWalkFields",
-    "StripDrainFields",
-    "StripFields",
-    "WalkFields",
-    "WeightFields",
-    "WeightStreamFields",
     "drain_fields",
-    "fields_of",
     "issue_fields",
     "on_machine",
     "pack",
@@ -46,236 +38,16 @@ __all__ = [
     "weight_stream_fields",
 ]
 
-Fields: TypeAlias = tuple[tuple[str, int], ...]
-
-Address: TypeAlias = Annotated[int, ADDRESS_BITS]
-WeightAddress: TypeAlias = Annotated[int, WEIGHT_ADDRESS_BITS]
-Coordinate: TypeAlias = Annotated[int, COORDINATE_BITS]
-StripCount: TypeAlias = Annotated[int, 4]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueFields:
-    """A layer as the issue walker reads it."""
-
-    chunks: Annotated[int, 16]
-    digits: Annotated[int, 3]
-    planes: Annotated[int, 4]
-    tiles: Annotated[int, 16]
-    read_base: Address
-    wait: Annotated[int, 16]
-    drain_full: Annotated[int, 16]
-    drain_last: Annotated[int, 16]
-    doubles: Annotated[int, 16]
-    first: Annotated[int, 1]
-    scores: Annotated[int, 1]
-    last: Annotated[int, 1]
-    read_base_odd: Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalkFields:
-    """What a spatial machine's issue records hold behind IssueFields: the loops around a pass, strides in words.
-
-    Strides, the origin, top and left are in two's complement.
-    """
-
-    sources: Annotated[int, 4]
-    kernel_rows: Coordinate
-    kernel_columns: Coordinate
-    window_rows: Coordinate
-    window_columns: Coordinate
-    rows: Coordinate
-    columns: Coordinate
-    source_stride: Address
-    kernel_row_stride: Address
-    kernel_column_stride: Address
-    window_row_stride: Address
-    window_column_stride: Address
-    row_stride: Address
-    column_stride: Address
-    tile_stride: Address
-    origin: Address
-    top: Coordinate
-    left: Coordinate
-    height: Coordinate
-    width: Coordinate
-    down: Coordinate
-    right: Coordinate
-    pool_down: Coordinate
-    pool_right: Coordinate
-    pad_level: Annotated[int, 8]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFields:
-    """What issue records hold behind those where weights can stream."""
-
-    streamed: Annotated[int, 1]
-    weight_base: WeightAddress
-    weight_base_odd: WeightAddress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamedWalkFields:
-    """What a spatial machine's issue records hold behind WeightFields: the loop around the positions."""
-
-    streamed_tiles: Annotated[int, 16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripFields:
-    """What issue records hold last where weights are used again: the positions of a strip, and of a row's last one.
-
-    short_drain_* : as drain_full and drain_last, behind a row's last strip.
-    """
-
-    strip: StripCount
-    short_strip: StripCount
-    strip_stride: Address
-    strip_right: Coordinate
-    short_drain_full: Annotated[int, 16]
-    short_drain_last: Annotated[int, 16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainFields:
-    """A layer as the drain walker reads it."""
-
-    tiles: Annotated[int, 16]
-    rounds_full: Annotated[int, 16]
-    rounds_last: Annotated[int, 16]
-    search: Annotated[int, 1]
-    bits: Annotated[int, 4]
-    digits: Annotated[int, 3]
-    write_base: Address
-    scores: Annotated[int, 1]
-    last: Annotated[int, 1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionFields:
-    """What a spatial machine's drain records hold behind DrainFields."""
-
-    positions: Annotated[int, 24]
-    window: Annotated[int, 16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamedDrainFields:
-    """What a spatial machine's drain records hold behind PositionFields where weights can stream; strides in words."""
-
-    streamed_tiles: Annotated[int, 16]
-    position_stride: Address
-    tile_stride: Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceFields:
-    """What drain records hold behind PositionFields where weights are used again and none stream."""
-
-    position_stride: Address
-    tile_stride: Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripDrainFields:
-    """What drain records hold last where weights are used again: from a strip's last words to the next strip's first,
-    in two's complement."""
-
-    next_stride: Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFields:
-    """What the loader and the output know of the program; one word."""
-
-    beats: Address
-    digits: Annotated[int, 3]
-    base: Address
-    base_odd: Address
-    classes: Annotated[int, 16]
-    positive: Annotated[int, SCORE_BITS + 1]
-    fingerprint: Annotated[int, 32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadFields:
-    """What a spatial machine's stream record holds behind StreamFields."""
-
-    position_beats: Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotFields:
-    """What the stream record holds last where weights can stream."""
-
-    streams: Annotated[int, 1]
-    slot_base: WeightAddress
-    slot_base_odd: WeightAddress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightStreamFields:
-    """A layer whose weights stream as the weight loader reads it: tiles and the words of each."""
-
-    tiles: Annotated[int, 16]
-    words: WeightAddress
-    last: Annotated[int, 1]
-
-
-Record: TypeAlias = (
-    IssueFields
-    | WalkFields
-    | WeightFields
-    | StreamedWalkFields
-    | StripFields
-    | DrainFields
-    | PositionFields
-    | StreamedDrainFields
-    | PlaceFields
-    | StripDrainFields
-    | StreamFields
-    | LoadFields
-    | SlotFields
-    | WeightStreamFields
-)
-"""A part of a record."""
-
-
-def fields_of(*parts: type[Record]) -> Fields:
-    """The names and widths of these parts' fields, from the least significant bit up."""
-    return tuple((name, width) for part in parts for name, width in FIELDS[part.__name__])
-
 
 def values_of(*parts: Record) -> dict[str, int]:
     """The values of these parts' fields by name."""
     return {name: value for part in parts for name, value in asdict(part).items()}
 
 
-RECORDS: tuple[type[Record], ...] = get_args(Record)
-
-# Once: annotations are text, which takes a thousand times as long to read as a dictionary.
-FIELDS: Mapping[str, Fields] = {
-    part.__name__: tuple(
-        (name, hint.__metadata__[0]) for name, hint in get_type_hints(part, include_extras=True).items()
-    )
-    for part in RECORDS
-}
-
-
 def on_machine(machine: Machine, *parts: type[Record]) -> Fields:
-    """The names and widths of these parts' fields on this machine; no field is wider than on a machine for any program.
-
-    Raises BcsimError where the machine's record_bits name a field that no record has.
-    """
+    """The names and widths of these parts' fields on this machine."""
     given = machine.field_bits
-    if unknown := given.keys() - dict(fields_of(*RECORDS)).keys():
-        raise BcsimError(
-            f"Machine parameter record_bits names {sorted(unknown)[0]!r}, which no record has; the fields are "
-            f"{', '.join(dict(fields_of(*RECORDS)))}"
-        )
-    return tuple((name, min(width, given.get(name, width))) for name, width in fields_of(*parts))
+    return tuple((name, given.get(name, width)) for name, width in fields_of(*parts))
 
 
 def weight_stream_fields(machine: Machine) -> Fields:

@@ -11,7 +11,8 @@ from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.energy import TABLES, Energy, EnergyTable, energy_of, load_table
 from bcsim.costs.float_counts import FLOAT32, INT8, count_macs
-from bcsim.machine.parameters import RANGES, Machine
+from bcsim.machine.limits import RANGES
+from bcsim.machine.parameters import Machine
 from bcsim.results.advice import advise
 from bcsim.results.machine_result import Cycles, EnergyReport, LayerCost, MachineResult
 from bcsim.simulator.schedule import schedule_images

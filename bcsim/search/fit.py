@@ -13,7 +13,8 @@ from bcsim.compiler.program.layers import Program
 from bcsim.costs.energy import TABLES, EnergyTable, load_table
 from bcsim.costs.external_memories import with_memory
 from bcsim.costs.parts import Part, larger_part
-from bcsim.machine.parameters import DIGITS, Machine
+from bcsim.machine.limits import DIGITS
+from bcsim.machine.parameters import Machine
 from bcsim.search.point import Point, evaluate
 
 __all__ = ["OBJECTIVES", "Fit", "fit_part"]

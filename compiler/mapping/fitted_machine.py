@@ -21,7 +21,8 @@ from bcsim.compiler.mapping.record_words import (
 )
 from bcsim.compiler.mapping.shortfall import MachineTooSmallError
 from bcsim.compiler.program.layers import Program, Search
-from bcsim.machine.parameters import RANGES, Machine
+from bcsim.machine.limits import RANGES
+from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
     drain_fields,
     issue_fields,

@@ -11,7 +11,7 @@ from bcsim.compiler.program.classes import NEVER, least_positive
 from bcsim.compiler.program.geometry import window_corners
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import (
+from bcsim.machine.record_parts import (
     DrainFields,
     Fields,
     IssueFields,
@@ -28,6 +28,8 @@ from bcsim.machine.records import (
     WalkFields,
     WeightFields,
     WeightStreamFields,
+)
+from bcsim.machine.records import (
     drain_fields,
     issue_fields,
     pack,

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from bcsim.common.console import track
 from bcsim.compiler.mapping.image import Image
-from bcsim.machine.parameters import DIGITS, Machine, parse_machine
+from bcsim.machine.limits import DIGITS
+from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.generate.resources import component_resources

@@ -10,7 +10,8 @@ from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.program.layers import Divide
 from bcsim.execution.execute import execute
 from bcsim.machine.parameters import FORMS, SURROUNDINGS, Machine
-from bcsim.machine.records import StreamFields, fields_of, pack, unpack
+from bcsim.machine.record_parts import StreamFields, fields_of
+from bcsim.machine.records import pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes, program_memories
 from bcsim.rtl.bus.registers import SETTLE

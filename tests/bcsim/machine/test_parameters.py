@@ -58,6 +58,14 @@ def test_parameters_change_a_preset() -> None:
             "Machine parameter pes must be a multiple of lanes (32) where reuse is above 1, not 48",
         ),
         (
+            "record_bits=chunks:3 chunks:4",
+            "Machine parameter record_bits must name a field once, not 'chunks' again",
+        ),
+        (
+            "record_bits=tiles:2 chunks:17",
+            "Machine parameter record_bits must give chunks at most 16 bits, not 17",
+        ),
+        (
             "accumulator_bits=40,fraction_bits=20",
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, not 40 and 20",
         ),
@@ -80,6 +88,16 @@ def test_a_machine_made_in_python_is_checked_too() -> None:
         BcsimError, match=r"^Machine parameter pes must be an integer from 1 to 1024, not 2\.5$"
     ):
         Machine(pes=2.5)  # type: ignore[arg-type]
+    with pytest.raises(BcsimError, match=r"^Machine parameter parity must be true or false, not 'no'$"):
+        Machine(parity="no")  # type: ignore[arg-type]
+
+
+def test_a_field_that_no_record_has_is_told() -> None:
+    with pytest.raises(
+        BcsimError,
+        match=r"^Machine parameter record_bits names 'chonks', which no record has; the fields are chunks, digits, ",
+    ):
+        parse_machine("tiny,record_bits=chunks:3 chonks:2")
 
 
 def test_fingerprints_tell_machines_apart_but_not_their_names() -> None:

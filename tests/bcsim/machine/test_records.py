@@ -6,18 +6,8 @@ import pytest
 
 from bcsim.machine import records
 from bcsim.machine.parameters import MEDIUM
-from bcsim.machine.records import (
-    DrainFields,
-    IssueFields,
-    StreamFields,
-    drain_fields,
-    fields_of,
-    issue_fields,
-    pack,
-    record_bits,
-    stream_fields,
-    unpack,
-)
+from bcsim.machine.record_parts import DrainFields, IssueFields, StreamFields, fields_of
+from bcsim.machine.records import drain_fields, issue_fields, pack, record_bits, stream_fields, unpack
 
 SMALL = (("low", 3), ("flag", 1), ("high", 20))
 

@@ -9,7 +9,6 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.parameters import Machine, parse_machine
-from bcsim.machine.records import issue_fields
 from bcsim.rtl.generate.project import Stimulus
 from bcsim.rtl.generate.verify import verify
 from bcsim.simulator.pauses import random_pauses
@@ -77,14 +76,6 @@ def test_a_program_that_a_field_cannot_hold_is_refused(field: str) -> None:
             break
     with pytest.raises(BcsimError, match=r"is too large for the machine's records: "):
         map_program(fitted.program, narrower(fitted.machine, field))
-
-
-def test_a_field_that_no_record_has_is_told() -> None:
-    machine = parse_machine("tiny,record_bits=chunks:3 chonks:2")
-    with pytest.raises(
-        BcsimError, match=r"^Machine parameter record_bits names 'chonks', which no record has; "
-    ):
-        issue_fields(machine)
 
 
 @pytest.mark.parametrize(

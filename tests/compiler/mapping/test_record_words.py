@@ -17,14 +17,8 @@ from bcsim.compiler.program.classes import NEVER
 from bcsim.compiler.program.geometry import Geometry, Pool
 from bcsim.compiler.program.layers import Divide, Encoding, WeightPlane
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import (
-    WeightStreamFields,
-    drain_fields,
-    fields_of,
-    issue_fields,
-    stream_fields,
-    unpack,
-)
+from bcsim.machine.record_parts import WeightStreamFields, fields_of
+from bcsim.machine.records import drain_fields, issue_fields, stream_fields, unpack
 from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
 from tests.conv_programs import conv_layer
 

@@ -8,7 +8,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import TINY, Machine
-from bcsim.machine.records import IssueFields, WalkFields, fields_of, issue_fields, pack
+from bcsim.machine.record_parts import IssueFields, WalkFields, fields_of
+from bcsim.machine.records import issue_fields, pack
 from bcsim.rtl.sequencer.issue import IssueWalker
 from bcsim.rtl.sequencer.issued_steps import issue_steps
 

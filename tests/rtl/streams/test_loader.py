@@ -7,7 +7,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import LoadFields, StreamFields, fields_of, pack
+from bcsim.machine.record_parts import LoadFields, StreamFields, fields_of
+from bcsim.machine.records import pack
 from bcsim.rtl.streams.loader import Loader, image_words
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import WeightStreamFields, fields_of, pack, stream_fields
+from bcsim.machine.record_parts import WeightStreamFields, fields_of
+from bcsim.machine.records import pack, stream_fields
 from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.streams.weight_loader import WeightLoader, weight_stream_words
 from tests.rtl.simulation import simulate
