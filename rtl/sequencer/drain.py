@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import reduce
-from operator import add, and_
+from operator import add
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.data import View
 from amaranth.lib.wiring import Out
 
 from bcsim.machine.latency import SEARCH_CYCLES, round_cycles
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import ADDRESS_BITS, QUOTIENT_BITS
+from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.common.layouts import tile_rounds
-from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import drain_layout, trip_widths
 from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.sequencer.drain_places import place_values
 from bcsim.rtl.sequencer.drain_signature import DrainSignature
+from bcsim.rtl.sequencer.drain_walk import DrainWalk
 from bcsim.rtl.sequencer.loop import NestedLoops
-from bcsim.rtl.sequencer.loop_order import LoopOrder, drain_order
-from bcsim.rtl.sequencer.nested_sum import NestedSum
+from bcsim.rtl.sequencer.loop_order import drain_order
 from bcsim.rtl.sequencer.program_address import ProgramAddress
 from bcsim.rtl.sequencer.round_phases import RoundLayout, RoundPhases
 
@@ -38,43 +35,6 @@ def _interval(bits: Value, cycles: tuple[int, int]) -> Value:
     ]
     rest = per_bit + beyond - 2
     return reduce(add, shifted) + rest if rest >= 0 else reduce(add, shifted) - -rest
-
-
-@dataclass(frozen=True, slots=True)
-class DrainWalk:
-    """What the parts of the drain walker share.
-
-    layer, round : the record that is walked, behind `take`, and the round in work.
-    take : a layer's first round can begin in the next cycle.
-    end, pass_end : a round ends, and it is its pass's last.
-    last_round : the round is its pass's last.
-    again : the round is its position's last, and another position of the strip follows.
-    """
-
-    order: LoopOrder
-    loops: NestedLoops
-    layer: View
-    round: View
-    take: Signal
-    end: Signal
-    pass_end: Signal
-    last_round: Signal
-    again: Signal
-
-    @property
-    def written(self) -> Value:
-        """A round ends whose values are written: one of its window's last pass."""
-        return self.end & self.loops.lasts.window if self.order.spatial else self.end
-
-    @property
-    def tile_turn(self) -> Value:
-        """The round is the last of a streamed tile, and another tile follows."""
-        return self.last_round & self.order.tile_turn(self.loops)
-
-    @property
-    def position_turn(self) -> Value:
-        """The round is its position's last, and another position follows."""
-        return self.last_round & self.order.position_turn(self.loops)
 
 
 class DrainWalker(wiring.Component):
@@ -124,12 +84,7 @@ class DrainWalker(wiring.Component):
         m.d.comb += [pass_end.eq(end & last_round), round_.place.last.eq(last_round & last_pass)]
         self._time_rounds(m, walk)
         words = self._address_parameters(m, walk)
-        if order.tiles_stream or self.strips:
-            self._place_apart(m, walk)
-        else:
-            self._place_values(m, walk)
-        if self.machine.drains > 1:
-            m.d.comb += round_.place.stride.eq(layer.position_stride)
+        place_values(m, self.machine, self.record, walk)
         if order.spatial:
             self._pool(m, walk, count)
             self._replay(m, walk, words)
@@ -243,71 +198,6 @@ class DrainWalker(wiring.Component):
             walk.round.pool.round.eq(count),
             walk.round.silent.eq(~walk.loops.lasts.window),
         ]
-
-    def _place_values(self, m: Module, walk: DrainWalk) -> None:
-        place = walk.round.place
-        group, address = Signal.like(place.group), Signal.like(place.address)
-        m.d.comb += [place.group.eq(group), place.address.eq(address)]
-        with m.If(walk.take):
-            m.d.sync += [group.eq(0), address.eq(self.record.write_base)]
-        with m.Elif(walk.written):
-            m.d.sync += group.eq(group + 1)
-            with m.If(group == self.machine.groups - 1):
-                m.d.sync += [group.eq(0), address.eq(address + place.digits + 1)]
-
-    def _place_apart(self, m: Module, walk: DrainWalk) -> None:
-        """As `_place_values`, where a tile's words do not lie behind those that were written before.
-
-        Tiles outermost, or positions within them: the address jumps, where it otherwise only counts up.
-        """
-        place, written = walk.round.place, walk.written
-        group, word_end = Signal.like(place.group), Signal()
-        turns = self._place_turns(walk)
-        m.submodules.places = places = self._places(tuple(turns))
-        m.d.comb += [
-            word_end.eq(written & (group == self.machine.groups - 1)),
-            places.start.eq(walk.take),
-            places.initial.eq(self.record.write_base),
-            places.advance.eq(word_end),
-            places.turns.words.eq(reduce(and_, (~turn for turn in turns.values()))),
-            *(places.turns[name].eq(turn) for name, turn in turns.items()),
-            places.strides.words.eq(walk.layer.digits + 1),
-            *(places.strides[name].eq(stride) for name, stride in self._place_strides(walk, turns)),
-            place.group.eq(group),
-            place.address.eq(places.value),
-        ]
-        with m.If(walk.take):
-            m.d.sync += group.eq(0)
-        with m.Elif(written):
-            m.d.sync += group.eq(Mux(word_end, 0, group + 1))
-
-    def _place_turns(self, walk: DrainWalk) -> dict[str, Value]:
-        """Behind a round whose words are a position's last of a tile: what comes next, from the innermost out."""
-        turns: dict[str, Value] = {}
-        if self.strips:
-            turns = {"strip": walk.again, "tiles": walk.last_round & walk.loops.turns.tiles}
-        turns["positions"] = walk.position_turn
-        if walk.order.tiles_stream:
-            turns["streamed_tiles"] = walk.tile_turn
-        return turns
-
-    def _place_strides(self, walk: DrainWalk, loops: Iterable[str]) -> Iterator[tuple[str, Value]]:
-        """Each loop's stride, from a tile's words to where the loop goes on."""
-        layer = walk.layer
-        # A strip's tiles are written one after the other, so the next strip begins behind the last of its positions.
-        fields = {"strip": "position_stride", "tiles": "tile_stride", "streamed_tiles": "tile_stride"}
-        fields["positions"] = "next_stride" if self.strips else "position_stride"
-        strides: dict[str, Value] = {name: layer[fields[name]] for name in loops}
-        if self.machine.drains > 1:
-            step, place = layer.position_stride, walk.round.place
-            strides["strip"] = Mux(layer.search, step, step << 1)
-            strides["positions"] = layer.next_stride + Mux(place.pair, step, 0)
-        yield from strides.items()
-
-    def _places(self, loops: tuple[str, ...]) -> NestedSum:
-        width = address_bits(self.machine.activation_words)
-        strides = dict.fromkeys(("words", *loops), min(ADDRESS_BITS, width))
-        return NestedSum(width=width, strides=strides, onward={"positions": "strip"} if self.strips else None)
 
     def _connect_phases(self, m: Module, walk: DrainWalk) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)
