@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
 from bcsim.rtl.common.step import StepLayout
 
-__all__ = ["Accumulator"]
+__all__ = ["Accumulator", "doubled"]
+
+
+def doubled(before: Value, step: View[StepLayout], doubling: bool) -> Value:
+    """What a chunk's total is added to: twice the sum so far where a lower weight plane begins, if that is obeyed."""
+    return Mux(step.double, before << 1, before) if doubling else before
 
 
 class Accumulator(wiring.Component):
@@ -59,9 +65,8 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        summed, before = Signal.like(self.accumulator, name="summed"), self.accumulator
-        if self.doubling:
-            before = Mux(self.step.double, before << 1, before)
+        summed = Signal.like(self.accumulator, name="summed")
+        before = doubled(self.accumulator, self.step, self.doubling)
         m.d.comb += [summed.eq(before + self.total), self.shadow.eq(self._shadow)]
 
         complete = self.step.valid & self.step.last_digit

@@ -12,10 +12,10 @@ from amaranth.lib.wiring import In, Out
 from bcsim.rtl.common.require import require_positive
 from bcsim.rtl.common.step import StepLayout, accumulator_bits
 from bcsim.rtl.datapath.accumulator import Accumulator
-from bcsim.rtl.datapath.accumulators import Accumulators
 from bcsim.rtl.datapath.adder_tree import AdderTree
 from bcsim.rtl.datapath.horner import Horner
 from bcsim.rtl.datapath.lanes import PairLayout, WeightLayout, term_sum
+from bcsim.rtl.datapath.strip_accumulators import StripAccumulators
 from bcsim.rtl.datapath.term_sums import TermSums
 
 __all__ = ["ProcessingElement", "chunk_total", "tile_sum"]
@@ -97,8 +97,10 @@ class ProcessingElement(wiring.Component):
             Horner(digit=digit, digits=digits, greatest=self.tree.bound, reuse=reuse) if self.horner else None
         )
         total_width = len(self.gather.total if self.gather else self.tree.total)
-        self.sum: Accumulator | Accumulators = (
-            Accumulators(total_width=total_width, width=width, doubling=doubling, reuse=reuse, drains=drains)
+        self.sum: Accumulator | StripAccumulators = (
+            StripAccumulators(
+                total_width=total_width, width=width, doubling=doubling, reuse=reuse, drains=drains
+            )
             if reuse > 1
             else Accumulator(total_width=total_width, width=width, doubling=doubling)
         )
@@ -131,7 +133,7 @@ class ProcessingElement(wiring.Component):
             self.tree.operands.eq(self.terms.sums),
             self.shadow.eq(self.sum.shadow),
         ]
-        if isinstance(self.sum, Accumulators):
+        if isinstance(self.sum, StripAccumulators):
             m.d.comb += self.sum.drained.eq(self.drained)
         if self.gather is None:
             m.d.comb += [self.sum.total.eq(self.tree.total), self.sum.step.eq(self.step)]

@@ -8,11 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.require import require_positive
 from bcsim.rtl.common.step import StepLayout, accumulator_bits
+from bcsim.rtl.datapath.accumulator import doubled
 
-__all__ = ["Accumulators"]
+__all__ = ["StripAccumulators"]
 
 
-class Accumulators(wiring.Component):
+class StripAccumulators(wiring.Component):
     """Sums of chunk totals, modulo 2**width, in a memory of 2 * reuse words: one set is added to while one drains.
 
     Latency: the cycle after a pass' last total all its sums are there for `drained`, 0 from there to `shadow`.
@@ -72,9 +73,7 @@ class Accumulators(wiring.Component):
             so_far.addr.eq(self.step.accumulator),
             before.eq(Mux(self.step.first, 0, so_far.data)),
             write.addr.eq(self.step.accumulator),
-            write.data.eq(
-                (Mux(self.step.double, before << 1, before) if self.doubling else before) + self.total
-            ),
+            write.data.eq(doubled(before, self.step, self.doubling) + self.total),
             write.en.eq(self.step.valid & self.step.last_digit),
             *(drain.addr.eq(self.drained | index) for index, drain in enumerate(drains)),
             self.shadow.eq(Cat(drain.data for drain in drains)),

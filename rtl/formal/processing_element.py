@@ -9,10 +9,10 @@ from amaranth.lib.wiring import In
 
 from bcsim.rtl.common.step import StepLayout, accumulator_bits
 from bcsim.rtl.datapath.accumulator import Accumulator
-from bcsim.rtl.datapath.accumulators import Accumulators
 from bcsim.rtl.datapath.horner import Horner
 from bcsim.rtl.datapath.lanes import Lanes
 from bcsim.rtl.datapath.processing_element import ProcessingElement
+from bcsim.rtl.datapath.strip_accumulators import StripAccumulators
 
 __all__ = ["ElementProof"]
 
@@ -65,7 +65,7 @@ class ElementProof(wiring.Component):
         if element.gather:
             term = _gathered(m, element.gather, step, term)
             step = _delayed(m, step, 1, reset_less=False)
-        if isinstance(element.sum, Accumulators):
+        if isinstance(element.sum, StripAccumulators):
             self._accumulated_apart(m, element.sum, step, term)
         else:
             self._accumulated(m, step, term)
@@ -96,7 +96,9 @@ class ElementProof(wiring.Component):
                 m.d.sync += shadow.eq(doubled + total)
         m.d.comb += [Assert(sum_.accumulator == before), Assert(sum_.shadow == shadow)]
 
-    def _accumulated_apart(self, m: Module, sums: Accumulators, step: View[StepLayout], total: Value) -> None:
+    def _accumulated_apart(
+        self, m: Module, sums: StripAccumulators, step: View[StepLayout], total: Value
+    ) -> None:
         """Each accumulator a register of its own, which a first chunk's total replaces."""
         defined = [
             Signal(sums.width, name=f"defined_{index}", reset_less=True) for index in range(2 * sums.reuse)
