@@ -15,15 +15,8 @@ from bcsim.rtl.bus.program_image import program_checksum, program_memories
 from bcsim.rtl.bus.registers import Registers
 from bcsim.rtl.bus.watchdog import Unanswered
 from bcsim.rtl.common.axi import LiteSignature, StreamSignature
-from bcsim.rtl.common.memory import (
-    SLICE_BITS,
-    ActivationMemory,
-    LoadedMemory,
-    LoadedRegister,
-    LoadSignature,
-    WriteArbiter,
-    WriteSignature,
-)
+from bcsim.rtl.common.loaded_memory import SLICE_BITS, LoadedMemory, LoadedRegister, LoadSignature
+from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter, WriteSignature
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.register_map import ADDRESS_BITS, ProgramMemory
 from bcsim.rtl.common.require import require_machine

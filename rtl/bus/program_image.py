@@ -16,7 +16,7 @@ from bcsim.machine.records import (
 )
 from bcsim.rtl.bus.program_checksum import checksum
 from bcsim.rtl.common.layouts import ParameterLayout, weight_unit
-from bcsim.rtl.common.memory import SLICE_BITS, slices
+from bcsim.rtl.common.loaded_memory import SLICE_BITS, slices
 from bcsim.rtl.common.register_map import Register
 from bcsim.rtl.common.require import require_machine
 

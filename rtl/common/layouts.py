@@ -8,7 +8,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib.data import StructLayout
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.memory import SLICE_BITS
+from bcsim.rtl.common.loaded_memory import SLICE_BITS
 
 __all__ = ["ParameterLayout", "PoolLayout", "digit_words", "tile_rounds", "weight_unit"]
 

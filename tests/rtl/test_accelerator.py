@@ -16,7 +16,7 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes, program_memories
 from bcsim.rtl.bus.registers import SETTLE
 from bcsim.rtl.common import memory
-from bcsim.rtl.common.memory import with_parity
+from bcsim.rtl.common.loaded_memory import with_parity
 from bcsim.rtl.common.register_map import Control, Error, Register, Status
 from bcsim.simulator.pauses import Pauses
 from bcsim.simulator.simulator import run_machine, stream_values

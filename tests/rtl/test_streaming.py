@@ -12,7 +12,7 @@ from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import lint
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.bus.registers import SETTLE
-from bcsim.rtl.common.memory import slices
+from bcsim.rtl.common.loaded_memory import slices
 from bcsim.rtl.common.register_map import Control, Error, ProgramMemory, Register
 from bcsim.rtl.generate.ports import ports_table
 from bcsim.rtl.generate.vectors import weight_words

@@ -9,7 +9,7 @@ from bcsim.costs.fpga_model import estimate, estimate_clock
 from bcsim.costs.memory_use import RULES, _use
 from bcsim.costs.parts import PARTS, find_part, larger_part
 from bcsim.machine.parameters import parse_machine
-from bcsim.rtl.common.memory import LoadedMemory
+from bcsim.rtl.common.loaded_memory import LoadedMemory
 from bcsim.rtl.generate.resources import component_resources
 from bcsim.rtl.tools.synthesis import FAMILIES
 

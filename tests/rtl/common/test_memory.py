@@ -7,16 +7,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common import memory
-from bcsim.rtl.common.memory import (
-    ActivationMemory,
-    LoadedMemory,
-    LoadedRegister,
-    WriteArbiter,
-    address_bits,
-    slices,
-    with_parity,
-)
+from bcsim.rtl.common import loaded_memory
+from bcsim.rtl.common.loaded_memory import LoadedMemory, LoadedRegister, slices, with_parity
+from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter, address_bits
 
 MACHINE = Machine(lanes=6, pes=2, digit=4, requantisers=2, activation_words=10, input_bytes=2)
 
@@ -79,7 +72,7 @@ def test_parity_tells_of_every_flipped_bit_that_is_read(width, monkeypatch):
             continue
         with monkeypatch.context() as patch:
             patch.setattr(
-                memory, "with_parity", lambda word, width, bit=bit: with_parity(word, width) ^ 1 << bit
+                loaded_memory, "with_parity", lambda word, width, bit=bit: with_parity(word, width) ^ 1 << bit
             )
             dut = LoadedMemory(
                 width=width, depth=2, init=[0x5A5A_A5A5_1234_5678 & ((1 << width) - 1)], parity=True
