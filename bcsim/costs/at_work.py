@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.program.geometry import Geometry, Pool
 from bcsim.compiler.program.layers import Search
-from bcsim.costs.structure import When
+from bcsim.costs.units import When
 
 __all__ = ["reading_steps", "times_at_work"]
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bcsim.costs.structure import Unit, machine_units
+from bcsim.costs.structure import machine_units
+from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
 

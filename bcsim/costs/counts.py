@@ -16,8 +16,9 @@ from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
-from bcsim.costs.structure import Unit, machine_units
+from bcsim.costs.structure import machine_units
 from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
+from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
 
 __all__ = [

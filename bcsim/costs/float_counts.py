@@ -9,8 +9,8 @@ from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.counts import Action, LayerCounts, NetworkCounts, count_stream_bits, multiplications
-from bcsim.costs.structure import MemoryShape, When
 from bcsim.costs.traffic import Traffic, layer_traffic, moved
+from bcsim.costs.units import MemoryShape, When
 from bcsim.machine.parameters import Machine
 
 __all__ = ["FLOAT32", "INT8", "Arithmetic", "count_macs"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bcsim.costs.structure import MemoryShape, machine_memories
+from bcsim.costs.structure import machine_memories
+from bcsim.costs.units import MemoryShape
 from bcsim.machine.parameters import Machine
 
 __all__ = ["BLOCKS", "MemoryBlocks", "memory_blocks"]

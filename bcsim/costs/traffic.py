@@ -11,7 +11,8 @@ from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
-from bcsim.costs.structure import MemoryShape, When, machine_memories
+from bcsim.costs.structure import machine_memories
+from bcsim.costs.units import MemoryShape, When
 from bcsim.machine.parameters import Machine
 
 __all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic", "moved"]

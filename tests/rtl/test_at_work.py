@@ -9,7 +9,7 @@ import pytest
 
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.costs.at_work import times_at_work
-from bcsim.costs.structure import When
+from bcsim.costs.units import When
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.generate.vectors import weight_words
 from bcsim.simulator.simulator import stream_values

@@ -10,8 +10,9 @@ from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.counts import count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
-from bcsim.costs.structure import When, machine_units
+from bcsim.costs.structure import machine_units
 from bcsim.costs.traffic import memory_traffic
+from bcsim.costs.units import When
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.array import load_layer
 from tests.conv_programs import random_conv_program

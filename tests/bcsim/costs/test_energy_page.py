@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bcsim.costs.energy import KINDS, TABLES, load_table
-from bcsim.costs.structure import When, machine_units
+from bcsim.costs.structure import machine_units
+from bcsim.costs.units import When
 from bcsim.machine.parameters import Machine, parse_machine
 
 PAGE = (Path(__file__).parents[3] / "docs" / "energy.md").read_text(encoding="utf-8")

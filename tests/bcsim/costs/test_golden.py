@@ -5,8 +5,8 @@ from collections import Counter
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.counts import NetworkCounts, count_mapping
 from bcsim.costs.float_counts import FLOAT32, INT8, Arithmetic, count_macs
-from bcsim.costs.structure import When
 from bcsim.costs.traffic import MemoryTraffic, layer_traffic, memory_traffic
+from bcsim.costs.units import When
 from tests.bcsim.costs.small import padded_mapping, small_mapping, streamed_mapping, strip_mapping
 
 # 4 lanes are 2 pairs, the second of them late (4-bit digits); M = 4 elements, R = 2 requantisers, A = 16, F = 8.
