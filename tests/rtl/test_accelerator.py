@@ -15,7 +15,7 @@ from bcsim.machine.records import pack, unpack
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bus.program_image import load_writes, program_memories
 from bcsim.rtl.bus.registers import SETTLE
-from bcsim.rtl.common import memory
+from bcsim.rtl.common import loaded_memory
 from bcsim.rtl.common.loaded_memory import with_parity
 from bcsim.rtl.common.register_map import Control, Error, Register, Status
 from bcsim.simulator.pauses import Pauses
@@ -258,7 +258,7 @@ def test_a_bit_flipped_in_a_program_memory_is_told(flipped, monkeypatch):
     def stored(word: int, width: int) -> int:
         return with_parity(word, width) ^ (width == names.get(flipped)) << 3
 
-    monkeypatch.setattr(memory, "with_parity", stored)
+    monkeypatch.setattr(loaded_memory, "with_parity", stored)
     bench = Bench(Accelerator(case.machine, case.mapping.image))
 
     async def script(ctx):
