@@ -15,7 +15,7 @@ from bcsim.common.console import standard_output
 from bcsim.common.errors import BcsimError
 from bcsim.common.formatting import parameter as format_parameter
 from bcsim.common.tables import new_table
-from bcsim.costs.memory_blocks import BLOCKS, memory_blocks
+from bcsim.costs.memory_blocks import PLANNED, memory_blocks
 from bcsim.machine.descriptions import PARAMETERS, PRESET_USES
 from bcsim.machine.parameters import PRESETS, Machine, parse_machine
 
@@ -38,7 +38,7 @@ def machines(
         str | None,
         typer.Option(
             metavar="FAMILY",
-            help=f"With NAME: its memories in blocks of an FPGA family: {', '.join(BLOCKS)}.",
+            help=f"With NAME: its memories in blocks of an FPGA family: {', '.join(PLANNED)}.",
         ),
     ] = None,
 ) -> None:
@@ -76,8 +76,8 @@ def _plan(name: str | None, family: str, console: Console) -> None:
     """The blocks of every large memory, and what is wasted of them."""
     if name is None:
         raise BcsimError("--memories needs a machine: bcsim machines tiny --memories ecp5")
-    if family not in BLOCKS:
-        raise BcsimError(f"Family for --memories must be one of {', '.join(BLOCKS)}, not {family!r}")
+    if family not in PLANNED:
+        raise BcsimError(f"Family for --memories must be one of {', '.join(PLANNED)}, not {family!r}")
     plan = memory_blocks(parse_machine(name), family)
     table = new_table(
         f"Memories of {name} on {family}", "memory", "number", "words", "bits", "blocks", "used"

@@ -16,26 +16,25 @@ __all__ = ["EXTERNAL_MEMORIES", "ExternalMemory", "with_memory"]
 class ExternalMemory:
     """bandwidth : MB/s of long bursts, bus width times transfers. latency : ns to a burst's first word, row included.
 
-    word : bytes of the port's words. picojoules : energy of a bit, device and pins.
+    word : bytes of the port's words.
     """
 
     name: str
     bandwidth: float
     latency: float
     word: int
-    picojoules: float
 
 
 EXTERNAL_MEMORIES: Mapping[str, ExternalMemory] = {
     memory.name: memory
     for memory in (
-        ExternalMemory("arty-ddr3", 1_333.0, 60.0, 16, 70.0),
-        ExternalMemory("ulx3s-sdram", 266.0, 60.0, 2, 60.0),
-        ExternalMemory("icebreaker-flash", 25.0, 320.0, 1, 50.0),
+        ExternalMemory("arty-ddr3", 1_333.0, 60.0, 16),
+        ExternalMemory("ulx3s-sdram", 266.0, 60.0, 2),
+        ExternalMemory("icebreaker-flash", 25.0, 320.0, 1),
     )
 }
 """From the data sheets of the boards' devices: 16 bits at 667 MT/s, 16 bits at 133 MHz, 4 bits at 50 MHz after a
-command of 8 and an address of 24 bits. Energies are round figures for the kind of device, not measured."""
+command of 8 and an address of 24 bits. Their energy is the energy table's `dram`."""
 
 
 def with_memory(machine: Machine, name: str) -> Machine:

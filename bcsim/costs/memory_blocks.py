@@ -12,14 +12,28 @@ from bcsim.costs.structure import machine_memories
 from bcsim.costs.units import MemoryShape
 from bcsim.machine.parameters import Machine
 
-__all__ = ["BLOCKS", "MemoryBlocks", "memory_blocks"]
+__all__ = [
+    "BLOCKS",
+    "PLANNED",
+    "MemoryBlocks",
+    "block_bits",
+    "fewest_blocks",
+    "memory_blocks",
+    "written_parts",
+]
 
+BLOCK_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 BLOCKS: Mapping[str, tuple[tuple[int, int], ...]] = {
-    "ecp5": ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)),
-    "ice40": ((16, 256), (8, 512), (4, 1024), (2, 2048)),
+    "ecp5": BLOCK_18K,
+    "gowin": BLOCK_18K,
+    "7-series": BLOCK_18K,
+    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
 }
-"""Bits of a word and words that one block can have: ECP5's PDPW16KD and DP16KD (Lattice FPGA-TN-02204), iCE40's
-SB_RAM40_4K (Lattice FPGA-TN-02002)."""
+"""Words and bits of a word that one block can have: ECP5's PDPW16KD and DP16KD (Lattice FPGA-TN-02204), iCE40's
+SB_RAM40_4K (Lattice FPGA-TN-02002); the blocks of the others have the shapes of ECP5's."""
+
+PLANNED = ("ecp5", "ice40")
+"""Families whose counts of whole machines are held to synthesis."""
 
 SLICE_BITS = 32
 """What the bus writes at once, with a write enable of its own: no block has bits of two."""
@@ -39,27 +53,28 @@ class MemoryBlocks:
 
 
 def memory_blocks(machine: Machine, family: str) -> tuple[MemoryBlocks, ...]:
-    """The activation, weight and parameter memories in blocks of a family of BLOCKS."""
-    shapes = BLOCKS[family]
+    """The activation, weight and parameter memories in blocks of a family of PLANNED."""
     found = []
     for name in ("activation", "weight", "parameter"):
         shape = machine_memories(machine)[name]
-        loaded = machine.loading and name != "activation"
-        blocks = shape.memories * sum(
-            _fewest(bits, shape.words, shapes) for bits in _parts(shape.word_bits, loaded)
-        )
-        room = blocks * max(bits * words for bits, words in shapes)
+        written = SLICE_BITS if machine.loading and name != "activation" else shape.word_bits
+        parts = written_parts(shape.word_bits, written)
+        blocks = shape.memories * sum(fewest_blocks(bits, shape.words, family) for bits in parts)
+        room = blocks * block_bits(family)
         found.append(MemoryBlocks(name, shape, blocks, shape.memories * shape.words * shape.word_bits / room))
     return tuple(found)
 
 
-def _parts(bits: int, loaded: bool) -> list[int]:
-    """The widths that are written apart."""
-    if not loaded:
-        return [bits]
-    return [min(SLICE_BITS, bits - first) for first in range(0, bits, SLICE_BITS)]
+def block_bits(family: str) -> int:
+    """What one block holds."""
+    return max(words * bits for words, bits in BLOCKS[family])
 
 
-def _fewest(bits: int, words: int, shapes: tuple[tuple[int, int], ...]) -> int:
+def written_parts(bits: int, written: int) -> list[int]:
+    """The widths of a word's parts of which each is written alone, `written` bits and what is left."""
+    return [min(written, bits - first) for first in range(0, bits, written)]
+
+
+def fewest_blocks(bits: int, words: int, family: str) -> int:
     """Blocks of one shape that hold so many words."""
-    return min(-(-bits // width) * -(-words // depth) for width, depth in shapes)
+    return min(-(-words // depth) * -(-bits // width) for depth, width in BLOCKS[family])

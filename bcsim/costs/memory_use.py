@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from bcsim.costs.memory_blocks import BLOCKS, SLICE_BITS, fewest_blocks, written_parts
 from bcsim.costs.structure import machine_memories
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
@@ -19,9 +20,6 @@ from bcsim.machine.records import (
 )
 
 __all__ = ["MemoryUse", "memory_use"]
-
-SLICE = 32
-"""Bits that the bus writes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +35,27 @@ class MemoryUse:
 class Rules:
     """How a family holds memories.
 
-    shapes : words and bits of a block memory. shallow : words up to which LUTs or flip-flops hold them.
+    shallow : words up to which LUTs or flip-flops hold them.
     luts : for a word's bit in a shallow memory. registers : flip-flops for a bit of a shallow memory's word, beyond the
         output's: 1 where LUTs hold it, its depth where flip-flops do.
     """
 
-    shapes: tuple[tuple[int, int], ...]
     shallow: int
     luts: float
     by_depth: bool = False
 
 
-BLOCK_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 RULES: Mapping[str, Rules] = {
-    "ecp5": Rules(BLOCK_18K, 32, 1.0),
-    "gowin": Rules(BLOCK_18K, 32, 1.0),
-    "7-series": Rules(BLOCK_18K, 64, 0.75),
-    "ice40": Rules(((256, 16), (512, 8), (1024, 4), (2048, 2)), 4, 2.1, by_depth=True),
+    "ecp5": Rules(32, 1.0),
+    "gowin": Rules(32, 1.0),
+    "7-series": Rules(64, 0.75),
+    "ice40": Rules(4, 2.1, by_depth=True),
 }
 
 
 def memory_use(machine: Machine, family: str) -> list[MemoryUse]:
     """Of every memory, the stream record's register included."""
-    rules = RULES[family]
-    uses = [_use(width, words, part, rules, number) for width, words, part, number in _memories(machine)]
+    uses = [_use(width, words, part, family, number) for width, words, part, number in _memories(machine)]
     stream = record_bits(stream_fields(machine)) if machine.loading else 0
     return [*uses, MemoryUse(0, stream, 0)]
 
@@ -72,7 +67,7 @@ def _memories(machine: Machine) -> Iterator[tuple[int, int, int, int]]:
         if name in ("output", "pool"):  # measured within their blocks
             continue
         loaded = name in ("weight", "parameter")
-        written = SLICE if loaded and machine.loading else shape.word_bits
+        written = SLICE_BITS if loaded and machine.loading else shape.word_bits
         if name == "activation":
             written = machine.digit * machine.requantisers
         yield shape.word_bits, shape.words, written, shape.memories
@@ -80,26 +75,24 @@ def _memories(machine: Machine) -> Iterator[tuple[int, int, int, int]]:
     if machine.weight_stream_bytes:
         records.append(record_bits(weight_stream_fields(machine)))
     for bits in records:
-        yield bits, max(2, machine.layers), SLICE if machine.loading else bits, 1
+        yield bits, max(2, machine.layers), SLICE_BITS if machine.loading else bits, 1
 
 
-def _use(width: int, words: int, part: int, rules: Rules, number: int) -> MemoryUse:
+def _use(width: int, words: int, part: int, family: str, number: int) -> MemoryUse:
     """Of `number` memories: a register behind each, and what holds the words."""
+    rules = RULES[family]
     if words <= rules.shallow:
         held = width * (words if rules.by_depth else 1)
         deeper = width if words > 16 and not rules.by_depth else 0
         return MemoryUse(round(number * (width * rules.luts + 2 * deeper)), number * (held + width), 0)
-    parts = [part] * (width // part) + ([width % part] if width % part else [])
-    blocks = sum(_blocks(bits, words, rules) for bits in parts)
-    return MemoryUse(number * _selection(width, part, words, rules), number * width, number * blocks)
+    blocks = sum(fewest_blocks(bits, words, family) for bits in written_parts(width, part))
+    return MemoryUse(number * _selection(width, part, words, family), number * width, number * blocks)
 
 
-def _blocks(bits: int, words: int, rules: Rules) -> int:
-    return min(-(-words // depth) * -(-bits // width) for depth, width in rules.shapes)
-
-
-def _selection(width: int, part: int, words: int, rules: Rules) -> int:
+def _selection(width: int, part: int, words: int, family: str) -> int:
     """LUTs behind a memory that is deeper than a block: one for a bit and every row of blocks but the first."""
     bits = min(part, width)
-    _, rows = min((-(-words // depth) * -(-bits // wide), -(-words // depth)) for depth, wide in rules.shapes)
+    _, rows = min(
+        (-(-words // depth) * -(-bits // wide), -(-words // depth)) for depth, wide in BLOCKS[family]
+    )
     return width * (rows - 1)

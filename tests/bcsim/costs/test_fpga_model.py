@@ -6,7 +6,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.costs.fpga_model import estimate, estimate_clock
-from bcsim.costs.memory_use import RULES, _use
+from bcsim.costs.memory_use import _use
 from bcsim.costs.parts import PARTS, find_part, larger_part
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.common.loaded_memory import LoadedMemory
@@ -27,12 +27,12 @@ WHOLE = {
 
 @pytest.mark.parametrize(("family", "blocks"), [("ecp5", ECP5), ("gowin", ECP5), ("ice40", ICE40)])
 def test_block_memories_are_those_of_yosys(family: str, blocks: tuple[int, ...]) -> None:
-    assert tuple(_use(32, words, 32, RULES[family], 1).blocks for words in SHAPES) == blocks
+    assert tuple(_use(32, words, 32, family, 1).blocks for words in SHAPES) == blocks
 
 
 def test_a_memory_of_three_slices_is_synthesised_as_estimated() -> None:
     found, _ = component_resources(LoadedMemory(width=70, depth=600), FAMILIES["ecp5"])
-    assert _use(70, 600, 32, RULES["ecp5"], 1).blocks == found.memories
+    assert _use(70, 600, 32, "ecp5", 1).blocks == found.memories
 
 
 @pytest.mark.parametrize("family", WHOLE)
