@@ -61,8 +61,8 @@ MAY_IMPORT = {
     ),
     "rtl/boards": "bcsim/common rtl/link",
     "rtl/flow": (
-        "bcsim/common bcsim/machine compiler/mapping bcsim/simulator rtl/accelerator.py rtl/bus rtl/bench rtl/boards "
-        "rtl/generate rtl/link rtl/tools"
+        "bcsim/common bcsim/machine compiler/mapping bcsim/simulator bcsim/costs rtl/accelerator.py rtl/bus "
+        "rtl/bench rtl/boards rtl/generate rtl/link rtl/tools"
     ),
     "models": "bcsim/common bcsim/data",
     "bcsim/report": "bcsim/common bcsim/costs bcsim/simulator bcsim/results",

@@ -55,7 +55,7 @@ class Sweep:
 
 def grid(values: Mapping[str, Sequence[int]], spatial: bool) -> list[Machine]:
     """Every machine of these values that there is; by default pes are lanes, and requantisers an eighth of them."""
-    machines = []
+    machines, refusals = [], []
     names = [name for name in values if values[name]]
     for choice in product(*(values[name] for name in names)):
         given = dict(zip(names, choice, strict=True))
@@ -66,10 +66,10 @@ def grid(values: Mapping[str, Sequence[int]], spatial: bool) -> list[Machine]:
             machines.append(
                 Machine(name="fitted", spatial=spatial, input_bytes=min(4, lanes & -lanes), **given)  # type: ignore[arg-type]
             )
-        except BcsimError:
-            continue
+        except BcsimError as error:
+            refusals.append(str(error))
     if not machines:
-        raise BcsimError("No machine has these values; bcsim machines NAME tells what each parameter may be")
+        raise BcsimError(f"No machine has these values: {refusals[0]}")
     return machines
 
 
@@ -122,7 +122,7 @@ def explore(
 ) -> list[Row]:
     """Rows of all points, those in the folder's table included; the table is written as points arrive, and at the end.
 
-    Raises BcsimError where the folder holds a sweep of something else.
+    Raises BcsimError where the folder holds a sweep of something else, or files and no sweep.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(sweep, folder)
@@ -152,6 +152,8 @@ def _claim(sweep: Sweep, folder: Path) -> None:
         "clock": sweep.clock,
     }
     path = folder / "sweep.json"
+    if not path.exists() and any(folder.iterdir()):
+        raise BcsimError(f"Folder {folder} has files and no sweep: give another --out, or an empty folder")
     if path.exists():
         theirs = json.loads(path.read_text(encoding="utf-8"))
         if theirs != mine:

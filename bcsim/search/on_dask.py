@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
 from bcsim.machine.parameters import Machine
 from bcsim.search.explore import Row, Sweep, evaluate_row
@@ -27,6 +28,8 @@ def on_dask(
     """Rows of the points as they are done. A worker that dies loses nothing: its points go to another one.
 
     scheduler : address of a cluster, such as tcp://host:8786; without one `workers` processes are started here.
+
+    Raises BcsimError where no scheduler answers there.
     """
     try:
         import distributed
@@ -37,7 +40,7 @@ def on_dask(
     if scheduler is None:
         cluster = dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     try:
-        with dask.Client(scheduler or cluster) as client:
+        with _client(dask, scheduler or cluster) as client:
             shared = client.scatter(sweep, broadcast=True)
             blocks = [list(points[start : start + POINTS]) for start in range(0, len(points), POINTS)]
             futures = [client.submit(_block, shared, block, retries=RETRIES, pure=False) for block in blocks]
@@ -46,3 +49,10 @@ def on_dask(
     finally:
         if cluster is not None:
             cluster.close()
+
+
+def _client(dask: Any, cluster: Any) -> Any:
+    try:
+        return dask.Client(cluster)
+    except (OSError, ValueError) as error:
+        raise BcsimError(f"No Dask scheduler answers at --scheduler {cluster}: {error}") from error

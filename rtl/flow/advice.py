@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from bcsim.costs.memory_blocks import block_bits
+from bcsim.costs.structure import machine_memories
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.boards.catalogue import BOARDS
 from bcsim.rtl.flow.place import CELLS, DoesNotFitError
 
-__all__ = ["advised"]
+__all__ = ["advised", "require_memories"]
+
+LUT_BITS = 16
+"""What a LUT holds at most where synthesis keeps a memory in LUTs."""
+
+
+def require_memories(board: Board, machine: Machine) -> None:
+    """Raise DoesNotFitError where the part has not even the bits of the machine's memories: before minutes of work.
+
+    It names boards that have; those bits are the network's, so that no smaller machine would do.
+    """
+    bits = sum(shape.memories * shape.words * shape.word_bits for shape in machine_memories(machine).values())
+    if bits <= _room(board):
+        return
+    others = [other.name for other in BOARDS.values() if bits <= _room(other)]
+    raise DoesNotFitError(
+        f"The design does not fit {board.name}: its memories hold {bits:,} bits, block memories and LUTs of the board "
+        f"{_room(board):,} at most; "
+        + (f"--board {' or '.join(others)} has room" if others else "no board has room"),
+        {},
+    )
+
+
+def _room(board: Board) -> int:
+    return board.memories * block_bits(board.family) + board.luts * LUT_BITS
 
 
 def advised(error: DoesNotFitError, board: Board, machine: Machine) -> DoesNotFitError:

@@ -16,7 +16,7 @@ from bcsim.rtl.boards.board import Board
 from bcsim.rtl.boards.board_top import BoardTop
 from bcsim.rtl.boards.constraints import SUFFIXES, constraints
 from bcsim.rtl.boards.pll import ClockSettings, clock_settings
-from bcsim.rtl.flow.advice import advised
+from bcsim.rtl.flow.advice import advised, require_memories
 from bcsim.rtl.flow.pack import pack
 from bcsim.rtl.flow.place import DoesNotFitError, Placement, place
 from bcsim.rtl.flow.synthesis import TOP, synthesise_top
@@ -76,6 +76,7 @@ def build_board(
     wanted = board.clock_mhz if clock_mhz is None else clock_mhz
     speed = board.baud if baud is None else baud
     seconds: dict[str, float] = {}
+    require_memories(board, mapping.machine)
     if board.family == "7-series":
         return _project(folder, mapping, board, wanted, speed)
     for _ in range(ATTEMPTS):

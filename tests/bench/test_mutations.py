@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.mutants import COSTS, EQUIVALENT, ESTIMATES, FILES, all_mutants
+from bench.mutants import COSTS, EQUIVALENT, FILES, NOT_PLANTED, all_mutants
 from bench.mutations import source_mutants, table_mutants
 
 SOURCE = '''"""A docstring."""
@@ -54,6 +54,6 @@ def test_mutants_are_programs(file: str) -> None:
 
 def test_files_are_all_that_there_are_and_equivalents_exist() -> None:
     files = {path.name for path in Path(COSTS).glob("*.py")} - {"__init__.py"}
-    assert files == {*FILES, *ESTIMATES}
+    assert files == {*FILES, *NOT_PLANTED}
     planted = {(mutant.file, mutant.where, mutant.error) for mutant in all_mutants()}
     assert set(EQUIVALENT) <= planted

@@ -52,6 +52,28 @@ def test_a_folder_of_another_sweep_is_refused(tmp_path: Path) -> None:
         explore(other, MACHINES[:1], tmp_path)
 
 
+def test_a_folder_of_somebodys_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("a thesis")
+    with pytest.raises(BcsimError, match=r"has files and no sweep: give another --out, or an empty folder$"):
+        explore(SWEEP, MACHINES[:1], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_values_of_no_machine_are_refused_for_their_reason() -> None:
+    with pytest.raises(
+        BcsimError, match=r"^No machine has these values: Machine parameter lanes must be even"
+    ):
+        grid({"lanes": [3, 5]}, spatial=False)
+
+
+def test_a_scheduler_that_is_none_is_told(tmp_path: Path) -> None:
+    def lost(sweep: Sweep, points: Sequence[tuple[str, Machine]]) -> Iterator[Row]:
+        return on_dask(sweep, points, scheduler="nonsense")
+
+    with pytest.raises(BcsimError, match=r"^No Dask scheduler answers at --scheduler nonsense: "):
+        explore(SWEEP, MACHINES[:1], tmp_path, lost)
+
+
 def test_pareto_fronts_hold_what_no_other_beats() -> None:
     rows: list[Row] = [{"luts": cost, "fps": gain} for cost, gain in ((1, 1), (2, 1), (3, 5), (4, 4), (5, 6))]
     assert [row["luts"] for row in pareto(rows, "luts", "fps")] == [1, 3, 5]

@@ -13,7 +13,7 @@ pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed
 from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.boards.catalogue import find_board
-from bcsim.rtl.flow.advice import advised
+from bcsim.rtl.flow.advice import advised, require_memories
 from bcsim.rtl.flow.place import DoesNotFitError, place
 from bcsim.rtl.flow.tools import ToolError, find_tool, run_tool
 
@@ -93,3 +93,13 @@ def test_a_missing_tool_says_what_installs_it(monkeypatch: pytest.MonkeyPatch, t
         BcsimError, match=r"^Neither nextpnr-none nor yowasp-nextpnr-none is installed: pip install"
     ):
         find_tool("nextpnr-none")
+
+
+def test_a_machine_with_more_bits_than_the_part_is_refused_before_any_work() -> None:
+    machine = parse_machine("medium,requantisers=8,weight_words=2880")
+    with pytest.raises(DoesNotFitError) as caught:
+        require_memories(find_board("icebreaker"), machine)
+    assert str(caught.value).startswith("The design does not fit icebreaker: its memories hold 3,")
+    assert "of the board 207,360 at most; --board ulx3s-85f or " in str(caught.value)
+    require_memories(find_board("ulx3s-85f"), machine)
+    require_memories(find_board("icebreaker"), parse_machine("tiny,weight_words=416,parameter_words=67"))
