@@ -67,7 +67,7 @@ def explore(
         Path | None, typer.Option(metavar="FOLDER", help="Another sweep, to see side by side.")
     ] = None,
 ) -> None:
-    """Sweep machines for MODEL without simulating any: a table, Pareto fronts, a roofline.
+    """Sweep machines for MODEL without simulating any: a table and Pareto fronts.
 
     An interrupted sweep goes on where it was.
     """

@@ -35,7 +35,7 @@ COLUMNS = (
         "luts",
         "flip_flops",
     ),
-    *("memories", "fits", "utilisation", "accuracy", "slots", "bytes_per_image", "refused"),
+    *("memories", "fits", "utilisation", "accuracy", "slots", "refused"),
 )
 NUMBERS = frozenset(COLUMNS) - {"bits", "machine", "refused"}
 SAVED = 25
@@ -85,7 +85,6 @@ def evaluate_row(sweep: Sweep, bits: str, machine: Machine) -> Row:
 
 def _figures(point: Point, sweep: Sweep, bits: str) -> Row:
     machine = point.machine
-    program = sweep.programs[bits]
     return {
         "cycles": point.cycles,
         "latency": point.latency,
@@ -99,7 +98,6 @@ def _figures(point: Point, sweep: Sweep, bits: str) -> Row:
         "utilisation": round(point.utilisation, 4),
         "accuracy": "" if sweep.accuracy[bits] is None else sweep.accuracy[bits],
         "slots": machine.slots,
-        "bytes_per_image": program.inputs,
     }
 
 

@@ -1,4 +1,4 @@
-"""A sweep as one HTML page that needs nothing else: Pareto fronts to click, a roofline, and every point's figures."""
+"""A sweep as one HTML page that needs nothing else: Pareto fronts to click, and every point's figures."""
 
 from __future__ import annotations
 
@@ -50,10 +50,7 @@ def write_pages(folder: Path, title: str, command: str, rows: Sequence[Row]) -> 
 
 def _point(number: int, row: Row, command: str) -> dict[str, Any]:
     line = command.replace("{bits}", row["bits"]).replace("{machine}", row["machine"])
-    # Operations are one-bit-weight accumulations, bytes what crosses the chip's boundary.
-    intensity = row["cycles"] * row["slots"] * row["utilisation"] / row["bytes_per_image"]
-    rate = row["slots"] * row["utilisation"] * row["clock_mhz"] / 1000
-    return {"number": number, "command": line, **row, "intensity": intensity, "gops": rate}
+    return {"number": number, "command": line, **row}
 
 
 def _front(points: Sequence[Row], cost: str, gain: str) -> list[int]:
