@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,8 +67,16 @@ def open_port(name: str, baud: int) -> Port:
     try:
         port: Port = serial.Serial(name, baud, timeout=0.005)
     except (OSError, ValueError) as error:
-        raise BcsimError(f"Port {name} cannot be opened at {baud} baud: {error}") from error
+        raise BcsimError(f"Port {name} cannot be opened at {baud} baud: {_cause(name, error)}") from error
     return port
+
+
+def _cause(name: str, error: Exception) -> str:
+    """Why; pyserial repeats what the system says, and says of a file only that some call is inappropriate."""
+    if os.path.exists(name) and not stat.S_ISCHR(os.stat(name).st_mode):
+        return "it is no serial port"
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 class Board:

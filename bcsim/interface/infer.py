@@ -110,6 +110,10 @@ def _board(folder: Path, mapping: Mapping, port: str, baud: int | None) -> Itera
             board.require(mapping.machine.fingerprint, checksum)
             yield board
         return
+    if baud is None and not (folder / "board.json").exists():
+        raise BcsimError(
+            f"Folder {folder} has no board.json, as bcsim build writes it: give --baud, or --port {SIMULATED}"
+        )
     speed = baud or read_board(folder).baud
     with Board(open_port(port, speed), baud=speed) as board:
         board.require(mapping.machine.fingerprint, checksum)

@@ -23,7 +23,7 @@ class ToolError(BcsimError):
 
 
 def find_tool(name: str) -> str:
-    """The command of a tool: native where the PATH has it, as that is some ten times faster, else YoWASP's.
+    """The command of a tool: native where the PATH has it, as WebAssembly is slower, else YoWASP's.
 
     Raises BcsimError where there is neither.
     """

@@ -73,8 +73,13 @@ def test_a_port_that_is_pulled_out_is_told():
 
 
 def test_a_port_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(BcsimError, match=r"^Port .*nowhere cannot be opened at 9600 baud"):
+    with pytest.raises(
+        BcsimError, match=r"^Port .*nowhere cannot be opened at 9600 baud: No such file or dir"
+    ):
         open_port(str(tmp_path / "nowhere"), 9600)
+    (tmp_path / "notes.txt").write_text("no port")
+    with pytest.raises(BcsimError, match=r"notes\.txt cannot be opened at 9600 baud: it is no serial port$"):
+        open_port(str(tmp_path / "notes.txt"), 9600)
 
 
 @pytest.mark.parametrize(
