@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -29,8 +30,10 @@ def check_fields(path: Path, values: Mapping[str, object]) -> dict[str, Any]:
     kinds = _kinds()
     for name in values:
         if name not in kinds:
+            near = get_close_matches(name, kinds, n=3)
+            meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             raise BcsimError(
-                f"Recipe {path} has an unknown field {name!r}; its fields are {', '.join(kinds)}"
+                f"Recipe {path} has an unknown field {name!r}; {meant}docs/training.md lists all of them"
             )
     return {name: _checked(path, name, value, kinds[name]) for name, value in values.items()}
 

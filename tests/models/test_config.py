@@ -1,10 +1,10 @@
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.escape import sentence
 from bcsim.models.config import read_config
 from bcsim.models.recipes import RECIPES, Recipe, recipe_for
 
@@ -55,10 +55,20 @@ def test_unknown_fields_are_named(tmp_path: Path) -> None:
     path = _write(tmp_path, "batch = 3\nepoch = 3")
     with pytest.raises(BcsimError) as caught:
         read_config(path)
-    names = ", ".join(field.name for field in dataclasses.fields(Recipe))
-    assert str(caught.value) == sentence(
-        f"Recipe {path} has an unknown field 'epoch'; its fields are {names}"
-    )
+    meant = "did you mean 'epochs'? docs/training.md lists all of them"
+    assert str(caught.value) == f"Recipe {path} has an unknown field 'epoch'; {meant}"
+
+
+def test_a_field_like_none_is_told_where_all_are_listed(tmp_path: Path) -> None:
+    path = _write(tmp_path, "zzz = 3")
+    with pytest.raises(BcsimError, match=r"has an unknown field 'zzz'; docs/training\.md lists all of them$"):
+        read_config(path)
+
+
+def test_the_page_lists_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^(\w+) = ", page, re.MULTILINE))
+    assert {field.name for field in dataclasses.fields(Recipe)} <= listed
 
 
 def test_what_is_not_toml(tmp_path: Path) -> None:
