@@ -31,10 +31,12 @@ def rounds_from(bound: Fraction, kind: str, *, beyond: bool) -> tuple[Fraction, 
     That is halfway between two neighbouring floats, and goes to the even one.
     """
     ulp = _ulp(bound, kind)
-    place = floor(bound / ulp) + 1 if beyond or (bound / ulp).denominator != 1 else int(bound / ulp)
-    float_there = place * ulp
-    finer = _ulp(float_there - ulp / 4, kind)
-    below = float_there - finer
+    float_there = bound
+    if beyond or (bound / ulp).denominator != 1:
+        # Above a negative float that starts a binade the next one is half as far.
+        above = _ulp(bound + ulp / 4, kind)
+        float_there = (floor(bound / above) + 1) * above
+    below = float_there - _ulp(float_there - _ulp(float_there, kind) / 4, kind)
     # In units of the finer distance a float that starts a binade is even.
     return (float_there + below) / 2, (float_there / _ulp(float_there, kind)) % 2 == 0
 

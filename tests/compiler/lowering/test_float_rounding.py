@@ -20,6 +20,23 @@ def test_as_numpy_rounds(x: Fraction, kind: str) -> None:
 
 @given(NUMBERS, st.sampled_from(sorted(FORMATS)), st.booleans())
 def test_from_where_on_it_rounds(bound: Fraction, kind: str, beyond: bool) -> None:
+    check_place(bound, kind, beyond)
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_from_where_on_it_rounds_beside_the_starts_of_binades(kind: str) -> None:
+    """Where the distance of floats changes, on both sides of 0 and beside the least ones."""
+    bits, least = FORMATS[kind]
+    for exponent in (least - bits + 1, least, least + 1, -18, -1, 0, 5):
+        start = Fraction(2) ** exponent
+        step = Fraction(2) ** (max(exponent, least) - bits + 1)
+        for off in (0, step / 8, step / 4, step / 2, step):
+            for bound in (start + off, start - off, -start + off, -start - off):
+                check_place(bound, kind, beyond=False)
+                check_place(bound, kind, beyond=True)
+
+
+def check_place(bound: Fraction, kind: str, beyond: bool) -> None:
     place, reached = rounds_from(bound, kind, beyond=beyond)
 
     def holds(x: Fraction) -> bool:
