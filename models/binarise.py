@@ -5,6 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_TERNARY = 0.7
+"""Share of a filter's mean size up to which its weights are 0 (Li, Zhang and Liu, Ternary weight networks, 2016)."""
+
 
 class _Deterministic(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
     @staticmethod
@@ -21,6 +24,18 @@ class _Stochastic(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         drawn = torch.rand_like(weight)
         return _bipolar(torch.lt(drawn, hard_sigmoid(weight), out=drawn))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+class _Ternary(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        size = weight.abs()
+        bound = _TERNARY * size.flatten(1).mean(1).view(-1, *[1] * (weight.dim() - 1))
+        return torch.sign(weight).mul_(size > bound)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
@@ -52,4 +67,13 @@ def binarise_stochastic(weight: Tensor) -> Tensor:
     The gradient passes straight through, unmasked, as in `binarise_deterministic`.
     """
     result: Tensor = _Stochastic.apply(weight)
+    return result
+
+
+def ternarise(weight: Tensor) -> Tensor:
+    """The sign of each weight of more than 0.7 of the mean size of its output's weights, else 0.
+
+    `weight` (outputs, ...); same shape and dtype. The gradient passes straight through, unmasked.
+    """
+    result: Tensor = _Ternary.apply(weight)
     return result

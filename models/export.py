@@ -42,8 +42,8 @@ _BATCH = 1000
 class BakedLayer:
     """Linear layer and the BatchNorm behind it.
 
-    weight : (outputs, inputs) or (outputs, inputs, rows, columns); int8 that holds only +1 and -1, or float32 real
-        weights.
+    weight : (outputs, inputs) or (outputs, inputs, rows, columns); int8 that holds only +1, -1 and, of
+        ternary weights, 0; or float32 real weights.
     gamma, beta, mean, variance : float32 (outputs,).
     """
 
@@ -181,18 +181,28 @@ def _model(graph: onnx.GraphProto, metadata: dict[str, str]) -> onnx.ModelProto:
     return model
 
 
-def check(model: onnx.ModelProto, x: Floats, expected: Floats, *, is_exact: bool = True) -> None:
+def check(
+    model: onnx.ModelProto,
+    x: Floats,
+    expected: Floats,
+    *,
+    is_exact: bool = True,
+    is_ternary: bool = False,
+) -> None:
     """Hold `model` in onnxruntime to the scores `expected` (n, classes) for `x` (n, *input_shape).
 
-    Raises BcsimError unless every stored integer weight is +1 or -1, all scores are close and all classes equal.
+    Raises BcsimError unless every stored integer weight is +1, -1 or, `is_ternary`, 0, all scores are close and all
+    classes equal.
     Without `is_exact`, for networks that round within, one image in 100 may be further off: sums near a tie fall on
     either side.
     """
     for tensor in model.graph.initializer:
         if not tensor.name.startswith("weight") or tensor.data_type == TensorProto.FLOAT:
             continue
-        if not np.all(np.abs(numpy_helper.to_array(tensor).astype(np.int8)) == 1):
-            raise BcsimError(f"Exported tensor {tensor.name} has values other than +1 and -1")
+        sizes = np.abs(numpy_helper.to_array(tensor).astype(np.int8))
+        if not np.isin(sizes, (0, 1) if is_ternary else 1).all():
+            accepted = "+1, 0 and -1" if is_ternary else "+1 and -1"
+            raise BcsimError(f"Exported tensor {tensor.name} has values other than {accepted}")
     got = _run(model, x)
     differences = np.max(np.abs(got - expected), axis=1)
     classes = got.argmax(1) != expected.argmax(1)

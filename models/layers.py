@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bcsim.models import winograd
-from bcsim.models.binarise import binarise_deterministic, binarise_stochastic
+from bcsim.models.binarise import binarise_deterministic, binarise_stochastic, ternarise
 from bcsim.models.normalise import make_norm
 from bcsim.models.recipes import UNIT_NORM, Inference, Method, Recipe
 from bcsim.models.straight_through import make_activation
@@ -44,7 +44,7 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
     @property
     def evaluates_as_trained(self) -> bool:
         """Whether evaluation multiplies by the weights that training does."""
-        return self.method in ("det", "bnn") if self.inference == "binary" else not self.is_binary
+        return self.method != "stoch" if self.inference == "binary" else not self.is_binary
 
     @property
     def lr_coefficient(self) -> float:
@@ -57,6 +57,8 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
             return self.weight
         if self.method == "stoch" and self.training:
             return binarise_stochastic(self.weight)
+        if self.method == "ternary":
+            return ternarise(self.weight)
         return binarise_deterministic(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.models.activation import STEPS, Activation
 from bcsim.models.topologies import Topology, topology
 
-Method = Literal["det", "stoch", "none", "dropout", "bnn"]
+Method = Literal["det", "stoch", "none", "dropout", "bnn", "ternary"]
 Optimiser = Literal["sgd", "nesterov", "adam", "shift-adamax", "muon", "unit-nesterov"]
 Schedule = Literal["exponential", "triangular"]
 Loss = Literal["squared-hinge", "cross-entropy"]
@@ -36,8 +36,9 @@ class Recipe:
     """Hyper-parameters of one training; two runs of equal recipes on one machine give equal weights.
 
     method : how weights are binarised in the forward and backward pass: `det` (w >= 0 -> +1), `stoch` (+1 with
-        probability of the hard sigmoid), `bnn` (`det`, and the activations are signs too), or not at all: `none`
-        and `dropout`, the baselines without regulariser and with half of the hidden units dropped.
+        probability of the hard sigmoid), `bnn` (`det`, and the activations are signs too), `ternary` (small weights are
+        0), or not at all: `none` and `dropout`, the baselines without regulariser and with half of the hidden units
+        dropped.
     inference : the weights that validation, test and the exported file use; `none` and `dropout` have only real
         ones.
     width : outputs of the first layer, the others in proportion; by default the network's own.
@@ -130,7 +131,7 @@ class Recipe:
         if self.optimiser in UNIT_NORM and self.is_real:
             raise BcsimError(
                 f"Optimiser {self.optimiser} holds filters at unit norm, which signs do not see: "
-                f"method must be det, stoch or bnn, not {self.method}"
+                f"method must be det, stoch, bnn or ternary, not {self.method}"
             )
 
     @property

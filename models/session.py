@@ -178,7 +178,8 @@ def export_ensemble(
 def _export(recipe: Recipe, model: nn.Module, test: Samples, path: Path, packed: bool) -> None:
     exported = export.to_onnx(recipe, baked_layers(model), packed=packed)
     expected = scores(model, Images.of(test, _CPU)).numpy()
-    export.check(exported, test.x, expected, is_exact=recipe.activation.is_real)
+    is_exact, is_ternary = recipe.activation.is_real, recipe.method == "ternary"
+    export.check(exported, test.x, expected, is_exact=is_exact, is_ternary=is_ternary)
     export.write(path, exported)
 
 

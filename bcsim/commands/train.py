@@ -37,7 +37,8 @@ def train(
         typer.Option("--output", "-o", metavar="FILE", help="ONNX file to write; a folder with --ensemble."),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(metavar="NAME", help="det, stoch, none (real weights), dropout or bnn.")
+        str | None,
+        typer.Option(metavar="NAME", help="det, stoch, ternary, none (real weights), dropout or bnn."),
     ] = None,
     inference: Annotated[
         str | None,

@@ -200,6 +200,21 @@ def test_check_refuses_weights_that_are_not_binary(layers: list[BakedLayer], x: 
     with pytest.raises(BcsimError) as caught:
         check(to_onnx(_SMALL, layers), x, _expected(_SMALL, layers, x))
     assert str(caught.value) == "Exported tensor weight2 has values other than +1 and -1"
+    check(to_onnx(_SMALL, layers), x, _expected(_SMALL, layers, x), is_ternary=True)
+    layers[1].weight[2, 1] = 2
+    with pytest.raises(BcsimError, match=r"^Exported tensor weight2 has values other than \+1, 0 and -1$"):
+        check(to_onnx(_SMALL, layers), x, _expected(_SMALL, layers, x), is_ternary=True)
+
+
+def test_ternary_networks_compile_exactly(tmp_path: Path) -> None:
+    recipe = recipe_for({"network": "digits", "width": 5, "method": "ternary", "activation_bits": 4})
+    layers = _layers(recipe)
+    for layer in layers:
+        layer.weight[np.random.default_rng(3).random(layer.weight.shape) < 0.4] = 0
+    write(tmp_path / "net.onnx", to_onnx(recipe, layers, packed=True))
+    topology = recipe.topology
+    program = lower(import_onnx(tmp_path / "net.onnx"), pixel=Encoding(5, topology.scale, topology.offset))
+    assert program.exact
 
 
 def test_write_leaves_nothing_beside(tmp_path: Path, layers: list[BakedLayer]) -> None:

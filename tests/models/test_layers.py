@@ -91,6 +91,7 @@ def test_convolution_is_padded_and_scaled_by_its_receptive_field() -> None:
     [
         ("det", "binary", True),
         ("bnn", "binary", True),
+        ("ternary", "binary", True),
         ("det", "real", False),
         ("stoch", "binary", False),
         ("stoch", "real", False),

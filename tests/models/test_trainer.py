@@ -54,6 +54,7 @@ def test_short_training_learns_digits(splits: Splits) -> None:
         {"method": "none"},
         {"method": "dropout"},
         {"method": "bnn"},
+        {"method": "ternary"},
         {"method": "bnn", "normalisation": "shift", "optimiser": "shift-adamax"},
         {"activation_bits": 2},
         {"optimiser": "nesterov", "lr_start": 1e-3},
