@@ -64,6 +64,7 @@ class _Storage:
     widened: str
 
 
+_TYPE_NAMES: Mapping[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()}
 _STORAGE: Mapping[int, _Storage] = {
     TensorProto.FLOAT: _Storage(32, "float_data", "float32"),
     TensorProto.DOUBLE: _Storage(64, "double_data", "float64"),
@@ -178,8 +179,7 @@ def tensor_array(tensor: TensorProto, folder: Path) -> Array:
 
 def type_name(data_type: int) -> str:
     """The ONNX name of an element type in small letters, such as "int4"."""
-    names: Mapping[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()}
-    return names.get(data_type, str(data_type))
+    return _TYPE_NAMES.get(data_type, str(data_type))
 
 
 def _check_present(tensor: TensorProto, what: str, found: int, needed: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from math import isfinite
 from typing import TypeAlias
 
@@ -138,11 +138,15 @@ def _(node: Bipolar) -> list[PiecewiseFunction]:
 
 @node_functions.register
 def _(node: Quant) -> list[PiecewiseFunction]:
-    scale, zero = Fraction(node.scale), Fraction(node.zero_point)
-    ties = [Whole(node.rounding).first(level) for level in range(node.low + 1, node.high + 1)]
-    values = tuple((level - zero) * scale for level in range(node.low, node.high + 1))
+    return [_quantiser(Fraction(node.scale), Fraction(node.zero_point), node.low, node.high, node.rounding)]
+
+
+@lru_cache(maxsize=64)
+def _quantiser(scale: Fraction, zero: Fraction, low: int, high: int, rounding: str) -> Steps:
+    ties = [Whole(rounding).first(level) for level in range(low + 1, high + 1)]
+    values = tuple((level - zero) * scale for level in range(low, high + 1))
     bounds = tuple((bound - zero) * scale for bound, _ in ties)
-    return [Steps(values, (bounds,), (tuple(closed for _, closed in ties),))]
+    return Steps(values, (bounds,), (tuple(closed for _, closed in ties),))
 
 
 @node_functions.register

@@ -6,6 +6,7 @@ rounded, to at least 200 significant bits.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -183,9 +184,9 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
         return rounded(function.curve.forward(x), function.kind)
     if isinstance(function, Whole):
         return function.forward(x)
-    pairs = zip(*function.row(channel), strict=True)
-    reached = sum(x > bound or (closed and x == bound) for bound, closed in pairs)
-    return function.values[reached]
+    bounds, closed = function.row(channel)
+    below = bisect_left(bounds, x)
+    return function.values[below + sum(closed[below : bisect_right(bounds, x, below)])]
 
 
 def narrowed(

@@ -15,7 +15,7 @@ from bcsim.compiler.lowering.node_functions import to_functions
 from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, distinct_channels, forward, is_shared
 from bcsim.compiler.program.layers import Encoding, InputCoding
 
-__all__ = ["common_step", "grid_encoding", "input_coding", "input_values", "quantiser_values"]
+__all__ = ["ascending", "common_step", "grid_encoding", "input_coding", "input_values", "quantiser_values"]
 
 Fractions = tuple[Fraction, ...]
 
@@ -33,7 +33,7 @@ def quantiser_values(functions: Sequence[PiecewiseFunction]) -> Fractions | None
     channels = distinct_channels(after)
     if not isinstance(last, Steps) or not channels:
         return None
-    return tuple(sorted({_through(after, value, channel) for channel in channels for value in last.values}))
+    return ascending({_through(after, value, channel) for channel in channels for value in last.values})
 
 
 def grid_encoding(values: Fractions, most_bits: int) -> Encoding | None:
@@ -61,7 +61,7 @@ def input_coding(
         )
     levels = [_through(functions, pixel.scale * level + pixel.offset) for level in range(pixel.levels)]
     most_bits = max(pixel.bits, 8)
-    stream = grid_encoding(tuple(sorted(set(levels))), most_bits)
+    stream = grid_encoding(ascending(set(levels)), most_bits)
     if stream is None:
         raise BcsimError(
             f"Tensor {nodes[-1].output!r} takes values on no uniform grid of up to 8 bits; accepted before the first "
@@ -70,7 +70,7 @@ def input_coding(
     if bits is not None and bits != stream.bits:
         stream = _fewer_levels(stream, bits, nodes)
     elif padded:
-        stream = grid_encoding(tuple(sorted({*padded, *levels})), most_bits) or stream
+        stream = grid_encoding(ascending({*padded, *levels}), most_bits) or stream
     return InputCoding(pixel, stream, _table(levels, stream))
 
 
@@ -96,12 +96,19 @@ def _fewer_levels(stream: Encoding, bits: int, nodes: Sequence[Node]) -> Encodin
 
 def _table(levels: Sequence[Fraction], stream: Encoding) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
     """The nearest level of `stream` for every pixel level, halves up; None where that is the pixel itself."""
-    nearest = [((value - stream.offset) / stream.scale + Fraction(1, 2)).__floor__() for value in levels]
+    start = stream.offset - stream.scale / 2
+    nearest = [(value - start) // stream.scale for value in levels]
     return None if nearest == list(range(len(levels))) else np.array(nearest, dtype=np.int64)
 
 
 def _through(functions: Iterable[PiecewiseFunction], value: Fraction, channel: int = 0) -> Fraction:
     return reduce(lambda x, function: forward(function, x, channel), functions, value)
+
+
+def ascending(values: Collection[Fraction]) -> Fractions:
+    """The values sorted, as integers over one denominator: fractions compare slowly."""
+    whole = lcm(*(value.denominator for value in values))
+    return tuple(sorted(values, key=lambda value: value.numerator * (whole // value.denominator)))
 
 
 def common_step(differences: Iterable[Fraction]) -> Fraction:

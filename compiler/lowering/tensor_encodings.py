@@ -13,7 +13,7 @@ import numpy as np
 from bcsim.compiler.graph.nodes import Add, FloatArray
 from bcsim.compiler.lowering.calibrate import Ranging, range_encoding
 from bcsim.compiler.lowering.fusion import FusedLayer
-from bcsim.compiler.lowering.quantiser_grids import grid_encoding
+from bcsim.compiler.lowering.quantiser_grids import ascending, grid_encoding
 from bcsim.compiler.lowering.value_sets import MOST_BITS
 from bcsim.compiler.program.layers import Encoding
 
@@ -145,8 +145,8 @@ def _common_grid(
             return None
         values.update(found)
     outside = {value for name in names for value in padded.get(name, ())}
-    with_outside = outside and grid_encoding(tuple(sorted(values | outside)), MOST_BITS)
-    return with_outside or grid_encoding(tuple(sorted(values)), MOST_BITS)
+    with_outside = outside and grid_encoding(ascending(values | outside), MOST_BITS)
+    return with_outside or grid_encoding(ascending(values), MOST_BITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ __all__ = ["integer_thresholds"]
 IntArray: TypeAlias = NDArray[np.int64]
 FloatArray: TypeAlias = NDArray[np.float64]
 
-# Each float64 estimate takes three roundings of operands and two of operations, 5 * 2**-53 of the sum of the
-# absolute values of its terms; 2**-49 leaves a factor of three.
+# Each float64 estimate takes five roundings of operands and two of operations, 7 * 2**-53 of the sum of the
+# absolute values of its terms; 2**-49 leaves a factor of two.
 RELATIVE_ERROR = 2.0**-49
 # Beyond 2**300 or 2**-300 a product could overflow or be denormal, and its error would no longer be relative.
 EXPONENT_BITS = 300
@@ -107,7 +107,15 @@ def _to_float(value: Fraction) -> float:
 
 
 def _to_floats(breakpoints: Breakpoints) -> FloatArray:
-    return np.array([_ratio(n, breakpoints.denominator) for n in breakpoints.numerators], dtype=np.float64)
+    """The breakpoints to three roundings, or NaN as in `_ratio`."""
+    numerators, denominator = breakpoints.numerators, breakpoints.denominator
+    try:
+        ratios = numerators.astype(np.float64) / float(denominator)
+    except OverflowError:
+        return np.array([_ratio(n, denominator) for n in numerators], dtype=np.float64)
+    size = np.abs(ratios)
+    bounded = (size == 0) | ((size > 2.0**-EXPONENT_BITS) & (size < 2.0**EXPONENT_BITS))
+    return np.where(bounded, ratios, np.nan)
 
 
 def _ratio(numerator: int, denominator: int) -> float:

@@ -12,7 +12,7 @@ from bcsim.compiler.graph.nodes import AveragePool, Channels, Concat, Positions,
 from bcsim.compiler.lowering.fusion import FusedLayer
 from bcsim.compiler.lowering.node_functions import to_functions
 from bcsim.compiler.lowering.piecewise import PiecewiseFunction, Steps, distinct_channels, forward
-from bcsim.compiler.lowering.quantiser_grids import common_step, grid_encoding, quantiser_values
+from bcsim.compiler.lowering.quantiser_grids import ascending, common_step, grid_encoding, quantiser_values
 
 __all__ = ["MOST_BITS", "known_values", "layer_values"]
 
@@ -75,26 +75,24 @@ def _summed(
     sums = _sums(layer, known)
     if sums is None:
         return None
-    return tuple(
-        sorted(
-            {
-                reduce(lambda x, function: forward(function, x, channel), functions, value)
-                for channel in channels
-                for value in sums
-            }
-        )
+    return ascending(
+        {
+            reduce(lambda x, function: forward(function, x, channel), functions, value)
+            for channel in channels
+            for value in sums
+        }
     )
 
 
 def _sums(layer: FusedLayer, sources: Sequence[Fractions]) -> Sequence[Fraction] | None:
     """What the linear node makes of its sources."""
     if layer.linear is None or isinstance(layer.linear, Channels | Concat | Positions | Values):
-        return sorted({value for values in sources for value in values})
+        return ascending({value for values in sources for value in values})
     if not isinstance(layer.linear, AveragePool):
         return _lattice(sources)
     rows, columns = layer.linear.kernel
     values = {Fraction(0), *sources[0]} if layer.pads else set(sources[0])
-    total = _lattice([tuple(sorted(values))] * (rows * columns))
+    total = _lattice([ascending(values)] * (rows * columns))
     return total and [value / (rows * columns) for value in total]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from typer.testing import CliRunner
 
@@ -15,7 +16,9 @@ from bcsim.cli import app
 from bcsim.common.errors import BcsimError
 from tests.soak.levels import LONGEST, refused
 
-__all__ = ["Worst", "bounded", "call", "command"]
+__all__ = ["Worst", "bounded", "call", "command", "measured", "peak"]
+
+T = TypeVar("T")
 
 SECONDS = 20
 """Of processor time, for one command."""
@@ -60,17 +63,17 @@ def command(folder: Path, *arguments: object) -> int:
 
     folder : where the command may write; a command that is refused leaves nothing in it.
     """
-    there, peak = sorted(folder.iterdir()), _peak()
+    there, before = sorted(folder.iterdir()), peak()
     spent = _seconds()
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     found = CliRunner().invoke(app, ["--debug", *map(str, arguments)], env={"COLUMNS": "120"})
     signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     Worst.seconds = max(Worst.seconds, _seconds() - spent)
-    Worst.memory = max(Worst.memory, _peak() - peak)
+    Worst.memory = max(Worst.memory, peak() - before)
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     assert found.exit_code in (0, 2), (found.exit_code, found.output[-500:])
-    assert _peak() - peak < GROWTH, f"it took {_peak() - peak} MiB"
+    assert peak() - before < GROWTH, f"it took {peak() - before} MiB"
     if found.exit_code:
         told = found.stderr
         if not told and "cannot be compiled" in found.stdout:
@@ -90,7 +93,7 @@ def command(folder: Path, *arguments: object) -> int:
 
 def call(function: Callable[[], object]) -> bool:
     """Whether a function of the package returns, held to the same bounds; a refusal is one short sentence."""
-    peak, spent, accepted = _peak(), _seconds(), True
+    before, spent, accepted = peak(), _seconds(), True
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         function()
@@ -99,13 +102,22 @@ def call(function: Callable[[], object]) -> bool:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     Worst.seconds = max(Worst.seconds, _seconds() - spent)
-    Worst.memory = max(Worst.memory, _peak() - peak)
-    assert _peak() - peak < GROWTH, f"it took {_peak() - peak} MiB"
+    Worst.memory = max(Worst.memory, peak() - before)
+    assert peak() - before < GROWTH, f"it took {peak() - before} MiB"
     return accepted
 
 
-def _peak() -> int:
-    """MiB."""
+def measured(function: Callable[[], T]) -> T:
+    """What a function returns; its processor time counts for the worst."""
+    spent = _seconds()
+    try:
+        return function()
+    finally:
+        Worst.seconds = max(Worst.seconds, _seconds() - spent)
+
+
+def peak() -> int:
+    """The most memory that the process took, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 

@@ -134,7 +134,7 @@ def conv(b: Builder, x: Tensor) -> Tensor:
         return Tensor(b.node("Transpose", [made], perm=back), shape, span)
     if b.rarely(10):
         ends = [0, 0, *given["pads"][:axes], 0, 0, *given["pads"][axes:]]
-        value = b.one_of(0.0, 0.0, 1.0, -x.span)
+        value = b.one_of(0.0, 0.0, 1.0, -(2.0 ** math.floor(math.log2(x.span))))
         padded = b.node("Pad", [x.name, b.constant(ends, np.int64), b.constant(value)])
         return Tensor(b.node("Conv", [padded, w, *third], **given | {"pads": [0] * 2 * axes}), shape, span)
     return Tensor(b.node("Conv", [x.name, w, *third], **given), shape, span)
