@@ -242,6 +242,7 @@ class Accelerator(wiring.Component):
         connect(m, self._loader.write, arbiter.loader)
         m.d.comb += [
             self._loader.write_ready.eq(arbiter.loader_ready),
+            *([arbiter.reading.eq(self._issue.reading)] if self.machine.activation_banks > 1 else []),
             activations.read_enable.eq(self._issue.step.valid),
             activations.read_address.eq(self._issue.activation_address),
             self._array.activation.eq(activations.read_data),

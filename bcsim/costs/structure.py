@@ -65,7 +65,9 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     pool = {"pool": MemoryShape("pool", machine.drains * r, kept, QUOTIENT_BITS)} if machine.spatial else {}
     sums = MemoryShape("accumulator", machine.pes, 2 * machine.reuse, machine.accumulator_bits)
     shapes = {
-        "activation": MemoryShape("activation_memory", 1, machine.activation_words, n * machine.digit),
+        "activation": MemoryShape(
+            "activation_memory", machine.activation_banks, machine.bank_words, n * machine.digit
+        ),
         "weight": MemoryShape("weight_memory", 1, machine.weight_words, _with_parity(machine, machine.slots)),
         "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
         "output": MemoryShape("output", 1, -(-machine.outputs // r), r * QUOTIENT_BITS),
@@ -113,7 +115,8 @@ def _memory_outputs(machine: Machine) -> Iterator[Unit]:
     memories = machine_memories(machine)
     for memory, when in (("activation", When.READ), ("weight", When.WEIGHT), ("parameter", When.PARAMETER)):
         shape = memories[memory]
-        yield _register(f"{memory} words", shape.block, shape.word_bits, shape.memories, when)
+        outputs = 1 if memory == "activation" else shape.memories
+        yield _register(f"{memory} words", shape.block, shape.word_bits, outputs, when)
         if machine.parity and memory != "activation":
             yield _register(f"{memory} parity flags", shape.block, 1, 3 * shape.memories, when)
 

@@ -46,6 +46,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "step_bits": (0, 59),
     "reuse": (1, 16),
     "drains": (1, 2),
+    "activation_banks": (1, 2),
 }
 
 
@@ -82,6 +83,7 @@ def check_machine(machine: Machine) -> None:
             f"Machine parameter input_bytes must be a power of two that divides lanes ({machine.lanes}), "
             f"not {machine.input_bytes!r}"
         )
+    _check_banks(machine)
     _check_weight_stream(machine)
     _check_widths(machine)
     _check_reuse(machine)
@@ -101,6 +103,15 @@ def _check_flags(machine: Machine) -> None:
         value = getattr(machine, field.name)
         if isinstance(field.default, bool) and not isinstance(value, bool):
             raise BcsimError(f"Machine parameter {field.name} must be true or false, not {value!r}")
+
+
+def _check_banks(machine: Machine) -> None:
+    # The highest bit of an address is the bank's number.
+    if machine.activation_banks > 1 and machine.activation_words & (machine.activation_words - 1):
+        raise BcsimError(
+            "Machine parameter activation_words must be a power of two where activation_banks is 2, "
+            f"not {machine.activation_words!r}"
+        )
 
 
 def _check_weight_stream(machine: Machine) -> None:

@@ -23,6 +23,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "reuse": 1,
     "divide_cycles": 1,
     "drains": 1,
+    "activation_banks": 1,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -74,6 +75,9 @@ class Machine:
         as many accumulators. Above 1 it takes a spatial machine whose pes are a multiple of its lanes.
     drains : positions of a strip whose sums are divided at once, each by `requantisers` units of its own; 1, or 2 where
         reuse is above 1.
+    activation_banks : 1 for an activation memory with a port for reads and one for writes; 2 for two memories of half
+        the words, each with one port for both, such as iCE40 UP5K's SPRAM: a layer reads one and writes the other.
+        activation_words is a power of two then.
     six_input_luts : whether additions are written for an FPGA of six-input LUTs, 7-series and later; the same sums.
     clock_mhz : for times in reports; nothing else depends on it.
     """
@@ -109,6 +113,7 @@ class Machine:
     parity: bool = False
     reuse: int = 1
     drains: int = 1
+    activation_banks: int = 1
     six_input_luts: bool = False
     clock_mhz: float = 100.0
 
@@ -153,6 +158,11 @@ class Machine:
     def slots(self) -> int:
         """Lanes in the whole array: the accumulations of one busy cycle."""
         return self.lanes * self.pes
+
+    @property
+    def bank_words(self) -> int:
+        """Words of one bank of the activation memory, as deep as the others."""
+        return self.activation_words // self.activation_banks
 
     @property
     def weight_beats(self) -> int:

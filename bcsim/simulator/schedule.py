@@ -170,7 +170,11 @@ def _load(mapping: Placement, done: list[ImageSchedule], gap: Cycles) -> tuple[C
     accepted, ready = -1 - int(gap[0]), 0
     if done:
         accepted, ready = int(done[-1].beats[-1]), max(free, int(done[-1].load_writes[-1]) + 1)
-    taken = TakenCycles(_write_cycles(mapping, done[-2:], accepted + 1), 4 * len(gap) * nest.digits)
+    taken = TakenCycles(
+        _write_cycles(mapping, done[-2:], accepted + 1),
+        4 * len(gap) * nest.digits,
+        _reading_times(mapping, done[-2:]),
+    )
     beats, writes = [], []
     for wait, word_ends in zip(gap.tolist(), _word_ends(mapping, per_word), strict=True):
         accepted = max(accepted + 1 + wait, ready)
@@ -202,20 +206,36 @@ def _write_cycles(mapping: Placement, done: list[ImageSchedule], start: int) -> 
     return np.concatenate(taken)
 
 
-class TakenCycles:
-    """Cycles in which something is written, looked up some at a time: a loader meets few of an image's.
+def _reading_times(mapping: Placement, done: Sequence[ImageSchedule]) -> list[tuple[int, int]]:
+    """First and last cycles of the times in which the input's memory has no port for a write."""
+    if mapping.machine.activation_banks == 1:
+        return []
+    return [
+        (times.first, int(times.last[-1]))
+        for image in done
+        for layer, times in zip(mapping.layers, image.layers, strict=True)
+        if layer.bank == mapping.layers[0].bank
+    ]
 
-    cycles : int64. window : for how many cycles to prepare at once.
+
+class TakenCycles:
+    """Cycles in which the loader cannot write, looked up some at a time: it meets few of an image's.
+
+    cycles : int64, in which something else is written. window : for how many cycles to prepare at once.
+    times : first and last of more such cycles, in order.
     """
 
-    def __init__(self, cycles: Cycles, window: int) -> None:
-        self._cycles, self._window = cycles, window
+    def __init__(self, cycles: Cycles, window: int, times: Sequence[tuple[int, int]] = ()) -> None:
+        self._cycles, self._window, self._times = cycles, window, times
         self._known: set[int] = set()
         self._known_to = 0
 
     def free_from(self, cycle: int) -> int:
-        """The first cycle from this one on in which nothing is written; no later call asks for an earlier one."""
+        """The first cycle from this one on that is not taken; no later call asks for an earlier one."""
         while True:
+            for first, last in self._times:
+                if first <= cycle <= last:
+                    cycle = last + 1
             if cycle >= self._known_to:
                 self._known_to = cycle + self._window
                 near = (self._cycles >= cycle) & (self._cycles < self._known_to)

@@ -38,7 +38,8 @@ def hazard_cycles(
 
     A source's words are written at latest as `_last_writes` says, counted from its own last step; the layers between
     it and `nest` take at least their steps. The layer before must also have written its last digits before the
-    first of `nest` are written, which may come sooner behind a round's first cycle.
+    first of `nest` are written, which may come sooner behind a round's first cycle. Where activation memories have
+    one port it must have written everything before the first step, which may read what it wrote to.
     """
     wait = 0
     # A search writes 3 cycles a bit behind its round's first cycle, a division 1 cycle a bit: with 8 bits 16 cycles
@@ -49,6 +50,8 @@ def hazard_cycles(
         behind = (last.strip_last - 1) % last.drains * last.target_digits
         digits_end = drained - last.round_cycles + last.write_cycles + behind + last.target_digits
         wait = max(0, digits_end - int(pass_steps(nest)[0]) - nest.write_cycles + 1)
+        if machine.activation_banks > 1:
+            wait = max(wait, shadow_latency(machine) + digits_end)
     reads = first_reads(nest)
     for number, source in enumerate(sources):
         if source < 0:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.hazards import hazard_cycles
 from bcsim.compiler.mapping.loop_nest import LoopNest
+from bcsim.compiler.mapping.memory_banks import BANKS, bank_words, tensor_banks
 from bcsim.compiler.mapping.shared_sources import place_outputs
 from bcsim.compiler.program.dependencies import INPUT, Reads
 from bcsim.machine.parameters import Machine
@@ -20,6 +21,7 @@ __all__ = ["PlacedLayer", "place_layers"]
 class PlacedLayer:
     """A layer's loop nest and where its words lie.
 
+    bank : of the activation memory that it reads; it writes the other where there are two.
     read_bases : where the layer's first source lies; one for each input buffer where that is the input.
     source_stride : words from one source to the next.
     write_base : where its output goes (0 for the scores, which are not stored there).
@@ -35,6 +37,7 @@ class PlacedLayer:
     wait: int
     first_weight: int
     first_parameter: int
+    bank: int = 0
 
     @property
     def first(self) -> bool:
@@ -52,11 +55,9 @@ def place_layers(
     The input buffers come first, the rest behind them. A layer writes one tensor while it reads others, and may write
     over what it has read. Raises BcsimError naming the layer whose sources or padding the machine cannot take.
     """
-    words = nests[0].source_words
-    buffers = tuple(buffer * words for buffer in range(machine.input_buffers))
-    outputs, space = place_outputs(nests, reads)
-    start = machine.input_buffers * words
-    starts = {number: start + base for number, base in enumerate(outputs)} | {INPUT: buffers[0]}
+    buffers = tuple(buffer * nests[0].source_words for buffer in range(machine.input_buffers))
+    banks = tensor_banks(nests, reads) if machine.activation_banks == BANKS else {}
+    starts, used = _place_tensors(nests, reads, machine, banks)
     parameters = accumulate((nest.parameter_span for nest in nests), initial=0)
     placed = []
     for index, (nest, first_weight, first_parameter) in enumerate(
@@ -72,9 +73,27 @@ def place_layers(
                 wait=hazard_cycles(nest, reads[index], nests[:index], machine),
                 first_weight=first_weight,
                 first_parameter=first_parameter,
+                bank=banks.get(reads[index][0], 0),
             )
         )
-    return tuple(placed), start + space
+    return tuple(placed), used
+
+
+def _place_tensors(
+    nests: Sequence[LoopNest], reads: Reads, machine: Machine, banks: Mapping[int, int]
+) -> tuple[dict[int, int], int]:
+    """The first words of the input, whose buffers come first, and of every hidden layer's output; the words used.
+
+    banks : of each of them, where there are two.
+    """
+    hidden, buffers = range(len(nests) - 1), machine.input_buffers * nests[0].source_words
+    outputs, space = place_outputs(nests, reads, [number for number in hidden if not banks.get(number, 0)])
+    starts = {INPUT: 0} | {number: buffers + base for number, base in outputs.items()}
+    if not banks:
+        return starts, buffers + space
+    outputs, other = place_outputs(nests, reads, [number for number in hidden if banks[number]])
+    words = bank_words((buffers + space, other), machine.bank_words)
+    return starts | {number: words + base for number, base in outputs.items()}, BANKS * words
 
 
 def _source_place(nest: LoopNest, starts: Sequence[int]) -> tuple[int, int]:

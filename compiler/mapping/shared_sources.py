@@ -5,7 +5,7 @@ The walker has one stride from source to source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.memory_plan import Tensor, place_tensors
@@ -28,11 +28,16 @@ def source_rows(reads: Reads) -> list[tuple[int, ...]]:
     return rows
 
 
-def place_outputs(nests: Sequence[LoopNest], reads: Reads) -> tuple[list[int], int]:
-    """An address for every hidden layer's output, behind the input buffers, and the words used."""
-    readers, rows = last_reader(reads), source_rows(reads)
+def place_outputs(
+    nests: Sequence[LoopNest], reads: Reads, layers: Collection[int]
+) -> tuple[dict[int, int], int]:
+    """An address for the output of each of these hidden layers, and the words used.
+
+    Layers that some layer reads together are all among them or none.
+    """
+    readers, rows = last_reader(reads), [row for row in source_rows(reads) if row[0] in layers]
     placed = {tensor for row in rows for tensor in row}
-    rows += [(number,) for number in range(len(nests) - 1) if number not in placed]
+    rows += [(number,) for number in layers if number not in placed]
     # One tensor may slide over the source it replaces. A row of several is written by several layers, each of which
     # reads other words while its part is filled: rows lie clear of everything.
     tensors = [
@@ -45,12 +50,11 @@ def place_outputs(nests: Sequence[LoopNest], reads: Reads) -> tuple[list[int], i
         for row in rows
     ]
     starts, space = place_tensors(tensors)
-    bases = {
+    return {
         number: start + place * nests[number].output_words
         for row, start in zip(rows, starts, strict=True)
         for place, number in enumerate(row)
-    }
-    return [bases[number] for number in range(len(nests) - 1)], space
+    }, space
 
 
 def _with_row(rows: Sequence[tuple[int, ...]], row: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_memories
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import LITE_BITS
 from bcsim.rtl.common.loaded_memory import slices
-from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.register_map import ProgramMemory
 from bcsim.rtl.common.require import require_machine
 

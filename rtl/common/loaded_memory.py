@@ -9,7 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.widths import SLICE_BITS
-from bcsim.rtl.common.memory import address_bits
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.require import require_positive
 
 __all__ = ["SLICE_BITS", "LoadSignature", "LoadedMemory", "LoadedRegister", "slices", "with_parity"]

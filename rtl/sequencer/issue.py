@@ -93,6 +93,8 @@ class IssueWalker(wiring.Component):
         self._sequence(m, walk, held, reader.ready, gate)
         self._hold(m, walk, held)
         base = self._input_base(m)
+        if self.machine.activation_banks > 1:
+            self._note_bank(m, walk, base)
         if order.spatial:
             self._walk_windows(m, walk, base)
         else:
@@ -187,6 +189,16 @@ class IssueWalker(wiring.Component):
         if self.machine.input_buffers == 2:
             m.d.sync += odd.eq(odd ^ self.release)
         return Mux(self.record.first & odd, self.record.read_base_odd, self.record.read_base)
+
+    def _note_bank(self, m: Module, walk: IssueWalk, base: Value) -> None:
+        """Whether the layer that is walked reads the first activation memory; the highest bit of its base says so."""
+        top = len(self.activation_address) - 1
+        first = Signal()
+        with m.If(walk.go):
+            m.d.sync += first.eq(~base.bit_select(top, 1))
+        with m.Elif(self.step.valid & walk.layer_end):
+            m.d.sync += first.eq(0)
+        m.d.comb += self.reading.eq(first)
 
     def _walk_words(self, m: Module, walk: IssueWalk, base: Value) -> None:
         """The input tensor's words in order, again for every plane and tile."""

@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.memory import address_bits
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.step import StepLayout
 
@@ -41,6 +41,8 @@ class IssueSignature(wiring.Signature):
         The step needs a new weight word.
     waits_input, waits_output, waits_drain : Out(1)
         Why there is no step in this cycle; none of them where the walker is between two layers or in reset.
+    reading : Out(1)
+        Where there are two activation memories: a layer is walked that reads the first of them.
     tiles_arrived, release_tile, waits_weights
         Where weights can stream: as TileGate's `arrived` and `release`, and one more cause.
     """
@@ -63,6 +65,8 @@ class IssueSignature(wiring.Signature):
         }
         if machine.spatial:
             members |= {"pad": Out(1), "pad_digit": Out(machine.digit)}
+        if machine.activation_banks > 1:
+            members |= {"reading": Out(1)}
         if machine.weight_stream_bytes:
             members |= {"tiles_arrived": In(2), "release_tile": Out(1), "waits_weights": Out(1)}
         super().__init__(members)

@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import StreamSignature
-from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
 

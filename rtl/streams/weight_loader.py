@@ -9,10 +9,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.common.loaded_memory import SLICE_BITS, LoadSignature, slices
-from bcsim.rtl.common.memory import address_bits
 from bcsim.rtl.common.record_reader import RecordReader
 from bcsim.rtl.common.records import stream_layout, weight_stream_layout
 from bcsim.rtl.common.require import require_machine

@@ -20,7 +20,7 @@ INITIALISATION = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 VERILOG_MEMORY = re.compile(
-    r'(?:^ *\(\* bcsim_image = "(?P<file>.*)" \*\)\n)?'
+    r'(?:^ *\(\* bcsim_(?:(?P<blank>blank)|image = "(?P<file>.*)").* \*\)\n)?'
     r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+|\\\S+ ) \[(?P<last>\d+):0\];\n)",
     re.MULTILINE,
 )
@@ -95,6 +95,8 @@ def _mark(body: str, module: str, files: Mapping[tuple[str, str], str]) -> str:
 def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
     """Verilog whose marked memories are read from their files, and whose other words start as zeros.
 
+    Blank ones, which have the attribute bcsim_blank, start as anything.
+
     No word is given twice: of two contents Yosys keeps the first, simulators the last.
 
     Memories with registered reads get Yosys' attribute for memories that are never read where they are being
@@ -118,6 +120,8 @@ def without_contents(verilog: str) -> str:
 
 def _initialise(memory: re.Match[str], used: int) -> str:
     """The declaration of a memory and the block that fills it, from its file as far as that goes."""
+    if memory["blank"]:
+        return f"  (* no_rw_check *)\n{memory['declaration']}"
     name, last, file = memory["name"], int(memory["last"]), memory["file"]
     block = "initialise_" + re.sub(r"\W", "", name)
     # Without a range simulators warn of a file that does not fill the memory.

@@ -95,6 +95,16 @@ MACHINES = (
         **STREAMING,
     ),
     Machine(lanes=4, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, reuse=4, **WINDOWS),
+    Machine(
+        lanes=4,
+        pes=4,
+        digit=2,
+        requantisers=1,
+        input_bytes=2,
+        weight_stream_bytes=4,
+        activation_banks=2,
+        **STREAMING,
+    ),
 )
 
 

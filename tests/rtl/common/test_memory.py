@@ -8,8 +8,9 @@ from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.common import loaded_memory
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.loaded_memory import LoadedMemory, LoadedRegister, slices, with_parity
-from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter, address_bits
+from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter
 
 MACHINE = Machine(lanes=6, pes=2, digit=4, requantisers=2, activation_words=10, input_bytes=2)
 
