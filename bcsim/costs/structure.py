@@ -237,14 +237,15 @@ def _round_selector(machine: Machine) -> Iterator[Unit]:
 
 
 def _requantisers(machine: Machine) -> Iterator[Unit]:
-    """Offset or threshold meets the accumulator above its F fraction bits: A + 10 bits; the divisor all A + F + 10.
+    """Offset or threshold meets the accumulator above its F fraction bits: A + 10 bits.
 
-    A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs.
+    A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs. It is
+    doubled, so that its bits are those of the offset and one, or of the divisor and three.
     """
     number, start, width = (
         machine.drains * machine.requantisers,
         machine.remainder_bits - machine.fraction_bits,
-        machine.remainder_bits,
+        max(machine.remainder_bits + 1, machine.divisor_bits + 3),
     )
     address = min(QUOTIENT_BITS, (machine.parameter_words - 1).bit_length())
 
@@ -259,13 +260,12 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
         half = width // 2
         yield unit("lower subtractions", "adder", half, When.QUOTIENT)
         yield unit("upper subtractions", "adder", width - half + 1, When.QUOTIENT)
-        yield _register("borrows", "requantiser", 1, number, When.QUOTIENT)
-    yield unit("remainder choices", "bitwise", width, When.REMAINDER)
+        yield _register("carries", "requantiser", 1, number, When.QUOTIENT)
+    yield unit("distances", "bitwise", width - 1, When.REMAINDER)
+    yield unit("remainder choices", "bitwise", width - 1, When.REMAINDER)
     yield _register("remainders", "requantiser", width, number, When.REMAINDER)
-    yield unit("divisor choices", "bitwise", machine.divisor_bits, When.REMAINDER)
-    yield _register("divisors", "requantiser", machine.divisor_bits, number, When.REMAINDER)
-    for name in ("decided bits", "decisions"):
-        yield unit(name, "bitwise", QUOTIENT_BITS, When.BIT)
+    yield _register("directions", "requantiser", 1, number, When.REMAINDER)
+    yield _register("divisors", "requantiser", machine.divisor_bits, number, When.ROUND)
     # Of two positions at once only the first one's requantisers search.
     candidates = ("candidates", "requantiser", "requantiser", "bitwise", address, machine.requantisers)
     yield Unit(*candidates, When.THRESHOLD)

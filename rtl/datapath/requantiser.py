@@ -1,4 +1,4 @@
-"""A requantiser: turns an accumulator into a target value by compare-and-subtract."""
+"""A requantiser: turns an accumulator into a target value by subtractions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def search(accumulator: int, thresholds: Sequence[int]) -> int:
 
 
 class Requantiser(wiring.Component):
-    """Restoring divider and binary search over thresholds: one bit of the target per `step`.
+    """Divider without restoring and binary search over thresholds: one bit of the target per `step`.
 
     Latency: `S * bits + 1` cycles for a division, where S is the machine's `divide_cycles`, `3 * bits + 1` for a
     search; one value every `round_cycles(bits, search, S)` cycles. In a round of V cycles, counted from 0, with P
@@ -49,7 +49,7 @@ class Requantiser(wiring.Component):
     ============= ============================== ==================================================
 
     Cycle V is cycle 0 of the next round: a division's last step falls together with the next `load`, which therefore
-    has a subtractor of its own. With S = 2 the lower half of a subtraction goes before the upper one, and the borrow
+    has a subtractor of its own. With S = 2 the lower half of a subtraction goes before the upper one, and the carry
     between them is a register. `q` stays until the next round's is complete.
 
     Parameters
@@ -97,48 +97,59 @@ class Requantiser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.machine.remainder_bits
-        remainder = Signal(signed(width), reset_less=True)
-        divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
-        start, difference = Signal(signed(width)), Signal(signed(width + 1))
+        start = Signal(signed(self.machine.remainder_bits))
         fraction = self.machine.fraction_bits
         whole = self.accumulator + self.parameter.start[fraction:].as_signed()
-        m.d.comb += [
-            start.eq(Cat(self.parameter.start[:fraction], whole)),
-            difference.eq(self._subtract(m, remainder, divisor)),
-        ]
-        with m.If(self.load | (self.step & ~difference[-1])):
-            m.d.sync += remainder.eq(Mux(self.load, start, difference))
-        with m.If(self.load | self.step):
-            m.d.sync += divisor.eq(Mux(self.load, self.parameter.divisor, divisor >> 1))
-        self._decide(m, ~Mux(self.search, start[-1], difference[-1]))
+        m.d.comb += start.eq(Cat(self.parameter.start[:fraction], whole))
+        self._decide(m, Mux(self.search, ~start[-1], self._divide(m, start)))
         return m
 
-    def _subtract(self, m: Module, remainder: Signal, divisor: Signal) -> Value:
-        """Their difference, in two cycles by halves."""
+    def _divide(self, m: Module, start: Signal) -> Value:
+        """The quotient's next bit, by division without restoring.
+
+        Instead of a divisor that is halved, the remainder is doubled. One below 0 is kept as its complement, which
+        doubles to a complement: then every step subtracts, and a register says what the sign of a difference means.
+        """
+        width = max(self.machine.remainder_bits + 1, self.machine.divisor_bits + 3)
+        # Complements of remainder and difference: a carry chain that subtracts would take inverters on iCE40.
+        remainder = Signal(signed(width), reset_less=True)
+        divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
+        difference, upright, fits = Signal(signed(width)), Signal(reset_less=True), Signal()
+        reached = difference[-1]
+        distance = difference[:-1] ^ reached.replicate(width - 1)
+        # A distance of a quarter of the range is more than any divisor, and stays: so its upper bits may run together.
+        doubled = Cat(~fits, distance[:-2], distance[-2:].any())
+        m.d.comb += [difference.eq(self._add(m, remainder, divisor)), fits.eq(upright ^ ~reached)]
+        with m.If(self.load | (self.step & ~self.search)):
+            m.d.sync += [remainder.eq(~Mux(self.load, start, doubled)), upright.eq(self.load | fits)]
+        with m.If(self.load):
+            m.d.sync += divisor.eq(self.parameter.divisor)
+        return fits
+
+    def _add(self, m: Module, remainder: Signal, divisor: Signal) -> Value:
+        """Their sum, in two cycles by halves."""
         if self.machine.divide_cycles == 1:
-            return remainder - divisor
-        half, borrow = len(remainder) // 2, Signal(reset_less=True)
-        low = remainder[:half] - divisor[:half]
-        m.d.sync += borrow.eq(low[half])
-        # A bit below the upper half takes the borrow: an adder of three numbers would be two.
-        high = Cat(0, remainder[half:]).as_signed() - Cat(borrow, divisor[half:])
+            return remainder + divisor
+        half, carry = len(remainder) // 2, Signal(reset_less=True)
+        low = remainder[:half] + divisor[:half]
+        m.d.sync += carry.eq(low[half])
+        # A bit below the upper half takes the carry: an adder of three numbers would be two.
+        high = Cat(1, remainder[half:]).as_signed() + Cat(carry, divisor[half:])
         return Cat(low[:half], high[1:])
 
     def _decide(self, m: Module, fits: Value) -> None:
         """The target's bits, from the most significant down; complete, they wait for their digits' writes."""
-        trial, decided, held = (
-            Signal(QUOTIENT_BITS, name=name, reset_less=True) for name in ("trial", "decided", "held")
-        )
-        m.d.comb += [
-            decided.eq(trial | Mux(fits, self.probe, 0)),
-            self.candidate.eq(trial | self.probe),
-            self.q.eq(held),
-        ]
-        with m.If(self.load):
-            m.d.sync += trial.eq(0)
-        with m.Elif(self.step):
-            m.d.sync += trial.eq(decided)
+        trial, held = (Signal(QUOTIENT_BITS, name=name, reset_less=True) for name in ("trial", "held"))
+        m.d.comb += [self.candidate.eq(trial | self.probe), self.q.eq(held)]
+        # A register for each bit that takes what is decided when its turn comes: no LUT but for the turns, which are
+        # those of all requantisers.
+        for bit, turn in enumerate(self.probe):
+            with m.If(self.load):
+                m.d.sync += trial[bit].eq(0)
+            with m.Elif(self.step & turn):
+                m.d.sync += trial[bit].eq(fits)
+        # The last bit is decided in the cycle of `done`.
+        decided = Cat(fits, trial[1:])
         complete = self._pool(m, fits, decided) if self.machine.spatial else decided
         with m.If(self.done):
             m.d.sync += held.eq(complete)

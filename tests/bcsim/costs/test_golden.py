@@ -79,13 +79,13 @@ ACTIONS = {
     ("select", "bitwise", 5): 2 * 4 * 2 * STEP,  # a multiplexer and a complement: pairs, elements
     ("select", "bitwise", 16): STEP + 4 * CHUNK,  # padding of 4 lanes of 4 bits; doubling
     ("requantiser", "adder", 26): 2 * ROUND,
-    ("requantiser", "adder", 34): 2 * QUOTIENT,
+    ("requantiser", "adder", 36): 2 * QUOTIENT,  # of the remainder, which doubles: the divisor's bits and three
     ("requantiser", "comparator", 26): 2 * THRESHOLD,
-    ("requantiser", "bitwise", 34): 2 * REMAINDER,
-    ("requantiser", "bitwise", 33): 2 * REMAINDER,
+    ("requantiser", "bitwise", 35): 2 * 2 * REMAINDER,  # distances, choices
     ("requantiser", "bitwise", 6): 2 * THRESHOLD,  # candidates
-    ("requantiser", "bitwise", 16): 2 * (2 * BIT + BIT + ROUND),  # decided, decisions; pooling: kept bits and values
-    ("registers", "register", 1): 2 * STEP + PASS + 2 * ROUND + 2 * 2 * BIT + ROUND,  # padding; tile; pooling; number
+    ("requantiser", "bitwise", 16): 2 * (BIT + ROUND),  # pooling: kept bits and values
+    # padding; tile; pooling; number; what a difference's sign means
+    ("registers", "register", 1): 2 * STEP + PASS + 2 * ROUND + 2 * 2 * BIT + ROUND + 2 * REMAINDER,
     ("registers", "register", 2): 4 * CHUNK,  # the late pair's weights, each element
     ("registers", "register", 4): (3 + 4 + 2) * STEP,  # flags: 1 + 2 cycles, elements; the padding's digit, twice
     ("registers", "register", 5): 4 * STEP,  # the other pair's term
@@ -99,8 +99,8 @@ ACTIONS = {
         + 2 * BIT + 2 * ROUND + 2 * ROUND  # trial values, values, kept values
     ),
     ("registers", "register", 32): ROUND,  # 2 drained sums
-    ("registers", "register", 33): 2 * REMAINDER,
-    ("registers", "register", 34): 2 * REMAINDER,
+    ("registers", "register", 33): 2 * ROUND,  # divisors
+    ("registers", "register", 36): 2 * REMAINDER,
     ("registers", "register", 68): 2 * PARAMETER,  # offset, divisor and minimum
 }  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_streams() -> None:
 
 def test_unit_bits() -> None:
     bits = count_mapping(small_mapping()).bits
-    assert bits["adder"] == 4 * (4 + 5 + 6) * STEP + 64 * CHUNK + ROUND + 52 * ROUND + 68 * QUOTIENT
+    assert bits["adder"] == 4 * (4 + 5 + 6) * STEP + 64 * CHUNK + ROUND + 52 * ROUND + 72 * QUOTIENT
     assert bits["comparator"] == 52 * THRESHOLD
     assert set(bits) == {"adder", "comparator", "bitwise", "register"}
 
