@@ -16,7 +16,7 @@ from bcsim.cli import app
 from bcsim.common.errors import BcsimError
 from tests.soak.levels import LONGEST, refused
 
-__all__ = ["Worst", "bounded", "call", "command", "measured", "peak"]
+__all__ = ["Hang", "Worst", "bounded", "call", "command", "measured", "peak"]
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ import bcsim
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.onnx_format import save_program
 from bcsim.data import Dataset
-from tests.soak.bounds import Worst, bounded, command
+from tests.soak.bounds import Hang, Worst, bounded, command
 from tests.soak.mutations import mutated_model
 from tests.soak.networks import seeded
 
@@ -94,8 +94,17 @@ def _cleaned(work: Path, exit_code: int) -> str:
 MUTANTS: dict[str, Callable[[int, Path], str]] = {"models": mutated_file, "programs": mutated_program}
 
 
-def fuzz(kind: str, numbers: Iterable[int], folder: Path, seconds: float = np.inf) -> Counter[str]:
-    """What became of the mutations `numbers`, as many as there is time for, each within its bounds."""
+def fuzz(
+    kind: str,
+    numbers: Iterable[int],
+    folder: Path,
+    seconds: float = np.inf,
+    failures: list[str] | None = None,
+) -> Counter[str]:
+    """What became of the mutations `numbers`, as many as there is time for, each within its bounds.
+
+    failures : collects what else would be raised, so that the numbers behind it are tried too.
+    """
     found: Counter[str] = Counter()
     (folder / "work").mkdir(exist_ok=True)
     end = time.process_time() + seconds
@@ -105,9 +114,12 @@ def fuzz(kind: str, numbers: Iterable[int], folder: Path, seconds: float = np.in
                 break
             try:
                 found[MUTANTS[kind](number, folder)] += 1
-            except BaseException as error:
+            except (Exception, Hang) as error:
                 error.add_note(f"replay with BCSIM_SEED={number}, of the {kind}")
-                raise
+                if failures is None:
+                    raise
+                failures.append(f"{number}: {type(error).__name__}: {error}")
+                _cleaned(folder / "work", 0)
     return found
 
 
@@ -123,7 +135,10 @@ def test_mutated_files_are_read_or_refused(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", MUTANTS)
 def test_thousands_of_mutated_files(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, found = int(os.environ.get("BCSIM_SEED", "100000")), Counter[str]()
+    failures: list[str] = []
     for start in range(first, first + SOAKED[kind], 500):
-        found += fuzz(kind, range(start, start + 500), tmp_path)
+        found += fuzz(kind, range(start, start + 500), tmp_path, failures=failures)
         with capsys.disabled():
-            print(f"{kind} {start}: {dict(found)}, {Worst.memory} MiB, {Worst.seconds:.1f} s", flush=True)
+            worst = f"{Worst.memory} MiB, {Worst.seconds:.1f} s"
+            print(f"{kind} {start}: {dict(found)}, {worst}", *failures, sep="\n  ", flush=True)
+    assert not failures
