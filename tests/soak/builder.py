@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
-__all__ = ["BREVITAS", "CHANNELS_LAST", "MICROSOFT", "Array", "Builder", "Draw", "Seeded", "Tensor"]
+__all__ = ["BREVITAS", "CHANNELS_LAST", "FINN", "MICROSOFT", "Array", "Builder", "Draw", "Seeded", "Tensor"]
 
 Array: TypeAlias = NDArray[Any]
 Draw: TypeAlias = Any
 BREVITAS, MICROSOFT = "onnx.brevitas", "com.microsoft"
 CHANNELS_LAST = "qonnx.custom_op.channels_last"
+FINN = ("qonnx.custom_op.general", "finn.custom_op.general")
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Tensor:
 class Builder:
     """Nodes and constants so far, and the random choices that add to them.
 
-    quantised : whether every tensor between layers is; classes: whether the output holds classes, not scores.
+    quantised : whether every tensor between layers is. real : whether weights are too wide to be integers unasked.
+    classes : whether the output holds classes, not scores.
     """
 
     draw: Draw
     nodes: list[NodeProto] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     quantised: bool = True
+    real: bool = False
     classes: bool = False
 
     def __post_init__(self) -> None:
@@ -74,6 +77,10 @@ class Builder:
             helper.make_node(op, list(inputs), names, f"n{len(self.nodes)}", domain=domain, **attributes)
         )
         return name
+
+    def dialect(self) -> str:
+        """A domain of quantisers."""
+        return str(self.one_of(BREVITAS, BREVITAS, "", *FINN))
 
     def channel_shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape of a constant of one value for each channel of x."""

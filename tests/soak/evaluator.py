@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-__all__ = ["evaluate"]
+__all__ = ["dequantize_linear", "evaluate"]
 
 Array: TypeAlias = NDArray[Any]
 Operator: TypeAlias = Callable[..., Any]
@@ -37,7 +37,7 @@ def evaluate(model: ModelProto, x: Array) -> dict[str, Array]:
     for node in graph.node:
         inputs = [values[name] for name in node.input]
         attributes = {entry.name: _attribute(entry) for entry in node.attribute}
-        last = node.domain.endswith("channels_last")
+        last = node.domain.endswith("channels_last") or node.op_type.endswith("NHWC")
         if last:
             inputs[0] = np.moveaxis(inputs[0], -1, 1)
         if node.op_type in CURVED:
@@ -123,6 +123,12 @@ def conv(
 
 def _by_channel(values: Array, x: Array) -> Array:
     return np.reshape(values, (-1, *[1] * (x.ndim - 2))) if np.ndim(values) == 1 else values
+
+
+def im2col(x: Array, *, kernel_size: Any, stride: Any, pad_amount: Any, input_shape: str) -> Array:
+    """Rows (kernel row, kernel column, channel) of the windows of x (n, rows, columns, channels)."""
+    taps = _windows(np.moveaxis(x, -1, 1), kernel_size, stride, pad_amount)
+    return np.moveaxis(taps, (0, 2), (-2, -1)).reshape(len(x), *taps.shape[3:], -1)
 
 
 def gemm(
@@ -284,7 +290,7 @@ def cut(x: Array, starts: Array, ends: Array, axes: Array, steps: Array | None =
     return x[tuple(places)]
 
 
-def softmax(x: Array, *, axis: int = -1) -> Array:
+def softmax(x: Array, *, axis: int = -1, **_: int) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -362,7 +368,7 @@ TYPED: Mapping[str, Operator] = {
     "QLinearConcat": qlinear_concat,
     **{
         f"QLinear{name}": qlinear_unary
-        for name in ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid")
+        for name in ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
     },
 }
 """Operators whose result depends on the type that their zero point is stored in."""
@@ -390,6 +396,7 @@ OPERATORS: Mapping[str, Operator] = {
     "GreaterOrEqual": binary(np.greater_equal),
     "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1),
     "Identity": each(np.asarray),
+    "Im2Col": im2col,
     "IntQuant": quant,
     "Less": binary(np.less),
     "LessOrEqual": binary(np.less_equal),
@@ -397,6 +404,7 @@ OPERATORS: Mapping[str, Operator] = {
     "MatMul": binary(np.matmul),
     "Max": lambda *values: np.maximum(*values),
     "MaxPool": max_pool,
+    "MaxPoolNHWC": max_pool,
     "Min": lambda *values: np.minimum(*values),
     "Mul": binary(np.multiply),
     "MultiThreshold": multi_threshold,
@@ -419,5 +427,6 @@ OPERATORS: Mapping[str, Operator] = {
     "TopK": top_k,
     "Transpose": lambda x, perm: np.transpose(x, perm),
     "Unsqueeze": lambda x, axes: np.expand_dims(x, tuple(axes.astype(int))),
+    "Upsample": lambda x, scales, mode: resize(x, None, scales),
     "Where": np.where,
 }

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 import bcsim
 from bcsim.common.errors import BcsimError
@@ -22,7 +23,7 @@ from bcsim.results.cost_report import map_enlarged
 from bcsim.results.fidelity import channels_first
 from bcsim.simulator.simulator import run_machine
 from tests.soak.builder import CHANNELS_LAST
-from tests.soak.evaluator import evaluate
+from tests.soak.evaluator import dequantize_linear, evaluate
 from tests.soak.networks import Case
 
 __all__ = ["LONGEST", "check", "compiled", "refused"]
@@ -47,15 +48,24 @@ def check(case: Case, folder: Path, backend: str = "portable") -> str:
         return refused(error)
     assert model.graph is not None
     found = execute(program, q, keep=True, backend=backend)
-    values = evaluate(case.model, case.x)
-    for node in case.model.graph.node:
-        if node.domain == CHANNELS_LAST:
-            values[node.output[0]] = np.moveaxis(values[node.output[0]], -1, 1)
+    values = _as_named(case.model, evaluate(case.model, case.x))
     _hold_layers(program, found, values)
     if program.exact:
         _hold_scores(program, found, values[model.graph.output], values[case.model.graph.output[0].name])
     _hold_stored(program, found, q, folder)
     return _hold_machine(program, found, q) or ("exact" if program.exact else "rounded")
+
+
+def _as_named(model: ModelProto, values: dict[str, Array]) -> dict[str, Array]:
+    """The tensors as the compiler has them: channels first, and what quantised integers stand for."""
+    for node in model.graph.node:
+        name = node.output[0]
+        if node.domain == CHANNELS_LAST or node.op_type == "MaxPoolNHWC":
+            values[name] = np.moveaxis(values[name], -1, 1)
+        if node.op_type == "QuantizeLinear":
+            grid = [values[grid] for grid in node.input[1:]]
+            values[f"{name}/values"] = dequantize_linear(values[name], *grid)
+    return values
 
 
 def compiled(case: Case, folder: Path) -> tuple[bcsim.Model, Program, Array]:
@@ -66,7 +76,7 @@ def compiled(case: Case, folder: Path) -> tuple[bcsim.Model, Program, Array]:
     path = folder / "drawn.onnx"
     path.write_bytes(case.model.SerializeToString())
     dataset = Dataset("drawn", case.levels, None, 8, 255)
-    model = bcsim.load(path)
+    model = bcsim.load(path, weight_bits=case.weight_bits)
     calibration = None if case.quantised else dataset
     program = bcsim.compile(model, input=case.reading, data=dataset, calibration=calibration)
     return model, program, program_input(program, dataset)

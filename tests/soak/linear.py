@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from tests.soak.builder import BREVITAS, CHANNELS_LAST, MICROSOFT, Array, Builder, Tensor
+from tests.soak.builder import CHANNELS_LAST, FINN, MICROSOFT, Array, Builder, Tensor
 
-__all__ = ["conv", "dense", "dense_at_positions", "qlinear"]
+__all__ = ["conv", "dense", "dense_at_positions", "qlinear", "windows_by_rows"]
 
 SCALES = (1.0, 1.0, 0.5, 0.25, 2.0)
 
@@ -24,7 +24,7 @@ def _signs(b: Builder, shape: tuple[int, ...]) -> Array:
 
 def weights(b: Builder, shape: tuple[int, ...], outputs: int) -> tuple[str, float]:
     """The name of a weight tensor whose axis `outputs` is the outputs', and about the magnitude of its values."""
-    kind = b.whole(0, 9)
+    kind = b.whole(0, 10)
     signs = _signs(b, shape)
     if kind <= 2:
         return b.constant(signs), 1.0
@@ -37,7 +37,7 @@ def weights(b: Builder, shape: tuple[int, ...], outputs: int) -> tuple[str, floa
         return b.node("Sign", [b.constant(_latent(b, signs))]), 1.0
     if kind == 6:
         scale = b.one_of(*SCALES)
-        return b.node("BipolarQuant", [b.constant(_latent(b, signs)), b.constant(scale)], BREVITAS), scale
+        return b.node("BipolarQuant", [b.constant(_latent(b, signs)), b.constant(scale)], b.dialect()), scale
     if kind == 7:
         compared = b.node("GreaterOrEqual", [b.constant(_latent(b, signs)), b.constant(0.0)])
         return b.node("Where", [compared, b.constant(1.0), b.constant(-1.0)]), 1.0
@@ -46,7 +46,10 @@ def weights(b: Builder, shape: tuple[int, ...], outputs: int) -> tuple[str, floa
         values = b.random.integers(-64, 64, shape) / 32 * scale * 2 ** (bits - 2)
         switches = {"signed": 1, "narrow": b.whole(0, 1), "rounding_mode": "ROUND"}
         given = [b.constant(values), b.constant(scale), b.constant(0.0), b.constant(float(bits))]
-        return b.node("Quant", given, BREVITAS, **switches), scale * 2 ** (bits - 1)
+        op = b.one_of("Quant", "IntQuant")
+        return b.node(op, given, b.dialect(), **switches), scale * 2 ** (bits - 1)
+    if kind == 10 and b.rarely(3):
+        return _real(b, shape, outputs)
     integers = b.random.integers(-3, 4, shape)
     if b.rarely(2):
         step = b.random.choice(SCALES, shape[outputs])
@@ -57,6 +60,16 @@ def weights(b: Builder, shape: tuple[int, ...], outputs: int) -> tuple[str, floa
     return b.node(
         "DequantizeLinear", [b.constant(integers, np.int8), b.constant(0.5), b.constant(0, np.int8)]
     ), 2.0
+
+
+def _real(b: Builder, shape: tuple[int, ...], outputs: int) -> tuple[str, float]:
+    """Weights of 8 bits without a quantiser; the greatest of each output is 127 steps of its own."""
+    b.real = True
+    whole = np.moveaxis(b.random.integers(-127, 128, shape), outputs, 0).reshape(shape[outputs], -1)
+    whole[:, 0] = b.random.choice([-127, 127], len(whole))
+    step = 2.0 ** -b.random.integers(5, 8, (len(whole), 1))
+    rest = [size for axis, size in enumerate(shape) if axis != outputs]
+    return b.constant(np.moveaxis((whole * step).reshape(-1, *rest), 0, outputs)), 2.0
 
 
 def _spread(x: Tensor, taps: int, size: float) -> float:
@@ -151,6 +164,24 @@ def dense_at_positions(b: Builder, x: Tensor) -> Tensor:
         made = b.node("Add", [made, b.constant(_bias(b, outputs, span))])
     back = b.node("Transpose", [made], perm=[0, axes, *range(1, axes)])
     return Tensor(back, (outputs, *x.shape[1:]), span)
+
+
+def windows_by_rows(b: Builder, x: Tensor) -> Tensor:
+    """A convolution as FINN has it: Im2Col with channels last and a MatMul of its windows."""
+    channels, outputs = x.shape[0], b.whole(1, 4)
+    kernel = [b.whole(1, min(3, size)) for size in x.shape[1:]]
+    strides, pads = [b.whole(1, 2) for _ in kernel], [b.whole(0, k - 1) for k in kernel * 2]
+    moved = b.node("Transpose", [x.name], perm=[0, 2, 3, 1])
+    given = {"kernel_size": kernel, "stride": strides, "pad_amount": pads}
+    shape = f"(1,{x.shape[1]},{x.shape[2]},{channels})"
+    rows = b.node("Im2Col", [moved], b.one_of(*FINN), input_shape=shape, **given)
+    taps = math.prod(kernel) * channels
+    w, size = weights(b, (taps, outputs), 1)
+    made = b.node("Transpose", [b.node("MatMul", [rows, w])], perm=[0, 3, 1, 2])
+    sizes = (
+        (length + pads[i] + pads[2 + i] - kernel[i]) // strides[i] + 1 for i, length in enumerate(x.shape[1:])
+    )
+    return Tensor(made, (outputs, *sizes), _spread(x, taps, size))
 
 
 def qlinear(b: Builder, x: Tensor) -> Tensor:

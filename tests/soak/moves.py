@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.soak.builder import CHANNELS_LAST, MICROSOFT, Builder, Tensor
+from tests.soak.builder import CHANNELS_LAST, FINN, MICROSOFT, Builder, Tensor
 
 __all__ = ["ending", "join", "move"]
 
@@ -42,11 +42,15 @@ def move(b: Builder, x: Tensor) -> Tensor:
 
 def _resized(b: Builder, x: Tensor) -> Tensor:
     """Every pixel repeated."""
-    factors = (b.whole(1, 2), b.whole(1, 2))
+    factors = b.one_of((1, 2), (2, 1), (2, 2))
     scales = b.constant([1, 1, *factors])
     given = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     sizes = (x.shape[1] * factors[0], x.shape[2] * factors[1])
-    return replace(x, name=b.node("Resize", [x.name, "", scales], **given), shape=(x.shape[0], *sizes))
+    if b.rarely(2):
+        made = b.node("Upsample", [x.name, scales], mode="nearest")
+    else:
+        made = b.node("Resize", [x.name, "", scales], **given)
+    return replace(x, name=made, shape=(x.shape[0], *sizes))
 
 
 def _in_integers(b: Builder, x: Tensor) -> Tensor:
@@ -109,7 +113,10 @@ def _max_pool(b: Builder, x: Tensor) -> Tensor:
     if b.rarely(8):
         last = b.node("Transpose", [x.name], perm=[0, *range(2, axes + 2), 1])
         given = {"kernel_shape": kernel, "strides": strides, "pads": pads}
-        pooled = b.node("MaxPool", [last], CHANNELS_LAST, **given)
+        if axes == 2 and b.rarely(2):
+            pooled = b.node("MaxPoolNHWC", [last], b.one_of(*FINN), **given)
+        else:
+            pooled = b.node("MaxPool", [last], CHANNELS_LAST, **given)
         back = b.node("Transpose", [pooled], perm=[0, axes + 1, *range(1, axes + 1)])
         return replace(x, name=back, shape=(x.shape[0], *sizes))
     made = b.node("MaxPool", [x.name], kernel_shape=kernel, strides=strides, pads=pads)
@@ -176,7 +183,7 @@ def _integer_concat(b: Builder, first: Tensor, last: Tensor) -> Tensor:
 
 def ending(b: Builder, x: Tensor) -> Tensor:
     """Nothing, or what the hardware leaves out."""
-    kind = b.whole(0, 7)
+    kind = b.whole(0, 8)
     if kind < 4 or len(x.shape) > 1:
         return x
     if kind == 4:
@@ -188,4 +195,16 @@ def ending(b: Builder, x: Tensor) -> Tensor:
         b.classes = True
         name = b.node("TopK", [x.name, b.constant([1], np.int64)], outputs=2, axis=1)
         return replace(x, name=f"{name}_1")
+    if kind == 8:
+        return _integer_softmax(b, x)
     return replace(x, name=b.node(b.one_of("Sigmoid", "Tanh"), [x.name]))
+
+
+def _integer_softmax(b: Builder, x: Tensor) -> Tensor:
+    """QuantizeLinear, QLinearSoftmax, DequantizeLinear."""
+    scale = 2.0 ** (math.ceil(math.log2(x.span)) - b.whole(4, 7))
+    grid = [b.constant(scale), b.constant(b.one_of(0, 1, -2), np.int8)]
+    fine = [b.constant(1 / 256), b.constant(-128, np.int8)]
+    q = b.node("QuantizeLinear", [x.name, *grid])
+    made = b.node("QLinearSoftmax", [q, *grid, *fine], MICROSOFT, axis=1, opset=13)
+    return replace(x, name=b.node("DequantizeLinear", [made, *fine]))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.soak.builder import BREVITAS, CHANNELS_LAST, MICROSOFT, Builder, Draw, Seeded, Tensor
-from tests.soak.linear import conv, dense, dense_at_positions, qlinear
+from tests.soak.builder import BREVITAS, CHANNELS_LAST, FINN, MICROSOFT, Builder, Draw, Seeded, Tensor
+from tests.soak.linear import conv, dense, dense_at_positions, qlinear, windows_by_rows
 from tests.soak.moves import ending, join, move
 from tests.soak.quantisers import arithmetic, quantiser
 
@@ -36,6 +36,7 @@ class Case:
     """A network, images of raw levels uint8 (n, values), and how they are read.
 
     quantised : whether every tensor between layers is, so that nothing needs calibration.
+    weight_bits : that real weights are rounded to, which changes none that is drawn.
     """
 
     model: ModelProto
@@ -43,6 +44,7 @@ class Case:
     reading: str
     shape: tuple[int, ...]
     quantised: bool
+    weight_bits: int | None
 
     @property
     def x(self) -> Array:
@@ -88,7 +90,7 @@ def build(b: Builder) -> Case:
     y = ending(b, _scores(b, x))
     model = _model(b, shape, y)
     levels = _images(np.random.default_rng(b.seed + 1), int(np.prod(shape)))
-    return Case(model, levels, reading, shape, b.quantised)
+    return Case(model, levels, reading, shape, b.quantised, 8 if b.real else None)
 
 
 def _images(random: np.random.Generator, values: int) -> Array:
@@ -114,6 +116,8 @@ def _branch(b: Builder, x: Tensor) -> Tensor:
         return qlinear(b, x)
     if len(x.shape) > 1 and b.rarely(8):
         x = dense_at_positions(b, x)
+    elif len(x.shape) == 3 and b.rarely(10):
+        x = windows_by_rows(b, x)
     else:
         x = dense(b, x) if len(x.shape) == 1 or b.rarely(8) else conv(b, x)
     for _ in range(b.whole(0, 2)):
@@ -145,7 +149,7 @@ def _model(b: Builder, shape: tuple[int, ...], y: Tensor) -> ModelProto:
     graph = helper.make_graph(b.nodes, "drawn", [source], [target], made)
     opsets = [
         helper.make_opsetid("", 18),
-        *(helper.make_opsetid(name, 1) for name in (BREVITAS, CHANNELS_LAST, MICROSOFT)),
+        *(helper.make_opsetid(name, 1) for name in (BREVITAS, CHANNELS_LAST, MICROSOFT, *FINN)),
     ]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 

@@ -76,7 +76,7 @@ def _sign(b: Builder, x: Tensor) -> Tensor:
 
 def _bipolar(b: Builder, x: Tensor) -> Tensor:
     scale = b.one_of(1.0, 0.5, 2.0)
-    return Tensor(b.node("BipolarQuant", [x.name, b.constant(scale)], BREVITAS), x.shape, scale)
+    return Tensor(b.node("BipolarQuant", [x.name, b.constant(scale)], b.dialect()), x.shape, scale)
 
 
 def _quant(b: Builder, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def _quant(b: Builder, x: Tensor) -> Tensor:
     scale = _scale(b, x, bits - signed)
     given = [b.constant(scale), b.constant(zero), b.constant(float(bits))]
     switches = {"signed": signed, "narrow": narrow, "rounding_mode": mode}
-    made = b.node("Quant", [x.name, *given], BREVITAS, **switches)
+    made = b.node("Quant", [x.name, *given], b.dialect(), **switches)
     return Tensor(made, x.shape, scale * 2 ** (bits - signed))
 
 
@@ -98,7 +98,7 @@ def _multi_threshold(b: Builder, x: Tensor) -> Tensor:
     made = b.node(
         "MultiThreshold",
         [x.name, b.constant(thresholds)],
-        BREVITAS,
+        b.dialect(),
         out_scale=scale,
         out_bias=bias,
         out_dtype="UINT4",

@@ -46,7 +46,8 @@ def stored(number: int, folder: Path) -> ModelProto:
     path.write_bytes(case.model.SerializeToString())
     data = Dataset("drawn", case.levels, None, 8, 255)
     try:
-        save_program(bcsim.compile(bcsim.load(path), input=case.reading, data=data, calibration=data), path)
+        model = bcsim.load(path, weight_bits=case.weight_bits)
+        save_program(bcsim.compile(model, input=case.reading, data=data, calibration=data), path)
     except BcsimError:
         return stored(number + SEEDS, folder)
     return ModelProto.FromString(path.read_bytes())
@@ -60,15 +61,15 @@ def mutated_file(number: int, folder: Path) -> str:
     model.write_bytes(mutated_model(source(number % SEEDS), random))
     images = folder / "images.npz"
     np.savez(images, x=case.levels)
-    command(work, "info", model)
+    real = ("--weight-bits", case.weight_bits) if case.weight_bits else ()
+    command(work, "info", model, *real)
     if number % 2:
-        found = command(
-            work, "compile", model, "-o", work / "p.onnx", "--input", case.reading, "--calibrate", images
-        )
+        given = ("--input", case.reading, "--calibrate", images, *real)
+        found = command(work, "compile", model, "-o", work / "p.onnx", *given)
         if found == 0:
             assert command(work, "info", work / "p.onnx") == 0, "what was compiled cannot be read"
     else:
-        given = ("--data", images, "--images", 2, "--input", case.reading, "--json", work / "r.json")
+        given = ("--data", images, "--images", 2, "--input", case.reading, "--json", work / "r.json", *real)
         found = command(work, "run", model, *given, "--outputs", work / "r.npz")
     return _cleaned(work, found)
 
