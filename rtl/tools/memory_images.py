@@ -25,6 +25,9 @@ VERILOG_MEMORY = re.compile(
     re.MULTILINE,
 )
 
+SHALLOW = 32
+"""Words of a memory without writes up to which synthesis may choose LUTs: deeper ones took it hundreds for a block."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryImage:
@@ -100,7 +103,8 @@ def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
     No word is given twice: of two contents Yosys keeps the first, simulators the last.
 
     Memories with registered reads get Yosys' attribute for memories that are never read where they are being
-    written: without it a fifth of a small accelerator's LUTs would go into giving such reads the old word.
+    written: without it a fifth of a small accelerator's LUTs would go into giving such reads the old word. Those that
+    nothing writes get another, so that all but shallow ones are block memories.
     """
     used = {image.file: image.used for image in images}
     return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, used.get(memory["file"], 0)), verilog)
@@ -111,9 +115,7 @@ def without_contents(verilog: str) -> str:
 
     def keep(block: re.Match[str]) -> str:
         end = verilog.index("endmodule", block.end())
-        write = rf"{re.escape(block['name'])}\[[^\]\n]*\](?:\[[^\]\n]*\])? *<= "
-        written = re.search(write, verilog[block.end() : end])
-        return "" if written else block[0]
+        return "" if _is_written(block["name"], verilog[block.end() : end]) else block[0]
 
     return INITIALISATION.sub(keep, verilog)
 
@@ -129,5 +131,16 @@ def _initialise(memory: re.Match[str], used: int) -> str:
     zeros = f"    for (word = {used}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
     body = read if used > last else f"    integer word;\n{zeros}{read}"
     module = memory.string[memory.end() : memory.string.index("endmodule", memory.end())]
-    attribute = "  (* no_rw_check *)\n" if f" <= {name}[" in module else ""
-    return f"{attribute}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
+    return f"{_attributes(name, module, int(last) + 1)}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
+
+
+def _attributes(name: str, module: str, words: int) -> str:
+    """What synthesis is told of a memory that a module reads."""
+    if f" <= {name}[" not in module:
+        return ""
+    block = "" if words <= SHALLOW or _is_written(name, module) else ', rom_style = "block"'
+    return f"  (* no_rw_check{block} *)\n"
+
+
+def _is_written(name: str, module: str) -> bool:
+    return re.search(rf"{re.escape(name)}\[[^\]\n]*\](?:\[[^\]\n]*\])? *<= ", module) is not None

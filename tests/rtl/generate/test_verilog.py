@@ -11,6 +11,7 @@ import pytest
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.bench.simulator import build, lint, run
+from bcsim.rtl.common.loaded_memory import LoadedMemory
 from bcsim.rtl.generate.project import BENCH
 from bcsim.rtl.generate.verilog import Port, Verilog, to_verilog
 from bcsim.rtl.tools.yosys import run_yosys
@@ -68,6 +69,16 @@ def test_nothing_of_the_tools_is_left(chain: Verilog) -> None:
 def test_memory_contents_are_files(chain: Verilog) -> None:
     assert chain.images == {"table.mem": "01\n02\n03\nfa\n"}
     assert '$readmemh("table.mem"' in chain.text
+
+
+@pytest.mark.parametrize(
+    ("words", "loads", "block"), [(33, False, True), (32, False, False), (33, True, False)]
+)
+def test_memories_that_nothing_writes_are_blocks_unless_shallow(words: int, loads: bool, block: bool) -> None:
+    memory = LoadedMemory(width=6, depth=words, init=range(words), loads=loads)
+    text = to_verilog(memory, "table").text
+    assert ('(* no_rw_check, rom_style = "block" *)\n  reg [5:0] words [' in text) == block
+    assert ("(* no_rw_check *)\n  reg [5:0] words [" in text) != block
 
 
 BENCHED = """
