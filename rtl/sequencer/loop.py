@@ -45,11 +45,13 @@ class Loop(wiring.Component):
         m = Module()
         left = Signal(signed(self.width + 1))
         whole = Signal(signed(self.width + 1))
-        m.d.comb += self.last.eq(left[-1])
+        fewer = Signal.like(left)
+        # One subtraction, of what is begun or of what goes on.
+        m.d.comb += [self.last.eq(left[-1]), fewer.eq(Mux(self.start, self.count, left) - 1)]
+        with m.If(self.start | self.advance):
+            m.d.sync += left.eq(Mux(self.last & ~self.start, whole, fewer))
         with m.If(self.start):
-            m.d.sync += [left.eq(self.count - 1), whole.eq(self.count - 1)]
-        with m.Elif(self.advance):
-            m.d.sync += left.eq(Mux(self.last, whole, left - 1))
+            m.d.sync += whole.eq(fewer)
         return m
 
 

@@ -10,6 +10,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.layouts import digit_words
 from bcsim.rtl.common.memory import WriteSignature
@@ -71,7 +72,7 @@ class Loader(wiring.Component):
         m = Module()
         stream, record, write = self.stream, self.record, self.write
         first, ending = Signal(init=1), Signal()
-        left, digit = Signal.like(record.beats), Signal.like(record.digits)
+        left, digit = Signal(self._beat_bits(record.beats)), Signal.like(record.digits)
         accepted, full, odd, complete, clear = Signal(), Signal(), Signal(), Signal(), Signal()
         beats, due = Signal.like(left), Signal()
         chunk_end = self._collect(m, accepted, clear, digit)
@@ -79,7 +80,7 @@ class Loader(wiring.Component):
             chunk_end |= self._count_position(m, accepted, stream.tlast | due)
         m.d.comb += [
             accepted.eq(stream.tvalid & stream.tready),
-            beats.eq(Mux(first, record.beats, left)),
+            beats.eq(Mux(first, record.beats[: len(left)], left)),
             due.eq(beats == 0),
         ]
         with m.FSM():
@@ -116,6 +117,11 @@ class Loader(wiring.Component):
         self._count(m, complete, full, odd)
         return m
 
+    def _beat_bits(self, field: Value) -> int:
+        """Bits of a count of stream words: no wider than its field, nor than the activation memory has values for."""
+        machine = self.machine
+        return min(len(field), address_bits(machine.activation_words * machine.lanes // machine.input_bytes))
+
     def _collect(self, m: Module, accepted: Signal, clear: Signal, digit: Signal) -> Value:
         """A chunk's values; returns whether the word to come is the chunk's last."""
         machine, size = self.machine, self.machine.input_bytes
@@ -136,7 +142,8 @@ class Loader(wiring.Component):
 
     def _count_position(self, m: Module, accepted: Signal, image_end: Value) -> Value:
         """Whether the word to come is its position's last."""
-        left, whole = Signal.like(self.record.position_beats), self.record.position_beats
+        left = Signal(self._beat_bits(self.record.position_beats))
+        whole = self.record.position_beats[: len(left)]
         first, last = Signal(init=1), Signal()
         m.d.comb += last.eq(Mux(first, whole, left) == 0)
         with m.If(accepted):

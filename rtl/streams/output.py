@@ -71,10 +71,15 @@ class Output(wiring.Component):
             }
         )
 
+    @property
+    def _class_bits(self) -> int:
+        """Of a class's number: no wider than the record's field, nor than the buffer has scores for."""
+        return min(len(self.record.classes), address_bits(self.machine.outputs))
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         stream = self.stream
-        left = Signal.like(self.record.classes)
+        left = Signal(self._class_bits)
         score, accepted, more = Signal(QUOTIENT_BITS), Signal(), Signal()
         winner = self._compare(m, score, accepted & more)
         self._buffer(m, score, accepted & more)
@@ -132,7 +137,7 @@ class Output(wiring.Component):
         A score is compared in the cycle behind the one in which it is sent: from registers, not from the buffer.
         """
         index, winner, latest = (
-            Signal.like(self.record.classes, name=name) for name in ("index", "winner", "latest")
+            Signal(self._class_bits, name=name) for name in ("index", "winner", "latest")
         )
         sent, best = Signal(QUOTIENT_BITS), Signal(QUOTIENT_BITS)
         begun, fresh, wins = Signal(), Signal(), Signal()
