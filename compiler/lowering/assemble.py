@@ -116,9 +116,8 @@ class Assembler:
         if layer is self.fused.layers[-1]:
             return self._score_target(layer, linear)
         encoding, values = self.encodings.own[layer.output], self.known[layer.output]
-        thresholds, low, high = linear.thresholds(encoding)
         exact = holds(encoding, values) and (_quantises(linear.functions) or self._reads_exactly(layer))
-        found = Target(encoding, exact, values is None, thresholds, low, high)
+        found = Target(encoding, exact, values is None, linear.thresholds(encoding))
         bound = {*self.encodings.padded, *self.encodings.shared, *self.encodings.weighed}
         free = layer.output not in bound
         return _of_reached_values(linear, found, values) if free else found
@@ -127,11 +126,11 @@ class Assembler:
         values = quantiser_values([linear.line, *linear.functions])
         grid = values and grid_encoding(values, SCORE_BITS)
         if values and grid:
-            return _of_reached_values(linear, Target(grid, True, False, *linear.thresholds(grid)), values)
+            return _of_reached_values(linear, Target(grid, True, False, linear.thresholds(grid)), values)
         encoding, exact = score_encoding([linear.line, *linear.functions], *linear.bounds(), self.scores)
         if not exact:
             self.notes.append(_score_note(encoding, self.scores is not None))
-        target = Target(encoding, exact, True, *linear.thresholds(encoding))
+        target = Target(encoding, exact, True, linear.thresholds(encoding))
         return best_ordered(linear, target) if exact else target
 
     def _score_error(self, linear: Linear, target: Target) -> float:
@@ -139,7 +138,9 @@ class Assembler:
         if not target.rounded:
             return 0.0
         requantiser = self.layers[-1].requantiser
-        return score_error(linear, target.encoding, requantiser, target.low, target.high)
+        return score_error(
+            linear, target.encoding, requantiser, target.thresholds.low, target.thresholds.high
+        )
 
     def _reads_exactly(self, layer: FusedLayer) -> bool:
         together = len(layer.sources) > 1
@@ -162,7 +163,7 @@ class Assembler:
                 f"Tensor {tensor!r} is rounded to {encoding.bits} bits of the step {float(encoding.scale):.4g} where "
                 "it is read together with others"
             )
-        target = Target(encoding, exact, not exact, *linear.thresholds(encoding))
+        target = Target(encoding, exact, not exact, linear.thresholds(encoding))
         source = self._made[tensor, self._own[tensor]]
         self._append(layer, linear, target, operator.geometry, (source,))
         self._made[tensor, encoding] = name
@@ -229,6 +230,7 @@ def _of_reached_values(linear: Linear, target: Target, values: tuple[Fraction, .
         return target
     step = int(encoding.scale / before.scale)
     places = [min(step * level, before.levels) - 1 for level in range(1, encoding.levels)]
-    beyond = np.full((len(target.thresholds), 1), target.high + 1, dtype=np.int64)
-    thresholds = np.concatenate([target.thresholds, beyond], axis=1)[:, places]
-    return replace(target, encoding=encoding, thresholds=np.ascontiguousarray(thresholds))
+    shared = target.thresholds
+    beyond = np.full((len(shared.rows), 1), shared.high + 1, dtype=np.int64)
+    rows = np.ascontiguousarray(np.concatenate([shared.rows, beyond], axis=1)[:, places])
+    return replace(target, encoding=encoding, thresholds=replace(shared, rows=rows))

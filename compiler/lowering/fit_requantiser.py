@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.program.layers import Divide
 
-__all__ = ["FRACTION_BITS", "count_wrong", "fit_divide", "implied_thresholds", "largest_shift"]
+__all__ = ["FRACTION_BITS", "count_wrong", "fit_divide", "implied_thresholds", "largest_shift", "of_rows"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -53,11 +53,17 @@ def implied_thresholds(divide: Divide, low: int, high: int) -> IntArray:
     return np.asarray(np.clip(-(-points >> divide.fraction_bits), low, high + 1))
 
 
-def count_wrong(divide: Divide, thresholds: IntArray, low: int, high: int) -> int:
-    """How many thresholds of `divide` are not those given, compared one by one."""
+def count_wrong(
+    divide: Divide, thresholds: IntArray, low: int, high: int, outputs: IntArray | None = None
+) -> int:
+    """How many thresholds of `divide` are not those given, compared one by one.
+
+    outputs : how many outputs have each row, int64 (O,); None for one each.
+    """
     wrong = 0
     for rows in _row_chunks(thresholds):
-        wrong += int((implied_thresholds(_part(divide, rows), low, high) != thresholds[rows]).sum())
+        differ = (implied_thresholds(of_rows(divide, rows), low, high) != thresholds[rows]).sum(axis=1)
+        wrong += int(differ.sum() if outputs is None else differ @ outputs[rows])
     return wrong
 
 
@@ -71,7 +77,8 @@ def largest_shift(divide: Divide, thresholds: IntArray, low: int, high: int) -> 
     return shift / (1 << divide.fraction_bits)
 
 
-def _part(divide: Divide, rows: slice) -> Divide:
+def of_rows(divide: Divide, rows: slice | IntArray) -> Divide:
+    """The division of some outputs alone."""
     return Divide(divide.bits, divide.fraction_bits, divide.offset[rows], divide.divisor[rows])
 
 

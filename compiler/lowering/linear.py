@@ -1,6 +1,6 @@
 """A linear layer in integers, before its requantiser.
 
-Letters in shapes: I inputs, O outputs, K thresholds.
+Letters in shapes: I inputs, O outputs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bcsim.compiler.lowering.piecewise import (
     is_shared,
     narrowed,
 )
+from bcsim.compiler.lowering.shared_thresholds import SharedThresholds, alike, of_outputs
 from bcsim.compiler.lowering.thresholds import integer_thresholds
 from bcsim.compiler.program.layers import Encoding
 from bcsim.compiler.program.weight_planes import plane_weights
@@ -57,33 +58,21 @@ class Linear:
         negative = np.minimum(self.weights, 0).sum(axis=1, dtype=np.int64)
         return negative * most, (self.weights.sum(axis=1, dtype=np.int64) - negative) * most
 
-    def thresholds(self, target: Encoding) -> tuple[IntArray, int, int]:
-        """The accumulators at which rounding to `target` passes from each level to the next.
-
-        Returns the thresholds, int64 (O, K), as `integer_thresholds` gives them, and the least and the greatest
-        accumulator of the layer.
-        """
-        outputs = len(self.weights)
+    def thresholds(self, target: Encoding) -> SharedThresholds:
+        """The accumulators at which rounding to `target` passes from each level to the next."""
         lowest, highest = self.bounds()
         low, high = int(lowest.min()), int(highest.max())
         functions = narrowed(self.functions, self._ends())
         rest, breakpoints = pull_shared(functions, uniform_breakpoints(target), MOST_PULLED)
+        first, row = alike([self.line, *rest], len(self.weights))
+        line, *rest = of_outputs([self.line, *rest], first)
+        assert isinstance(line, Line)
         count = breakpoints.last - breakpoints.first
-        if rest and count * (1 if all(map(is_shared, rest)) else outputs) > MOST_PULLED:
-            return self._searched(rest, breakpoints), low, high
-        pulled = pull_back(rest, breakpoints, outputs)
-        return integer_thresholds(self.line, pulled, outputs, low, high), low, high
-
-    def _searched(self, functions: Sequence[PiecewiseFunction], breakpoints: Breakpoints) -> IntArray:
-        """The thresholds of breakpoints behind functions through which too many would have to be pulled."""
-        lowest, highest = self.bounds()
-        node = next((function.node for function in functions if isinstance(function, Smooth)), "The network")
-        found = crossings([self.line, *functions], breakpoints, lowest, highest, node)
-        # In place: a thousand scores have half a gigabyte of thresholds.
-        never = found > highest[:, None]
-        found[found <= lowest[:, None]] = lowest.min()
-        found[never] = highest.max() + 1
-        return found
+        if rest and count * (1 if all(map(is_shared, rest)) else len(first)) > MOST_PULLED:
+            ends = _of_groups(lowest, highest, row, len(first))
+            return SharedThresholds(_searched(line, rest, breakpoints, *ends), row, low, high)
+        pulled = pull_back(rest, breakpoints, len(first))
+        return SharedThresholds(integer_thresholds(line, pulled, len(first), low, high), row, low, high)
 
     def _ends(self) -> list[tuple[Fraction, Fraction]]:
         """The least and the greatest value of each output's line, in either order."""
@@ -92,6 +81,33 @@ class Linear:
             (forward(self.line, Fraction(low), o), forward(self.line, Fraction(high), o))
             for o, (low, high) in enumerate(ends)
         ]
+
+
+def _of_groups(
+    lowest: IntArray, highest: IntArray, group: IntArray, groups: int
+) -> tuple[IntArray, IntArray]:
+    """The least and the greatest accumulator of all outputs of each group, int64 (groups,)."""
+    least, most = np.full(groups, lowest.max()), np.full(groups, highest.min())
+    np.minimum.at(least, group, lowest)
+    np.maximum.at(most, group, highest)
+    return least, most
+
+
+def _searched(
+    line: Line,
+    functions: Sequence[PiecewiseFunction],
+    breakpoints: Breakpoints,
+    lowest: IntArray,
+    highest: IntArray,
+) -> IntArray:
+    """The thresholds of breakpoints behind functions through which too many would have to be pulled."""
+    node = next((function.node for function in functions if isinstance(function, Smooth)), "The network")
+    found = crossings([line, *functions], breakpoints, lowest, highest, node)
+    # In place: a thousand scores have half a gigabyte of thresholds.
+    never = found > highest[:, None]
+    found[found <= lowest[:, None]] = lowest.min()
+    found[never] = highest.max() + 1
+    return found
 
 
 def to_linear(

@@ -10,10 +10,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.compiler.lowering.fit_requantiser import count_wrong, fit_divide, implied_thresholds
+from bcsim.compiler.lowering.fit_requantiser import count_wrong, fit_divide, implied_thresholds, of_rows
 from bcsim.compiler.lowering.linear import Linear
 from bcsim.compiler.lowering.make_layers import Target
 from bcsim.compiler.lowering.piecewise import at
+from bcsim.compiler.lowering.shared_thresholds import alike
 from bcsim.compiler.program.layers import Divide, Encoding, Requantiser
 
 __all__ = ["best_ordered", "score_error"]
@@ -33,16 +34,19 @@ def best_ordered(linear: Linear, target: Target) -> Target:
     """
     gain = min((abs(scale) for scale in linear.line.scale if scale), default=Fraction(0))
     best, least = target, inf
-    while target.thresholds.size <= MOST_THRESHOLDS:
-        encoding, low, high = target.encoding, target.low, target.high
-        divide = fit_divide(target.thresholds, encoding.bits, low, high)
-        error = score_error(linear, encoding, divide, low, high)
+    while target.thresholds.rows.size <= MOST_THRESHOLDS:
+        encoding, thresholds = target.encoding, target.thresholds
+        divide = fit_divide(thresholds.rows, encoding.bits, thresholds.low, thresholds.high)
+        error = score_error(
+            linear, encoding, of_rows(divide, thresholds.row), thresholds.low, thresholds.high
+        )
         if error < least:
             best, least = target, error
-        if 2 * encoding.scale > gain or not count_wrong(divide, target.thresholds, low, high):
+        wrong = count_wrong(divide, thresholds.rows, thresholds.low, thresholds.high)
+        if 2 * encoding.scale > gain or not wrong:
             break
         coarser = Encoding(encoding.bits, 2 * encoding.scale, encoding.offset)
-        target = replace(target, encoding=coarser, thresholds=linear.thresholds(coarser)[0])
+        target = replace(target, encoding=coarser, thresholds=linear.thresholds(coarser))
     return best
 
 
@@ -63,18 +67,24 @@ def score_error(linear: Linear, encoding: Encoding, requantiser: Requantiser, lo
             int(highest[output]),
             output,
         )
-        for output in range(len(linear.weights))
+        for output in _unlike(linear, requantiser)
     ) * float(encoding.scale)
+
+
+def _unlike(linear: Linear, requantiser: Requantiser) -> list[int]:
+    """Outputs of which each has other scores than those before."""
+    if not isinstance(requantiser, Divide):
+        return list(range(len(linear.weights)))
+    _, row = alike([linear.line], len(linear.weights))
+    columns = np.stack([row, *linear.bounds(), requantiser.offset, requantiser.divisor], axis=1)
+    return list(map(int, np.unique(columns, axis=0, return_index=True)[1]))
 
 
 def _thresholds(requantiser: Requantiser, output: int, low: int, high: int) -> IntArray:
     """The least accumulators of one output at which its integer becomes 1, 2 and so on."""
-    rows = slice(output, output + 1)
     if not isinstance(requantiser, Divide):
         return np.asarray(requantiser.thresholds[output])
-    one = Divide(
-        requantiser.bits, requantiser.fraction_bits, requantiser.offset[rows], requantiser.divisor[rows]
-    )
+    one = of_rows(requantiser, slice(output, output + 1))
     return np.asarray(implied_thresholds(one, low, high)[0])
 
 

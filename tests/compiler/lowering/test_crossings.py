@@ -64,11 +64,12 @@ def found(layer: Linear, target: Encoding, pulled: int, monkeypatch: pytest.Monk
     """The thresholds, clipped to each output's accumulators, or the refusal."""
     monkeypatch.setattr(linear, "MOST_PULLED", pulled)
     try:
-        thresholds, low, high = layer.thresholds(target)
+        shared = layer.thresholds(target)
     except BcsimError as error:
         return str(error)
-    assert low <= thresholds.min()
-    assert thresholds.max() <= high + 1
+    thresholds = shared.each()
+    assert shared.low <= thresholds.min()
+    assert thresholds.max() <= shared.high + 1
     lowest, highest = layer.bounds()
     return np.clip(thresholds, lowest[:, None], highest[:, None] + 1)
 

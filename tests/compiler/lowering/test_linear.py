@@ -36,7 +36,8 @@ def float_level(q: np.ndarray, output: int) -> int:
 
 def test_thresholds_give_the_float_layers_levels_for_every_input() -> None:
     found = linear()
-    thresholds, low, high = found.thresholds(TARGET)
+    shared = found.thresholds(TARGET)
+    thresholds, low, high = shared.each(), shared.low, shared.high
     seen = set()
     for q in np.ndindex(4, 4, 4):
         accumulators = found.weights.astype(np.int64) @ np.array(q)
