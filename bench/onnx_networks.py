@@ -330,6 +330,11 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        ("ThresholdedRelu", "Shrink"),
+        "where they rise: alpha from 0 up, bias up to lambd; torch's Hardshrink and Softshrink too",
+        _curves(("ThresholdedRelu", "Shrink", "Shrink <bias=0.5>(b)")),
+    ),
+    Row(
         (
             *("HardSwish", "Swish", "Mish", "Gelu", "com.microsoft.Gelu", "com.microsoft.FastGelu"),
             "com.microsoft.QuickGelu",
@@ -363,8 +368,15 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         (*COMPARISONS, "Not", "Where"),
-        "comparisons with a constant, and the choice between two constants by one",
-        tuple(_dense(f"b = {name}(a, zero) c = Not(b) q = Where(c, one, minus)") for name in COMPARISONS),
+        "comparisons with a constant, and the choice by one between two constants, or two lines of the tensor that is "
+        "compared (`x > 0 ? x : 0.1 * x`)",
+        (
+            *(_dense(f"b = {name}(a, zero) c = Not(b) q = Where(c, one, minus)") for name in COMPARISONS),
+            _dense(
+                "b = Mul(a, fine) d = Mul(b, half) e = Greater(b, one) "
+                f"c = Where(e, b, d) q = {QUANT}(c, half, zero, bits)"
+            ),
+        ),
     ),
     Row(
         tuple(

@@ -29,6 +29,7 @@ from bcsim.compiler.graph.nodes import (
     MaxPool,
     MultiThreshold,
     Node,
+    PiecewiseLinear,
     Positions,
     Quant,
     Relu,
@@ -169,6 +170,16 @@ def _(node: Clip, x: FloatArray) -> FloatArray:
 @evaluate_node.register
 def _(node: LeakyRelu, x: FloatArray) -> FloatArray:
     return np.where(x >= 0, x, round_floats(x * _by_channel(node.slope, x), node.kind))
+
+
+@evaluate_node.register
+def _(node: PiecewiseLinear, x: FloatArray) -> FloatArray:
+    y = x * node.scales[0] + node.shifts[0]
+    for bound, closed, scale, shift in zip(
+        node.bounds, node.closed, node.scales[1:], node.shifts[1:], strict=True
+    ):
+        y = np.where(x >= bound if closed else x > bound, x * scale + shift, y)
+    return y
 
 
 @evaluate_node.register

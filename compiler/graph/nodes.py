@@ -36,6 +36,7 @@ __all__ = [
     "MaxPool",
     "MultiThreshold",
     "Node",
+    "PiecewiseLinear",
     "Positions",
     "Quant",
     "Relu",
@@ -212,6 +213,21 @@ class LeakyRelu(Node):
 
     slope: FloatArray
     kind: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class PiecewiseLinear(Node):
+    """y = scales[k] * x + shifts[k], where k is how many bounds x has reached. It never falls as x grows.
+
+    scales, shifts : one more than there are bounds; the product and sum are of the exact real numbers.
+    bounds : ascending.
+    closed : whether x reaches a bound where it equals it; otherwise x must be above.
+    """
+
+    scales: tuple[float, ...]
+    shifts: tuple[float, ...]
+    bounds: tuple[float, ...]
+    closed: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)

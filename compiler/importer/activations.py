@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Clip, Node, Relu, Round, Sign
+from bcsim.compiler.graph.nodes import Clip, Node, PiecewiseLinear, Relu, Round, Sign
 from bcsim.compiler.graph.rounding import Rounding
 from bcsim.compiler.importer.linear_quant import clip_codes
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
@@ -26,6 +27,53 @@ def _lowered(context: NodeContext, node: Node) -> Lowered:
 @operator("Relu")
 def relu(context: NodeContext) -> Lowered:
     return _lowered(context, Relu(context.name, context.op, (context.activation().name,), context.output))
+
+
+@operator("ThresholdedRelu")
+def thresholded_relu(context: NodeContext) -> Lowered:
+    """x where x > alpha, else 0."""
+    alpha = context.attribute("alpha", 1.0)
+    return _pieces(context, (0.0, 1.0), (0.0, 0.0), (alpha,), (False,))
+
+
+@operator("Shrink")
+def shrink(context: NodeContext) -> Lowered:
+    """x + bias below -lambd, x - bias above lambd, else 0."""
+    bias, bound = context.attribute("bias", 0.0), context.attribute("lambd", 0.5)
+    if bound < 0:
+        raise BcsimError(f"its lambd is {bound:g}; accepted are values from 0 up")
+    return _pieces(context, (1.0, 0.0, 1.0), (bias, 0.0, -bias), (-bound, bound), (True, False))
+
+
+def _pieces(
+    context: NodeContext,
+    scales: tuple[float, ...],
+    shifts: tuple[float, ...],
+    bounds: tuple[float, ...],
+    closed: tuple[bool, ...],
+) -> Lowered:
+    if not np.isfinite([*shifts, *bounds]).all():
+        raise BcsimError(f"its attributes are {[*shifts, *bounds]}; accepted are finite numbers")
+    x = context.activation()
+    fields = (context.name, context.op, (x.name,), context.output)
+    return _lowered(context, rising(PiecewiseLinear(*fields, scales, shifts, bounds, closed)))
+
+
+def rising(node: PiecewiseLinear) -> PiecewiseLinear:
+    """The node. Raises BcsimError where it falls anywhere."""
+    lines = [
+        (Fraction(scale), Fraction(shift)) for scale, shift in zip(node.scales, node.shifts, strict=True)
+    ]
+    if min(node.scales) < 0:
+        raise BcsimError(f"it has a slope of {min(node.scales):g}; accepted are slopes from 0 up")
+    for bound, (scale, shift), (next_scale, next_shift) in zip(node.bounds, lines, lines[1:], strict=False):
+        ends = scale * Fraction(bound) + shift, next_scale * Fraction(bound) + next_shift
+        if ends[0] > ends[1]:
+            raise BcsimError(
+                f"it falls at {bound:g}, from {float(ends[0]):g} to {float(ends[1]):g}, so that no single threshold "
+                "parts its levels; accepted are functions that rise everywhere"
+            )
+    return node
 
 
 @operator("Round", "Floor", "Ceil")

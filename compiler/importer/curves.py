@@ -15,7 +15,7 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import MICROSOFT, ONNX, operator
 from bcsim.compiler.importer.values import Activation
 
-__all__ = ["gated"]
+__all__ = ["bent", "gated"]
 
 Fields: TypeAlias = tuple[str, str, tuple[str, ...], str]
 Step: TypeAlias = Callable[[Fields], Node]
@@ -32,7 +32,7 @@ def leaky_relu(context: NodeContext) -> Lowered:
     alpha = context.attribute("alpha", 0.01)
     if alpha < 0:
         raise BcsimError(f"its alpha is {alpha:g}, so that it falls and rises; accepted are slopes from 0 up")
-    return _bent(context, context.activation(), np.asarray(alpha, dtype=np.float64))
+    return bent(context, context.activation(), np.asarray(alpha, dtype=np.float64))
 
 
 @operator("PRelu")
@@ -42,10 +42,11 @@ def prelu(context: NodeContext) -> Lowered:
         raise BcsimError(
             f"its least slope is {slope.min():g}, so that it falls and rises; accepted are slopes from 0 up"
         )
-    return _bent(context, x, slope)
+    return bent(context, x, slope)
 
 
-def _bent(context: NodeContext, x: Activation, slope: FloatArray) -> Lowered:
+def bent(context: NodeContext, x: Activation, slope: FloatArray) -> Lowered:
+    """x where x >= 0, else slope * x."""
     fields = (context.name, context.op, (x.name,), context.output)
     node = LeakyRelu(*fields, slope, context.precision) if slope.any() else Relu(*fields)
     return Lowered(x.at(context.output), (node,))

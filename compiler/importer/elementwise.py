@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bcsim.common.errors import BcsimError
@@ -21,7 +23,10 @@ PRODUCTS = (
 
 def _affine(context: NodeContext, x: Activation, scale: FloatArray, shift: FloatArray) -> Lowered:
     node = Affine(context.name, context.op, (x.name,), context.output, scale, shift)
-    return Lowered(x.at(context.output), (node,))
+    value = x.at(context.output)
+    if scale.size == shift.size == 1:
+        value = replace(value, line=(x.name, float(scale), float(shift)))
+    return Lowered(value, (node,))
 
 
 def _with_constant(context: NodeContext) -> tuple[Activation, FloatArray, bool]:

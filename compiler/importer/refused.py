@@ -19,8 +19,5 @@ refuse(
     "such as Relu, LeakyRelu, Sigmoid and Tanh, and before quantisers HardSwish, Swish, Gelu and Mish",
     *("Abs", "Cos", "Sin", "Tan", "Pow", "Reciprocal"),
 )
-refuse(
-    "its value jumps at its alpha; accepted are Relu, LeakyRelu, PRelu and Clip", "ThresholdedRelu", "Shrink"
-)
 refuse("it has a graph of its own; accepted are networks without control flow", "If", "Loop", "Scan")
 refuse("recurrent layers are not supported", "RNN", "LSTM", "GRU")

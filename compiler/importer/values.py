@@ -16,6 +16,7 @@ __all__ = [
     "Array",
     "Broken",
     "Codes",
+    "Compared",
     "Constant",
     "Layout",
     "Patches",
@@ -111,6 +112,7 @@ class Activation:
     pads : (top, left, bottom, right) rows and columns of `outside` that `shape` counts and the graph's tensor lacks,
         made by the Pad node `padded_by`.
     gate : a curve and the tensor of which it is the product with this one, where it is such a tensor's function.
+    line : the tensor of which it is scale * x + shift, scale and shift, where it is that of one.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Activation:
     padded_by: str = ""
     outside: float = 0.0
     gate: tuple[str, str] | None = None
+    line: tuple[str, float, float] | None = None
 
     @property
     def layout(self) -> Layout:
@@ -129,7 +132,7 @@ class Activation:
 
     def at(self, name: str) -> Activation:
         """What an elementwise node makes of it, in the graph's tensor `name`."""
-        return replace(self, name=name, gate=None)
+        return replace(self, name=name, gate=None, line=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +160,29 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """Whether a tensor has reached a bound.
+
+    x : the tensor.
+    closed : whether it reaches the bound where it equals it.
+    above : whether the comparison holds from there on; else up to there.
+    """
+
+    x: Activation
+    bound: float
+    closed: bool
+    above: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
-    """What a comparison gives, 1 where it holds and else 0 in the graph's tensor."""
+    """What a comparison gives, 1 where it holds and else 0 in the graph's tensor.
+
+    compared : with what; None where that differs between channels.
+    """
 
     source: Activation
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)

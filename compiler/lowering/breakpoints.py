@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.lowering.curves import Curved
 from bcsim.compiler.lowering.float_rounding import rounds_from
+from bcsim.compiler.lowering.pieces import Pieces
 from bcsim.compiler.lowering.piecewise import (
     Bend,
     Limit,
@@ -129,6 +130,8 @@ def _pull_function(function: PiecewiseFunction, breakpoints: Breakpoints, channe
         return _pull_smooth(function, breakpoints)
     if isinstance(function, Whole):
         return _pull_whole(function, breakpoints)
+    if isinstance(function, Pieces):
+        return _pull_pieces(function, breakpoints)
     return _pull_steps(function, breakpoints, channel)
 
 
@@ -187,6 +190,21 @@ def _pull_whole(whole: Whole, breakpoints: Breakpoints) -> Breakpoints:
         bounds.append(place)
         closed[k] = inclusive == breakpoints.rising
     return replace(_moved(breakpoints, bounds, breakpoints.first), closed=closed)
+
+
+def _pull_pieces(pieces: Pieces, breakpoints: Breakpoints) -> Breakpoints:
+    """From where on the pieces lie beyond each breakpoint, but for those that they always or never do."""
+    found = [
+        pieces.first_beyond(breakpoints.bound(k), bool(breakpoints.closed[k]) == breakpoints.rising)
+        for k in range(breakpoints.first, breakpoints.last)
+    ]
+    always, never = (True, None) if breakpoints.rising else (None, True)
+    first, last = breakpoints.first + found.count(always), breakpoints.last - found.count(never)
+    places = [place for place in found if isinstance(place, tuple)]
+    closed = breakpoints.closed.copy()
+    closed[first:last] = [inclusive == breakpoints.rising for _, inclusive in places]
+    moved = _moved(breakpoints.limited(first, last), [place for place, _ in places], first)
+    return replace(moved, closed=closed)
 
 
 def _falling_side(breakpoints: Breakpoints, kind: str) -> Breakpoints:

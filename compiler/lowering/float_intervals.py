@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bcsim.compiler.graph.curves import evaluate_curve
 from bcsim.compiler.lowering.float_rounding import FORMATS
+from bcsim.compiler.lowering.pieces import Pieces
 from bcsim.compiler.lowering.piecewise import (
     Bend,
     Limit,
@@ -57,6 +58,8 @@ def through(function: PiecewiseFunction, x: Interval, channel: int) -> Interval:
         return _rounded(_curve(function, x), function.kind)
     if isinstance(function, Whole):
         return _whole(function, x)
+    if isinstance(function, Pieces):
+        return _pieces(function, x)
     return _steps(function, x, channel)
 
 
@@ -111,6 +114,20 @@ def _whole(whole: Whole, x: Interval) -> Interval:
         return np.floor(below), np.floor(above)
     rounding = _ROUNDINGS[whole.rounding]
     return rounding(x[0]), rounding(x[1])
+
+
+def _pieces(pieces: Pieces, x: Interval) -> Interval:
+    """The least and the greatest of all lines on which an end may lie."""
+    below, above = np.array([float_ends(bound) for bound in pieces.bounds]).T
+    ends: list[FloatArray] = []
+    for end, extreme in zip(x, (np.fmin, np.fmax), strict=True):
+        first, last = np.searchsorted(above, end, side="left"), np.searchsorted(below, end, side="right")
+        found = np.full(end.shape, np.nan)
+        for k, (scale, shift) in enumerate(zip(pieces.scale, pieces.shift, strict=True)):
+            value = _line(scale, shift, (end, end))[len(ends)]
+            found = extreme(found, np.where((first <= k) & (k <= last), value, np.nan))
+        ends.append(found)
+    return ends[0], ends[1]
 
 
 def _steps(steps: Steps, x: Interval, channel: int) -> Interval:

@@ -23,12 +23,14 @@ from bcsim.compiler.graph.nodes import (
     LeakyRelu,
     MultiThreshold,
     Node,
+    PiecewiseLinear,
     Quant,
     Relu,
     Round,
     Sign,
 )
 from bcsim.compiler.lowering.curves import curve_of
+from bcsim.compiler.lowering.pieces import Pieces
 from bcsim.compiler.lowering.piecewise import (
     Bend,
     Limit,
@@ -117,6 +119,12 @@ def _(node: Clip) -> list[PiecewiseFunction]:
 @node_functions.register
 def _(node: LeakyRelu) -> list[PiecewiseFunction]:
     return [Bend(_exact(node.slope), node.kind)]
+
+
+@node_functions.register
+def _(node: PiecewiseLinear) -> list[PiecewiseFunction]:
+    scale, shift, bounds = (tuple(map(Fraction, part)) for part in (node.scales, node.shifts, node.bounds))
+    return [Pieces(scale, shift, bounds, node.closed)]
 
 
 @node_functions.register

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from bcsim.compiler.lowering.curves import Curved
 from bcsim.compiler.lowering.float_rounding import rounded
+from bcsim.compiler.lowering.pieces import Pieces
 
 __all__ = [
     "Bend",
@@ -133,7 +134,7 @@ class Smooth:
         )
 
 
-PiecewiseFunction: TypeAlias = Line | Limit | Steps | Whole | Bend | Smooth
+PiecewiseFunction: TypeAlias = Line | Limit | Steps | Whole | Bend | Smooth | Pieces
 
 
 def at(values: Sequence[Fraction], channel: int) -> Fraction:
@@ -182,7 +183,7 @@ def forward(function: PiecewiseFunction, x: Fraction, channel: int = 0) -> Fract
         return x if x >= 0 else rounded(at(function.slope, channel) * x, function.kind)
     if isinstance(function, Smooth):
         return rounded(function.curve.forward(x), function.kind)
-    if isinstance(function, Whole):
+    if isinstance(function, Whole | Pieces):
         return function.forward(x)
     bounds, closed = function.row(channel)
     below = bisect_left(bounds, x)

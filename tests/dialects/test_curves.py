@@ -51,6 +51,14 @@ def celu(x):
 RISING = [
     (node("LeakyRelu", "a", "f", alpha=0.125), lambda a: np.where(a > 0, a, a / 8), 0.5, 4),
     (node("PRelu", "a slopes", "f"), lambda a: np.where(a > 0, a, a * SLOPES), 0.5, 5),
+    (node("ThresholdedRelu", "a", "f", alpha=1.25), lambda a: np.where(a > 1.25, a, 0), 0.5, 4),
+    (
+        node("Shrink", "a", "f", lambd=0.75, bias=0.25),
+        lambda a: np.where(a > 0.75, a - 0.25, np.where(a < -0.75, a + 0.25, 0)),
+        0.25,
+        5,
+    ),
+    (node("Shrink", "a", "f", lambd=0.5), lambda a: np.where(np.abs(a) > 0.5, a, 0), 0.25, 5),
     (node("Sigmoid", "a", "f"), lambda a: 1 / (1 + np.exp(-a)), 1 / 16, 5),
     (node("Tanh", "a", "f"), np.tanh, 1 / 8, 4),
     (node("Atan", "a", "f"), np.arctan, 1 / 16, 6),
@@ -83,6 +91,34 @@ RISING = [
 def test_a_function_that_rises_everywhere(made, function, scale, bits, tmp_path):
     built = network([made], scale, bits, signed=1)
     check(built, tmp_path, X, witness(function, scale, bits, signed=1))
+
+
+TENTH = float(np.float32(0.1))
+WHERE = [
+    ("Greater", "a c", "a t", lambda a: np.where(a > 0, a, TENTH * a)),
+    ("GreaterOrEqual", "a c", "a t", lambda a: np.where(a >= 0, a, TENTH * a)),
+    ("Less", "a c", "t a", lambda a: np.where(a < 0, TENTH * a, a)),
+    ("LessOrEqual", "c a", "a t", lambda a: np.where(a >= 0, a, TENTH * a)),
+    ("Greater", "a c", "a d", lambda a: np.where(a > 0, a, -3.25)),
+    ("GreaterOrEqual", "a c", "a d", lambda a: np.where(a >= 0, a, -3.25)),
+    ("Less", "c a", "u a", lambda a: np.where(a > 0, 2 * a, a)),
+]
+
+
+@pytest.mark.parametrize(("op", "compared", "chosen", "function"), WHERE)
+@pytest.mark.parametrize("turned", [False, True])
+def test_where_between_lines_of_a_tensor(op, compared, chosen, function, turned, tmp_path):
+    """What frameworks write for LeakyReLU, thresholds and rectifiers of other slopes; sums lie on the bound."""
+    made = [
+        node("Mul", "a tenth", "t"),
+        node("Mul", "a two", "u"),
+        node(op, compared, "n0"),
+        node("Not", "n0", "n"),
+        node("Where", f"n {' '.join(chosen.split()[::-1])}" if turned else f"n0 {chosen}", "f"),
+    ]
+    built = network(made, 0.5, 5, signed=1)
+    built.graph.initializer.extend(tensors(c=0.0, tenth=0.1, two=2.0, d=-3.25))
+    check(built, tmp_path, X, witness(function, 0.5, 5, signed=1))
 
 
 def test_a_function_that_falls_with_the_sum(tmp_path):

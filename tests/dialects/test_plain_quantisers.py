@@ -127,9 +127,29 @@ REFUSED = [
         "either side",
     ),
     (
-        [node("Greater", "a p", "g"), node("Where", "g a m", "q")],
-        "Node 'n_q' (Where): it chooses between tensors that depend on the network's input; accepted are two "
-        "constants",
+        [node("Greater", "a p", "g"), node("Relu", "a", "r"), node("Where", "g r m", "q")],
+        "Node 'n_q' (Where): it chooses between tensors that depend on the network's input; accepted are constants, "
+        "and a tensor and its products and sums with one constant, where the condition compares that tensor with one "
+        "constant",
+    ),
+    (
+        [node("Less", "a p", "g"), node("Where", "g p a", "q0"), node("Where", "g a m", "q")],
+        "Node 'n_q' (Where): it falls at 1, from 1 to -1, so that no single threshold parts its levels; accepted are "
+        "functions that rise everywhere",
+    ),
+    (
+        [node("Greater", "a p", "g"), node("Neg", "a", "n"), node("Where", "g a n", "q")],
+        "Node 'n_q' (Where): it has a slope of -1; accepted are slopes from 0 up",
+    ),
+    (
+        [node("ThresholdedRelu", "a", "q", alpha=-1.0)],
+        "Node 'n_q' (ThresholdedRelu): it falls at -1, from 0 to -1, so that no single threshold parts its levels; "
+        "accepted are functions that rise everywhere",
+    ),
+    (
+        [node("Shrink", "a", "q", lambd=0.5, bias=0.75)],
+        "Node 'n_q' (Shrink): it falls at -0.5, from 0.25 to 0, so that no single threshold parts its levels; "
+        "accepted are functions that rise everywhere",
     ),
     (
         [node("Greater", "a p", "g"), node("Relu", "g", "q")],

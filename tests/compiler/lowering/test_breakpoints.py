@@ -1,6 +1,7 @@
 """Breakpoints pulled back through functions, held to the functions themselves at points on, beside and between them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from bcsim.compiler.lowering.breakpoints import pull_back, uniform_breakpoints
+from bcsim.compiler.lowering.pieces import Pieces
 from bcsim.compiler.lowering.piecewise import Bend, Limit, Line, PiecewiseFunction, Steps, Whole, at
 from bcsim.compiler.program.layers import Encoding
 
@@ -31,6 +33,12 @@ def value(function: PiecewiseFunction, x: Fraction, channel: int) -> Fraction:
             return Fraction(ceil(x))
         case Whole("ROUND"):
             return Fraction(round(x))
+        case Pieces():
+            k = sum(
+                x > bound or (closed and x == bound)
+                for bound, closed in zip(function.bounds, function.closed, strict=True)
+            )
+            return function.scale[k] * x + function.shift[k]
         case Steps():
             pairs = zip(*function.row(channel), strict=True)
             return function.values[sum(x > bound or (closed and x == bound) for bound, closed in pairs)]
@@ -55,6 +63,14 @@ STEPS = Steps(
     ((Fraction(-1, 2), Fraction(0), Fraction(2, 3)),),
     ((True, False, True),),
 )
+THRESHOLDED = Pieces((Fraction(0), Fraction(1)), (Fraction(0), Fraction(0)), (Fraction(2, 3),), (False,))
+SHRUNK = Pieces(
+    (Fraction(1), Fraction(0), Fraction(1)),
+    (Fraction(1, 4), Fraction(0), Fraction(-1, 4)),
+    (Fraction(-1, 3), Fraction(1, 3)),
+    (True, False),
+)
+KINKED = Pieces((Fraction(1, 8), Fraction(2)), (Fraction(1, 6), Fraction(1, 6)), (Fraction(0),), (False,))
 CHAINS: dict[str, tuple[PiecewiseFunction, ...]] = {
     "nothing": (),
     "a rising line": (RISES,),
@@ -68,6 +84,12 @@ CHAINS: dict[str, tuple[PiecewiseFunction, ...]] = {
     "steps of each channel": (MIXED, STEPS, RISES),
     "a bend": (FALLS, Bend((Fraction(1, 4),), "float64"), RISES),
     "a flat bend": (Bend((Fraction(0),), "float64"), FALLS),
+    "a jump": (RISES, THRESHOLDED),
+    "a falling jump": (FALLS, THRESHOLDED, FALLS),
+    "a jump at a closed bound": (RISES, replace(THRESHOLDED, closed=(True,))),
+    "three pieces": (RISES, SHRUNK),
+    "three falling pieces": (FALLS, SHRUNK, FALLS),
+    "pieces without a jump": (RISES, KINKED, RISES),
     "floor": (RISES, Whole("FLOOR"), FALLS),
     "ceiling": (FALLS, Whole("CEIL"), RISES),
     "rounding to even": (RISES, Whole("ROUND"), RISES),

@@ -12,6 +12,7 @@ from bcsim.compiler.graph.curves import CURVES
 from bcsim.compiler.lowering import crossings, linear
 from bcsim.compiler.lowering.curves import curve_of
 from bcsim.compiler.lowering.linear import Linear, to_linear
+from bcsim.compiler.lowering.pieces import Pieces
 from bcsim.compiler.lowering.piecewise import Bend, Limit, Line, PiecewiseFunction, Smooth, Steps, Whole
 from bcsim.compiler.lowering.whole_numbers import with_steps
 from bcsim.compiler.program.layers import Encoding
@@ -25,7 +26,7 @@ def some(rng: np.random.Generator, low: int, high: int, parts: int, many: bool) 
 
 
 def any_function(rng: np.random.Generator, curves: list[str]) -> PiecewiseFunction:
-    kind = rng.integers(6)
+    kind = rng.integers(7)
     if kind == 0:
         return Limit(Fraction(int(rng.integers(-9, 0)), 4), Fraction(int(rng.integers(1, 9)), 4))
     if kind == 1:
@@ -36,10 +37,23 @@ def any_function(rng: np.random.Generator, curves: list[str]) -> PiecewiseFuncti
         return Steps(
             values, bounds, tuple(tuple(row) for row in [[True] * OUTPUTS, [False] * OUTPUTS] * 2)[:3]
         )
+    if kind == 6:
+        return any_pieces(rng)
     if kind == 3:
         return Whole(str(rng.choice(["ROUND", "HALF_UP", "FLOOR", "CEIL", "ROUND_TO_ZERO"])))
     kinds = ["exact", "float32", "float16", "bfloat16"]
     return Smooth(curve_of(str(rng.choice(curves))), str(rng.choice(kinds)), "Node 'n' (Curve)")
+
+
+def any_pieces(rng: np.random.Generator) -> Pieces:
+    """Up to four lines, each of which begins at the end of the one before or above it."""
+    bounds = tuple(sorted({Fraction(int(n), 4) for n in rng.integers(-8, 9, int(rng.integers(1, 4)))}))
+    scale = tuple(Fraction(int(n), 4) for n in rng.integers(0, 9, len(bounds) + 1))
+    shift = [Fraction(0)]
+    for k, bound in enumerate(bounds):
+        jump = Fraction(int(rng.integers(0, 3)), 3)
+        shift.append(scale[k] * bound + shift[k] + jump - scale[k + 1] * bound)
+    return Pieces(scale, tuple(shift), bounds, tuple(bool(n) for n in rng.integers(0, 2, len(bounds))))
 
 
 def any_line(rng: np.random.Generator) -> Line:
