@@ -75,6 +75,7 @@ CONSTANTS: Mapping[str, Array] = {
     "mq": RNG.integers(-7, 8, (4, 3), dtype=np.int8),
     "mq8": RNG.integers(-7, 8, (8, 3), dtype=np.int8),
     "mqt": RNG.integers(-7, 8, (3, 4), dtype=np.int8),
+    "mq36": RNG.integers(-3, 4, (36, 3), dtype=np.int8),
     "z": np.uint8(120),
     "step": _number(256),
     "pads": np.int64([0, 0, 1, 1, 0, 0, 1, 1]),
@@ -402,6 +403,18 @@ ROWS: tuple[Row, ...] = (
         ("QuantizeLinear", "DequantizeLinear"),
         "in pairs, one scale, 4 to 16 bits; between them Clip, MaxPool, Concat and changes of shape (QDQ, QCDQ)",
         (_dense("b = QuantizeLinear(a, s, i8) c = Clip(b, i8low, i8high) q = DequantizeLinear(c, s, i8)"),),
+    ),
+    Row(
+        ("ConvInteger", "MatMulInteger"),
+        "behind QuantizeLinear, with stored zero points (static quantisation)",
+        (
+            Network(
+                (3, 8, 8),
+                "a = QuantizeLinear(x, one, u8) b = ConvInteger <strides=[2, 2]>(a, kq, u8, i8low) c = Cast <to=1>(b) "
+                "d = Relu(c) e = QuantizeLinear(d, step, z) f = Flatten(e) g = MatMulInteger(f, mq36, z) "
+                "y = Cast <to=1>(g)",
+            ),
+        ),
     ),
     Row(
         (

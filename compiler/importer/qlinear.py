@@ -9,12 +9,13 @@ import numpy as np
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import FloatArray
-from bcsim.compiler.importer.linear_quant import dequantised, read_grid
+from bcsim.compiler.graph.nodes import BatchNorm, FloatArray
+from bcsim.compiler.importer.linear_quant import dequantised, read_grid, settled
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import MICROSOFT, ONNX, find, operator
-from bcsim.compiler.importer.values import Activation, Constant, Value
+from bcsim.compiler.importer.values import Activation, Codes, Constant, Value
 
+ONE, ZERO = np.ones(()), np.zeros(())
 _UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
 
 
@@ -65,6 +66,40 @@ def qlinear_unary(context: NodeContext) -> Lowered:
     return _between(context, context.op.removeprefix("QLinear"), [_input(context, 0)[0]], (0,), (3, 4))
 
 
+@operator("ConvInteger")
+def conv_integer(context: NodeContext) -> Lowered:
+    return _of_integers(context, "Conv", axis=0)
+
+
+@operator("MatMulInteger")
+def matmul_integer(context: NodeContext) -> Lowered:
+    return _of_integers(context, "MatMul", axis=-1)
+
+
+def _of_integers(context: NodeContext, op: str, axis: int) -> Lowered:
+    """The float operator on integers less their zero points; its sums are the whole numbers of the file."""
+    weights, _ = _less_zero(context, 1, 3, axis)
+    proto = NodeProto(name=context.name, op_type=op)
+    proto.input.extend(context.operand_name(index) for index in range(2))
+    proto.output.append(context.output)
+    proto.attribute.extend(context.proto.attribute)
+    return find(proto)(replace(context, proto=proto, operands=(_whole(context), Constant.of(weights))))
+
+
+def _whole(context: NodeContext) -> Activation:
+    """The integers of input 0 less the zero point that the node gives for them, input 2."""
+    codes, name = context.operand(0), context.operand_name(0)
+    if not isinstance(codes, Codes):
+        raise BcsimError("its input must be the output of a QuantizeLinear")
+    zero = 0.0 if context.operand(2) is None else context.scalar(2, "zero point of the input")
+    x, whole = settled(context, codes, f"{name}/values"), f"{name}/whole"
+    off = np.asarray(codes.zero_point - zero)
+    fields = (context.name, context.op, (x.name,), f"{whole}{'' if not off else f'{off:+g}'}")
+    # Exactly x / scale + off.
+    context.before.append(BatchNorm(*fields, ONE, off, ZERO, np.asarray(codes.scale**2), 0.0))
+    return x.at(fields[-1])
+
+
 def _input(context: NodeContext, index: int) -> tuple[Activation, float]:
     """What the integers of input `index` mean, and their scale; scale and zero point are the next two inputs."""
     grid = read_grid(context, index + 1, index + 2)
@@ -79,21 +114,34 @@ def _either(context: NodeContext, index: int) -> Value:
 
 def _weights(context: NodeContext, index: int, axis: int) -> tuple[FloatArray, FloatArray]:
     """What the constant of input `index` means, and its scales, one for all or one for each entry of `axis`."""
-    integers = context.finite(index, "weight tensor")
-    scale, zero = context.finite(index + 1, "weight scale"), np.zeros(())
-    if context.operand(index + 2) is not None:
-        zero = context.finite(index + 2, "weight zero point")
-    count = integers.shape[axis] if integers.ndim else 1
-    if not (scale > 0).all() or any(part.size not in (1, count) for part in (scale, zero)):
+    integers, along = _less_zero(context, index, index + 2, axis)
+    scale, count = context.finite(index + 1, "weight scale"), integers.shape[axis] if integers.ndim else 1
+    if not (scale > 0).all() or scale.size not in (1, count):
         raise BcsimError(
             f"its weight scales {context.operand_name(index + 1)!r} must be positive, one for all or one for each of "
             f"{count} outputs"
         )
+    scale = scale.reshape(along if scale.size > 1 else ())
+    return integers * scale, scale
+
+
+def _less_zero(
+    context: NodeContext, index: int, zero_point: int, axis: int
+) -> tuple[FloatArray, tuple[int, ...]]:
+    """The constant integers of input `index` less their zero points, and the shape of what differs along `axis`."""
+    integers = context.finite(index, "weight tensor")
     along = [1] * integers.ndim
     if along:
         along[axis] = -1
-    scale, zero = (part.reshape(along if part.size > 1 else ()) for part in (scale, zero))
-    return (integers - zero) * scale, scale
+    if context.operand(zero_point) is None:
+        return integers, tuple(along)
+    zero, count = context.finite(zero_point, "weight zero point"), integers.shape[axis] if along else 1
+    if zero.size not in (1, count):
+        raise BcsimError(
+            f"its weight zero points {context.operand_name(zero_point)!r} must be one for all or one for each of "
+            f"{count} outputs"
+        )
+    return integers - zero.reshape(along if zero.size > 1 else ()), tuple(along)
 
 
 def _between(

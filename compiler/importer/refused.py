@@ -4,9 +4,9 @@ from bcsim.compiler.importer.registry import refuse
 
 refuse("it widens its input, which no window of the array does; accepted is Conv", "ConvTranspose")
 refuse(
-    "it gives sums of 32 bits, which such files scale by what they find in the image; accepted are QLinearConv, "
-    "QLinearMatMul, and Conv and MatMul between DequantizeLinear and QuantizeLinear",
-    *("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
+    "it takes its scale from what it finds in the image; accepted is QuantizeLinear with a stored scale (static "
+    "quantisation)",
+    "DynamicQuantizeLinear",
 )
 refuse("it sums powers; accepted are MaxPool and AveragePool", "LpPool", "GlobalLpPool")
 refuse("it makes values between those of its input; accepted is Resize to the nearest pixel", "GridSample")

@@ -120,3 +120,56 @@ def test_two_that_read_the_same_integers_read_one_tensor(tmp_path):
     ]
     weights = {"w": RNG.choice([-1.0, 1.0], (12, 5)), "v": RNG.choice([-1.0, 1.0], (10, 3))}
     check(model(nodes, tensors(s=32.0, z=I8, **weights), shape=(12,)), tmp_path, FLAT)
+
+
+@pytest.mark.parametrize(("zero", "given"), [(3, 3), (3, None), (128, 100)])
+def test_integer_sums_of_a_convolution_and_a_matrix(zero, given, tmp_path):
+    """ConvInteger and MatMulInteger, zero points of images and of weights; the sums meet floats by a Cast and a Mul."""
+    last = "f m z" if given is not None else "f m"
+    nodes = [
+        node("QuantizeLinear", "x t z0", "q"),
+        node("ConvInteger", "q k z0 kz", "a", pads=[1, 1, 1, 1], strides=[2, 2]),
+        node("Cast", "a", "b", to=1),
+        node("Mul", "b u", "c"),
+        node("Relu", "c", "d"),
+        node("QuantizeLinear", "d s z1", "e"),
+        node("Flatten", "e", "f"),
+        node("MatMulInteger", last, "g"),
+        node("Cast", "g", "h", to=1),
+        node("Mul", "h v", "y"),
+    ]
+    arrays = tensors(
+        t=np.float32(0.7), z0=np.uint8(9), k=integers(4, 2, 3, 3), kz=np.int8(2), u=0.37, s=30.0,
+        z1=np.uint8(zero), z=np.uint8(given or 0), m=RNG.integers(-1, 2, (36, 3), dtype=np.int8), v=0.25,
+    )  # fmt: skip
+    check(model(nodes, arrays, shape=(2, 6, 6)), tmp_path, IMAGES)
+
+
+def test_zero_points_of_each_output(tmp_path):
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("MatMulInteger", "q m z mz", "g"),
+        node("Cast", "g", "y", to=1),
+    ]
+    arrays = tensors(s=2.0, z=U8, m=RNG.integers(-7, 8, (12, 3), dtype=np.int8), mz=np.int8([0, 3, -2]))
+    check(model(nodes, arrays, shape=(12,)), tmp_path, FLAT)
+
+
+INTEGERS_REFUSED = [
+    (node("MatMulInteger", "x m", "y"), "its input must be the output of a QuantizeLinear"),
+    (
+        node("MatMulInteger", "q m u three", "y"),
+        "its weight zero points 'three' must be one for all or one for each of 4 outputs",
+    ),
+    (
+        node("MatMulInteger", "q m three", "y"),
+        "its zero point of the input 'three' has shape (3,); accepted is one value per tensor",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "message"), INTEGERS_REFUSED)
+def test_integer_sums_that_are_refused(made, message, tmp_path):
+    nodes = [node("QuantizeLinear", "x s u", "q"), made]
+    arrays = tensors(s=2.0, u=U8, m=integers(12, 4), three=np.int8([1, 2, 3]))
+    assert refusal(model(nodes, arrays, shape=(12,)), tmp_path) == f"Node 'n_y' (MatMulInteger): {message}"

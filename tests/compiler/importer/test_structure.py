@@ -205,9 +205,9 @@ def test_further_outputs(tmp_path):
             "it divides by what it finds in the image; accepted is BatchNormalization with stored mean and variance",
         ),
         (
-            "ConvInteger",
-            "it gives sums of 32 bits, which such files scale by what they find in the image; accepted are "
-            "QLinearConv, QLinearMatMul, and Conv and MatMul between DequantizeLinear and QuantizeLinear",
+            "DynamicQuantizeLinear",
+            "it takes its scale from what it finds in the image; accepted is QuantizeLinear with a stored scale "
+            "(static quantisation)",
         ),
         ("LSTM", "recurrent layers are not supported"),
         ("If", "it has a graph of its own; accepted are networks without control flow"),
