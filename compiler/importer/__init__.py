@@ -12,7 +12,7 @@ from pathlib import Path
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
 from bcsim.common.metadata import STANDARD_KEY, WEIGHTS_KEY
-from bcsim.compiler.graph.nodes import Flatten, Graph, Node
+from bcsim.compiler.graph.nodes import Flatten, Graph, Node, Values
 from bcsim.compiler.graph.onnx_file import OnnxFile, read_model
 from bcsim.compiler.graph.shapes import check_sizes
 from bcsim.compiler.importer import (  # noqa: F401  (importing them registers their operators)
@@ -68,8 +68,8 @@ def import_onnx(path: str | Path, weight_bits: int | None = None) -> Graph:
         name=printable(file.path.stem),
         input=walk.structure.input,
         input_shape=walk.structure.shape,
-        nodes=_with_flat(walk.nodes, scores),
-        output=scores.name,
+        nodes=_with_flat(walk.nodes, scores, _output(walk, scores)),
+        output=_output(walk, scores),
         dropped=tuple(walk.dropped),
         notes=(*walk.notes, *_map_notes(walk, scores)),
         metadata=metadata,
@@ -121,18 +121,22 @@ def _scores(walk: Walk) -> Activation:
         raise BcsimError(
             f"Output {name!r} has a shape that is not known; expected class scores or a map of them"
         )
-    if not value.layout.in_order:
-        raise BcsimError(
-            f"Output {name!r} is in another order than (channels, rows, columns); accepted are scores in this order"
-        )
     if value.name == walk.structure.input:
         raise BcsimError(f"Output {name!r} is the network's input itself; expected the class scores")
     return value
 
 
-def _with_flat(nodes: Sequence[Node], scores: Activation) -> tuple[Node, ...]:
-    """The nodes, and behind a map of scores a Flatten that gives its tensor's name to the flattened one."""
-    if len(scores.layout.stored) == 1:
+def _output(walk: Walk, scores: Activation) -> str:
+    """The graph's name for the scores: that of a tensor of the file which holds them in the same order."""
+    if scores.layout.in_order:
+        return scores.name
+    value = walk.values[walk.structure.output]
+    return value.tensor if isinstance(value, Scores) else walk.structure.output
+
+
+def _with_flat(nodes: Sequence[Node], scores: Activation, output: str) -> tuple[Node, ...]:
+    """The nodes, and behind a map of scores what puts them in the file's order, in the tensor `output`."""
+    if len(scores.layout.stored) == 1 and scores.layout.in_order:
         return tuple(nodes)
     image = f"{scores.name}/map"
     renamed = {scores.name: image}
@@ -144,7 +148,11 @@ def _with_flat(nodes: Sequence[Node], scores: Activation) -> tuple[Node, ...]:
         )
         for node in nodes
     )
-    return (*moved, Flatten(scores.name, "Flatten", (image,), scores.name))
+    if scores.layout.in_order:
+        return (*moved, Flatten(scores.name, "Flatten", (image,), scores.name))
+    flat = f"{scores.name}/flat"
+    ordered = Values(scores.name, "Transpose", (flat,), output, scores.layout.sources())
+    return (*moved, Flatten(scores.name, "Flatten", (image,), flat), ordered)
 
 
 def _map_notes(walk: Walk, scores: Activation) -> tuple[str, ...]:

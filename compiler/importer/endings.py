@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.importer.layouts import is_first
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Scores
@@ -38,9 +39,11 @@ def _ended(context: NodeContext, axis: int) -> Lowered:
     value = context.operand(0)
     scores = value.source if isinstance(value, Scores) else context.activation()
     rank = 1 if scores.shape is None else len(scores.shape)
-    if (axis + rank + 1 if axis < 0 else axis) != 1:
+    place = (axis + rank if axis < 0 else axis - 1) if axis else -1
+    if place != 0 and not (scores.shape and 0 < place < rank and is_first(scores, place)):
         raise BcsimError(
             f"its axis is {axis} for an input of shape {scores.shape} behind the batch axis; "
             "accepted is the class axis, 1"
         )
-    return Lowered(Scores(scores, f"node {context.name!r} ({context.op})"))
+    tensor = value.tensor if isinstance(value, Scores) else context.operand_name(0)
+    return Lowered(Scores(scores, f"node {context.name!r} ({context.op})", tensor))

@@ -23,6 +23,7 @@ __all__ = [
     "flattened",
     "from_image",
     "image",
+    "is_first",
     "reshaped",
     "transposed",
     "viewed",
@@ -142,12 +143,12 @@ def with_channel_first(
     assert x.shape is not None
     if len(x.shape) == 1:
         return x, (), None if x.layout.in_order else np.argsort(x.layout.sources())
-    if x.shape[axis] > 1 and _is_first(x, axis):
+    if x.shape[axis] > 1 and is_first(x, axis):
         return x, (), None
     return *(image(x) if axis == 0 else _moved_first(x, axis)), None
 
 
-def _is_first(x: Activation, axis: int) -> bool:
+def is_first(x: Activation, axis: int) -> bool:
     """Whether an axis larger than 1 of the file's tensor is the first of the graph's image."""
     assert x.shape is not None
     view = x.layout

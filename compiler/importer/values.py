@@ -153,10 +153,14 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a Softmax, LogSoftmax or ArgMax made of the class scores, which end the network."""
+    """What a Softmax, LogSoftmax or ArgMax made of the class scores, which end the network.
+
+    tensor : the file's, that holds the scores.
+    """
 
     source: Activation
     by: str
+    tensor: str
 
 
 @dataclass(frozen=True, slots=True)

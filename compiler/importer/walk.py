@@ -17,7 +17,7 @@ from bcsim.compiler.importer.folding import Folded, fold
 from bcsim.compiler.importer.linear_quant import passed, passes
 from bcsim.compiler.importer.node_context import NodeContext, label
 from bcsim.compiler.importer.structure import Structure
-from bcsim.compiler.importer.values import Activation, Broken, Constant, Value
+from bcsim.compiler.importer.values import Activation, Broken, Constant, Scores, Value
 
 __all__ = ["NodeReport", "Status", "Walk"]
 
@@ -90,7 +90,7 @@ class Walk:
             if not isinstance(last, Curve) or last.function not in _ODD or last.output != value.name:
                 return
             self.nodes.pop()
-            self.values[name] = value.at(last.inputs[0])
+            self.values[name] = value.at(last.inputs[0]) if value.layout.in_order else self._before(last)
             self.dropped.insert(0, f"{last.name} ({last.op})")
             self.reports = [
                 replace(report, status="dropped", into="", reason=_KEPT)
@@ -98,6 +98,13 @@ class Walk:
                 else report
                 for report in self.reports
             ]
+
+    def _before(self, curve: Node) -> Value:
+        """The scores in the order that the file has them in where it reads them for `curve`."""
+        tensor = next(node.input[0] for node in self.structure.nodes if label(node) == curve.name)
+        source = self.values[tensor]
+        assert isinstance(source, Activation)
+        return Scores(source, f"node {curve.name!r} ({curve.op})", tensor)
 
     def _forget(self, names: Iterable[str]) -> None:
         """Free the constants `names`: those of a large network take more memory than all that is made of them."""

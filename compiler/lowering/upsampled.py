@@ -25,6 +25,7 @@ from bcsim.compiler.graph.nodes import (
     Dense,
     Flatten,
     Graph,
+    MaxPool,
     Node,
     Positions,
     Upsample,
@@ -58,6 +59,24 @@ def _is_shared(node: Node) -> bool:
     return all(map(is_shared, to_functions([node])))
 
 
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """The windows of a pooling along one axis."""
+
+    kernel: int
+    stride: int
+    before: int
+    after: int
+
+
+def _over_repeated(pool: MaxPool, axis: int, factor: int, size: int, count: int) -> _Windows:
+    """The windows along an axis whose `size` values are each repeated `factor` times, over the values themselves."""
+    kernel, before, stride = pool.kernel[axis], pool.pads[axis], pool.stride[axis] // factor
+    first, last = -before // factor, (kernel - 1 - before) // factor
+    reached = (count - 1) * stride + last + 1
+    return _Windows(last - first + 1, stride, -first, max(0, reached - size))
+
+
 @dataclass(slots=True)
 class _Rewriting:
     """The rewritten nodes so far.
@@ -88,13 +107,16 @@ class _Rewriting:
             self._conv(node)
         elif isinstance(node, AveragePool) and self._is_global(node):
             self._mean(node)
+        elif isinstance(node, MaxPool) and (pool := self._maximum(node)):
+            self.nodes.append(pool)
         elif isinstance(node, Add | Concat):
             self.nodes.append(replace(node, inputs=tuple(map(self.settled, node.inputs))))
             self.flat.add(node.output)
         else:
             raise BcsimError(
                 f"Node {node.name!r} ({node.op}) reads repeated pixels; accepted behind a Resize are Conv, dense "
-                "layers, the mean of the whole image, additions, concatenations and elementwise operations"
+                "layers, a MaxPool whose stride is a multiple of the repetition, the mean of the whole image, "
+                "additions, concatenations and elementwise operations"
             )
 
     def _repeat(self, node: Upsample) -> None:
@@ -179,6 +201,28 @@ class _Rewriting:
         source, _ = self._origin(node.inputs[0])
         rows, columns = image_shape(self.shapes[source])[1:]
         self.nodes.append(replace(node, inputs=(source,), kernel=(rows, columns), stride=(rows, columns)))
+
+    def _maximum(self, node: MaxPool) -> MaxPool | None:
+        """The maximum of what is repeated, where windows begin at equal places of the repetition."""
+        source, index = self._origin(node.inputs[0])
+        if source in self.flat or len(self.shapes[source]) == 1:
+            return None
+        sizes, repeated = image_shape(self.shapes[source])[1:], image_shape(self.shapes[node.inputs[0]])[1:]
+        factors = repeated[0] // sizes[0], repeated[1] // sizes[1]
+        channels = len(index) // prod(repeated)
+        plain = np.arange(channels * prod(sizes)).reshape(channels, *sizes)
+        again = plain.repeat(factors[0], axis=1).repeat(factors[1], axis=2)
+        if any(s % f for s, f in zip(node.stride, factors, strict=True)) or not np.array_equal(
+            again.reshape(-1), index
+        ):
+            return None
+        windows = image_shape(self.shapes[node.output])[1:]
+        rows, columns = (
+            _over_repeated(node, axis, factors[axis], sizes[axis], windows[axis]) for axis in range(2)
+        )
+        kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
+        pads = (rows.before, columns.before, rows.after, columns.after)
+        return replace(node, inputs=(source,), kernel=kernel, stride=stride, pads=pads)
 
     def settled(self, tensor: str) -> str:
         """The tensor, flat in earnest where it or what it repeats is not."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.compiler.build import imported, model, node, refusal, tensors
+from tests.compiler.build import imported, model, node, tensors
 from tests.dialects.check import check, pixels, runtime, signs
 
 RNG = np.random.default_rng(71)
@@ -51,9 +51,28 @@ def test_a_map_of_a_sequence(tmp_path):
     )
 
 
-def test_a_map_with_its_channels_last_is_refused(tmp_path):
-    nodes = [*BODY, node("Conv", "b u", "d"), node("Transpose", "d", "y", perm=[0, 2, 3, 1])]
-    built = model(nodes, tensors(w=signs(RNG, 5, 3, 3, 3), u=signs(RNG, 2, 5, 3, 3)), (3, 6, 7))
-    assert refusal(built, tmp_path) == (
-        "Output 'y' is in another order than (channels, rows, columns); accepted are scores in this order"
+LAST = node("Transpose", "d", "t", perm=[0, 2, 3, 1])
+ORDERS = {
+    "channels last": [node("Identity", "t", "y")],
+    "a row for each position": [node("Reshape", "t rows", "y")],
+    "flattened": [node("Reshape", "t flat", "y")],
+    "softmax of each position": [node("Softmax", "t", "y", axis=-1)],
+    "sigmoid of each position": [node("Sigmoid", "t", "y")],
+    "a row for each position, of a sigmoid": [node("Sigmoid", "t", "v"), node("Reshape", "v rows", "y")],
+    "with a bias for each class behind it": [node("Add", "t c", "y")],
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_map_with_its_channels_last(name, tmp_path):
+    """As detection heads have it: positions, then classes."""
+    arrays = tensors(
+        w=signs(RNG, 5, 3, 3, 3), u=signs(RNG, 2, 5, 3, 3), c=[3.0, -2.0], rows=[0, -1, 2], flat=[0, -1]
     )
+    nodes = [*BODY, node("Conv", "b u", "d"), LAST]
+    plain = model([*nodes, *ORDERS[name]], arrays, (3, 6, 7))
+    if "of" in name.split():
+        plain = model([*nodes, node("Identity", "t", "y")], arrays, (3, 6, 7))
+    built = model([*nodes, *ORDERS[name]], arrays, (3, 6, 7))
+    result = check(built, tmp_path, IMAGES, lambda _, x: runtime(plain, x))
+    np.testing.assert_allclose(result.scores_float, result.scores_program, atol=1e-4)

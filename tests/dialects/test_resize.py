@@ -99,7 +99,46 @@ def test_refused(made, message, tmp_path):
     assert refusal(built, tmp_path) == f"Node 'n_y' (Resize): {message}"
 
 
-def test_a_maximum_of_repeated_pixels_is_refused(tmp_path):
+POOLS = [
+    {"kernel_shape": [2, 2], "strides": [2, 2]},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [3, 2], "strides": [4, 2], "pads": [0, 1, 2, 0]},
+    {"kernel_shape": [5, 4], "strides": [2, 4], "pads": [2, 0, 2, 1]},
+    {"kernel_shape": [1, 3], "strides": [4, 2]},
+]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: str(pool["kernel_shape"]))
+def test_a_maximum_of_repeated_pixels(pool, tmp_path):
+    nodes = [*UP, node("MaxPool", "r", "d", **pool), node("Conv", "d m4", "y")]
+    check(model(nodes, tensors(**ARRAYS, m4=signs(RNG, 2, 4, 1, 1)), (3, 6, 5)), tmp_path, IMAGES)
+
+
+SCORES = {
+    "alone": ([node("Conv", "b m4", "d"), node("Resize", "d - t", "y")], (3, 6, 5)),
+    "with a bias and a gain for each class": (
+        [node("Conv", "b m4", "d"), node("Mul", "d g", "n"), node("Add", "n o", "j"), node("Resize", "j - t", "y")],
+        (3, 6, 5),
+    ),
+    "sums before the bias": (
+        [node("Conv", "b m4", "d"), node("Resize", "d - t", "j"), node("Add", "j o", "y")], (3, 6, 5)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_that_a_resize_repeats_are_not_rounded_before(name, tmp_path):
+    nodes, shape = SCORES[name]
+    arrays = {
+        "m4": signs(RNG, 2, 4, 1, 1),
+        "g": np.float32([[[0.5]], [[1.75]]]),
+        "o": np.float32([[[9]], [[-4]]]),
+    }
+    result = check(model([*FIRST, *nodes], tensors(**ARRAYS, **arrays), shape), tmp_path, IMAGES)
+    assert result.scores_program.shape == (16, 2 * 8 * 6)
+
+
+def test_a_maximum_between_repetitions_is_refused(tmp_path):
     nodes = [
         *UP,
         node("MaxPool", "r", "d", kernel_shape=[3, 3]),
@@ -109,6 +148,7 @@ def test_a_maximum_of_repeated_pixels_is_refused(tmp_path):
     with pytest.raises(BcsimError) as caught:
         check(model(nodes, tensors(**ARRAYS), (3, 6, 5)), tmp_path, IMAGES)
     assert str(caught.value) == (
-        "Node 'n_d' (MaxPool) reads repeated pixels; accepted behind a Resize are Conv, dense layers, the mean of the "
-        "whole image, additions, concatenations and elementwise operations"
+        "Node 'n_d' (MaxPool) reads repeated pixels; accepted behind a Resize are Conv, dense layers, a MaxPool whose "
+        "stride is a multiple of the repetition, the mean of the whole image, additions, concatenations and "
+        "elementwise operations"
     )

@@ -92,7 +92,7 @@ def test_an_output_that_is_no_score(tmp_path):
         "graph",
         "",
         "unsupported",
-        reason="Output 'y' is in another order than (channels, rows, columns); accepted are scores in this order",
+        reason="Output 'y' is the network's input itself; expected the class scores",
     )
 
 

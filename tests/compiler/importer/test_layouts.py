@@ -273,10 +273,6 @@ REFUSED = {
         "Node 'n_y' (Add): its input 'd' was flattened in another order than (channels, rows, columns); accepted "
         "behind that are dense layers",
     ),
-    "scores": (
-        [last("x", "a"), FLAT],
-        "Output 'y' is in another order than (channels, rows, columns); accepted are scores in this order",
-    ),
 }
 
 
