@@ -127,7 +127,7 @@ def run(
         api.simulate(
             program,
             dataset,
-            machine=machine or ("tiny" if member.dataset == "digits" else None),
+            machine=machine,
             level=level.value,
             images=images,
             reference=member if float else None,

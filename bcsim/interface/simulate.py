@@ -37,9 +37,10 @@ def simulate(
     data : a data set, or what `load_dataset` takes (its test split), or an array: uint8 levels, or the network's float
         input itself, one row an image.
     labels : integers (n,), the classes of an array of images.
-    machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default "medium", its memories enlarged
-        where the program does not fit them. Where no machine takes the program and none was asked for (by `machine`,
-        `level` or `record`), the result has what the program level finds, and `Result.no_machine` says why.
+    machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default the array of "medium" ("tiny" for
+        networks of the digits), everything else as small as the program allows. Where no machine takes the program
+        and none was asked for (by `machine`, `level` or `record`), the result has what the program level finds, and
+        `Result.no_machine` says why.
     level : "program" runs every image through the program and a few through the machine, for its cycles;
         "machine" runs every image through both and holds them equal.
     images : the first so many; by default all at level program, 16 at level machine.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
@@ -23,6 +23,7 @@ __all__ = [
     "cycles_of",
     "energy_report",
     "enlargement_note",
+    "fitting_note",
     "machine_result",
     "map_enlarged",
     "steady_layers",
@@ -30,6 +31,13 @@ __all__ = [
 
 WARM_UP = 5
 """Images after which the interval between images no longer changes."""
+
+FITTED = (
+    *("activation_bits", "accumulator_bits", "fraction_bits"),
+    *("activation_words", "weight_words", "parameter_words"),
+    *("layers", "outputs", "shift_planes", "spatial"),
+)
+"""Parameters that a program may need more of; of records' widths a preset has all that any program can need."""
 
 ENLARGEMENTS = 3
 """Rounds of enlarging: a wider requantiser may need a wider accumulator."""
@@ -135,15 +143,29 @@ def _enlarged(machine: Machine, name: str, lacking: MachineTooSmallError) -> Mac
     return replace(machine, name=f"{name}, enlarged", **lacking.needed)  # type: ignore[arg-type]
 
 
+def fitting_note(machine: Machine, base: Machine) -> str:
+    """That a machine was fitted, and what it has more of than the preset whose array it has."""
+    grown = _grown(machine, base)
+    return (
+        f"The machine has the array of {base.name}, all else as this network needs it; --machine {base.name} is the "
+        f"general one{', which lacks ' + ', '.join(grown) if grown else ''}."
+    )
+
+
 def enlargement_note(machine: Machine, base: Machine) -> str:
     """What an enlarged machine has more of than the one it was made from; empty where that is nothing."""
-    grown = []
-    for field in fields(Machine):
-        before, after = getattr(base, field.name), getattr(machine, field.name)
-        if field.name != "name" and before != after:
-            grown.append(f"{field.name}=true" if after is True else f"{field.name} {before} to {after}")
+    grown = _grown(machine, base)
     if not grown:
         return ""
     return (
         f"The {base.name} machine is too small for this network and was enlarged to fit: {', '.join(grown)}."
     )
+
+
+def _grown(machine: Machine, base: Machine) -> list[str]:
+    grown = []
+    for name in FITTED:
+        before, after = getattr(base, name), getattr(machine, name)
+        if before < after:
+            grown.append(f"{name}=true" if after is True else f"{name} {before} to {after}")
+    return grown

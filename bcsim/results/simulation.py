@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bcsim.common.console import track, working
 from bcsim.common.errors import BcsimError
-from bcsim.common.metadata import SCORE_ERROR_KEY
+from bcsim.common.metadata import DATASET_KEY, SCORE_ERROR_KEY
+from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program.classes import classes_of_levels
 from bcsim.compiler.program.layers import Program
@@ -21,8 +22,8 @@ from bcsim.execution.execute import execute
 from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.input_origin import program_reading
 from bcsim.execution.raw_levels import program_input
-from bcsim.machine.parameters import MEDIUM, Machine, parse_machine
-from bcsim.results.cost_report import enlargement_note, machine_result, map_enlarged
+from bcsim.machine.parameters import MEDIUM, TINY, Machine, parse_machine
+from bcsim.results.cost_report import fitting_note, machine_result
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.input_meaning import input_meaning, label_note
 from bcsim.results.machine_result import MachineResult
@@ -53,9 +54,10 @@ def simulate(
     """Run images through a program and through a machine.
 
     data : a data set, or what `load_dataset` takes (its test split).
-    machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default "medium", its memories enlarged
-        where the program does not fit them. Where no machine takes the program and none was asked for (by `machine`,
-        `level` or `record`), the result has what the program level finds, and says why.
+    machine : a machine, a preset's name or `lanes=32,pes=32,...`; by default the array of "medium" ("tiny" for
+        networks of the digits), everything else as small as the program allows. Where no machine takes the program
+        and none was asked for (by `machine`, `level` or `record`), the result has what the program level finds, and
+        says why.
     level : "program" runs every image through the program and a few through the machine, for its cycles;
         "machine" runs every image through both and holds them equal.
     images : the first so many; by default all at level program, 16 at level machine.
@@ -77,10 +79,10 @@ def simulate(
     classes = classes_of_levels(program, scores)
     notes = (
         *program.notes,
+        fitting_note(mapping.machine, _base(program)) if mapping and machine is None else "",
         *meaning.notes,
         label_note(program, dataset),
         dataset.note,
-        enlargement_note(mapping.machine, MEDIUM) if mapping and machine is None else "",
         no_machine
         and f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}",
     )
@@ -127,16 +129,21 @@ def _dataset(data: str | Dataset, images: int | None, level: Level) -> Dataset:
 def _mapping(
     program: Program, machine: str | Machine | None, *, optional: bool
 ) -> tuple[Mapping | None, str]:
-    """The program on the user's machine as it is, on the default one as large as the program needs; or, where that is
-    optional, why no machine takes it."""
+    """The program on the user's machine as it is, or on the one fitted to it; or, where that is optional, why no
+    machine takes it."""
     if machine is not None:
         return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine), ""
     try:
-        return map_enlarged(program, MEDIUM), ""
+        return map_fitted(program, _base(program)), ""
     except BcsimError as error:
         if not optional:
             raise
         return None, str(error)
+
+
+def _base(program: Program) -> Machine:
+    """Whose array the default machine has."""
+    return TINY if program.metadata.get(DATASET_KEY) == "digits" else MEDIUM
 
 
 def _program_scores(program: Program, q: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -241,15 +241,16 @@ def test_program_remembers_the_named_data_set_it_was_calibrated_on(tmp_path: Pat
     assert bcsim.compile(found, calibration="digits").metadata["bcsim.dataset"] == "digits"
 
 
-def test_default_machine_grows_and_says_so(tmp_path: Path) -> None:
+def test_default_machine_is_fitted_and_says_so(tmp_path: Path) -> None:
     found = bcsim.load(quiet_network(tmp_path, last=MEDIUM.outputs + 1))
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(1).integers(0, 256, (9, 4)))
     data = str(tmp_path / "x.npz")
     result = bcsim.simulate(bcsim.compile(found, calibration=data), data)
-    assert result.machine == replace(MEDIUM, name="medium, enlarged", outputs=65)
-    assert result.notes[-1] == (
-        "The medium machine is too small for this network and was enlarged to fit: outputs 64 to 65."
-    )
+    assert result.machine.outputs == 65
+    assert (
+        "The machine has the array of medium, all else as this network needs it; --machine medium is the general "
+        "one, which lacks outputs 64 to 65."
+    ) in result.notes
 
 
 def test_machine_that_the_user_chose_does_not_grow(program: Program) -> None:
