@@ -31,7 +31,10 @@ def fails(message: str, *arguments: object) -> None:
     [
         ([], f"Recipe must name its network: {NETWORKS}"),
         (["vgg"], f"Network must be one of {NETWORKS}, not 'vgg'"),
-        (["digits", "--method", "x"], "Method must be one of det, stoch, none, dropout, bnn, ternary, not 'x'"),
+        (
+            ["digits", "--method", "x"],
+            "Method must be one of det, stoch, none, dropout, bnn, ternary, not 'x'",
+        ),
         (["digits", "--epochs", "0"], "Number of epochs must be at least 1, not 0"),
         (["digits", "--lr-end", "-1"], "Last learning rate must be positive and finite, not -1.0"),
         (
