@@ -17,6 +17,7 @@ _ENTRIES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("history", "cuda_generators"), (list,)),
     "generator": (torch.Tensor,),
     "pass": (dict, type(None)),
+    "average": (list, type(None)),
 }
 
 
@@ -36,6 +37,7 @@ def load(path: Path) -> dict[str, Any]:
         raise BcsimError(f"Checkpoint {path} is not one that bcsim wrote") from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise BcsimError(f"Checkpoint {path} is not one that bcsim wrote")
+    state.setdefault("average", None)  # those of version 0.1 know no averages
     for name, kinds in _ENTRIES.items():
         if not isinstance(state.get(name, ...), kinds):
             raise BcsimError(

@@ -21,15 +21,18 @@ _IMAGES = 10_000
 _BATCH = 1000
 
 
-def with_weights(model: nn.Module, inference: Inference, images: Images) -> nn.Module:
+def with_weights(
+    model: nn.Module, inference: Inference, images: Images, *, are_averaged: bool = False
+) -> nn.Module:
     """A copy of `model` in evaluation mode with its `binary` or `real` weights.
 
-    Where these are not the weights that it trains with, its statistics are estimated anew from `images`.
+    Where these are not the weights that it trains with, or `are_averaged`, its statistics are estimated anew from
+    `images`.
     """
     made = copy.deepcopy(model)
     for layer in binary_layers(made):
         layer.inference = inference
-    if any(not layer.evaluates_as_trained for layer in binary_layers(made)):
+    if are_averaged or any(not layer.evaluates_as_trained for layer in binary_layers(made)):
         _estimate_statistics(made, images)
     return made.eval()
 

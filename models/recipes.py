@@ -54,6 +54,8 @@ class Recipe:
     label_smoothing : share of the cross entropy's target that all classes have in common.
     adversarial : Euclidean norm of the virtual adversarial perturbation of an image as it enters the network, where a
         pixel is -1 to +1; 0 for none. See bcsim.models.adversarial.
+    averaging : share of the weights' running mean that is kept at each step, 0 for none. Validation, test and the file
+        take the mean, with BatchNorm's statistics estimated anew; training does not see it.
     precision : of products in training; validation and test are in float32.
     """
 
@@ -77,6 +79,7 @@ class Recipe:
     normalisation: Normalisation = "standard"
     preprocess: Preprocessing = "none"
     augment: Augmentation = "none"
+    averaging: float = 0.0
     precision: Precision = "float32"
     seed: int = 1
 
@@ -99,6 +102,7 @@ class Recipe:
         _require_fraction("Input dropout", self.dropout_in)
         _require_fraction("Hidden dropout", self.dropout_hidden)
         _require_fraction("Label smoothing", self.label_smoothing)
+        _require_fraction("Averaging", self.averaging)
         norm = self.adversarial
         _require("Adversarial norm", "at least 0 and finite", norm, math.isfinite(norm) and norm >= 0)
         bits = self.activation_bits
@@ -209,6 +213,7 @@ cifar10_fast = Recipe(
     label_smoothing=0.1,
     activation_bits=4,
     augment="shift-flip",
+    averaging=0.97,
     precision="bfloat16",
 )
 cifar10_small = replace(cifar10_fast, network="cifar10-small")

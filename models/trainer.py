@@ -15,6 +15,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.models import checkpoint
 from bcsim.models.adversarial import virtual_adversarial
 from bcsim.models.augment import augmented, mirrored_images
+from bcsim.models.average import WeightAverage
 from bcsim.models.data import Splits
 from bcsim.models.device import choose_device, memory_errors, prepare
 from bcsim.models.evaluate import Images, error_rate
@@ -53,7 +54,8 @@ class Trainer:
     -------
     model : the network with its real weights, as of the last step
     history : an EpochReport for every epoch done
-    best_state : the model's state at the lowest validation error, the first such epoch where several tie
+    best_state : the model's state at the lowest validation error, the first such epoch where several tie; of the
+        averaged weights, where the recipe averages
     is_stopping : set it, from a signal handler too, and `run` ends after the step in hand
 
     All randomness comes from PyTorch's global generators, which the constructor seeds.
@@ -71,6 +73,7 @@ class Trainer:
         self.best_state: dict[str, Any] = {}
         self.is_stopping = False
         self._pass: _Pass | None = None
+        self._average = self._new_average()
 
     def run(self) -> Iterator[EpochReport]:
         """Train the epochs that are left, one each time the iterator is advanced; ends early once stopped.
@@ -89,12 +92,18 @@ class Trainer:
 
         inference : the weights it uses; by default the recipe's.
         """
-        return with_weights(self._best(), inference or self.recipe.inference, self._train).cpu()
+        return self._with_weights(self._best(), inference or self.recipe.inference).cpu()
 
     def ensemble(self, members: int) -> Iterator[nn.Module]:
         """Networks sampled from the one at the lowest validation error, on the CPU, ready for inference."""
         for member in sampled(self._best(), members, self.recipe.seed, self._train):
             yield member.cpu()
+
+    def _new_average(self) -> WeightAverage | None:
+        return WeightAverage(self.model, self.recipe.averaging) if self.recipe.averaging else None
+
+    def _with_weights(self, model: nn.Module, inference: Inference) -> nn.Module:
+        return with_weights(model, inference, self._train, are_averaged=self._average is not None)
 
     def _best(self) -> nn.Module:
         if not self.best_state:
@@ -114,6 +123,7 @@ class Trainer:
             "cuda_generators": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "history": [asdict(report) for report in self.history],
             "pass": None if self._pass is None else asdict(self._pass),
+            "average": None if self._average is None else self._average.values,
             "best_state": self.best_state,
         }
         checkpoint.save(path, state)
@@ -129,6 +139,8 @@ class Trainer:
         check_optimiser(self.optimiser, fresh)
         self.history = [EpochReport(**report) for report in state["history"]]
         _check_history(self.history, self.recipe.epochs)
+        if self._average is not None:
+            self._average.restore(state["average"])
         self.best_state = state["best_state"]
         if self.history:
             self._best()
@@ -147,6 +159,7 @@ class Trainer:
         except Exception as error:  # PyTorch meets parts of other shapes and types with many errors
             name = self.recipe.topology.name
             raise BcsimError(f"Checkpoint {path} does not hold weights of the network {name}") from error
+        self._average = self._new_average()
 
     @classmethod
     def resume(cls, path: Path, splits: Splits, device: str = "cpu") -> "Trainer":
@@ -175,9 +188,10 @@ class Trainer:
             return None
         loss = begun.loss / begun.steps
         start = time.perf_counter()
-        evaluated = with_weights(self.model, self.recipe.inference, self._train)
+        candidate = self.model if self._average is None else self._average.applied(self.model)
+        evaluated = self._with_weights(candidate, self.recipe.inference)
         error = error_rate(evaluated, self._validation)
-        report = self._report(epoch + 1, loss, error, begun.seconds + time.perf_counter() - start)
+        report = self._report(candidate, epoch + 1, loss, error, begun.seconds + time.perf_counter() - start)
         self.history.append(report)
         self._pass = None
         return report
@@ -219,6 +233,8 @@ class Trainer:
         self.optimiser.step()
         for layer in binary_layers(self.model):
             layer.clip()
+        if self._average is not None:
+            self._average.update(self.model)
         return float(loss.item())
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
@@ -230,12 +246,14 @@ class Trainer:
                 loss = loss + virtual_adversarial(self.model, x, scores, recipe.adversarial)
         return loss
 
-    def _report(self, epoch: int, loss: float, error: float, seconds: float) -> EpochReport:
+    def _report(
+        self, candidate: nn.Module, epoch: int, loss: float, error: float, seconds: float
+    ) -> EpochReport:
         best, best_epoch = error, epoch
         if self.history and self.history[-1].best_error <= error:
             best, best_epoch = self.history[-1].best_error, self.history[-1].best_epoch
         else:
-            self.best_state = copy.deepcopy(self.model.state_dict())
+            self.best_state = copy.deepcopy(candidate.state_dict())
         return EpochReport(epoch, loss, error, best, best_epoch, seconds)
 
 

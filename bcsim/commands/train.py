@@ -73,6 +73,12 @@ def train(
         float | None,
         typer.Option(metavar="X", help="Norm of virtual adversarial perturbations, pixels being -1 to +1."),
     ] = None,
+    averaging: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Share of the weights' mean kept at each step; 0 takes the last weights."
+        ),
+    ] = None,
     lr_scaling: Annotated[
         bool | None,
         typer.Option("--lr-scaling/--no-lr-scaling", help="Scale rates by the Glorot coefficient."),
@@ -140,6 +146,7 @@ def train(
         "loss": loss,
         "label_smoothing": label_smoothing,
         "adversarial": adversarial,
+        "averaging": averaging,
         "lr_scaling": lr_scaling,
         "dropout_in": dropout_in,
         "dropout_hidden": dropout_hidden,

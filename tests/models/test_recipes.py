@@ -57,6 +57,7 @@ def test_an_exponential_rate_is_the_same_for_all_steps_of_an_epoch() -> None:
         ("schedule", "cosine", "Schedule must be one of exponential, triangular, not 'cosine'"),
         ("loss", "hinge", "Loss must be one of squared-hinge, cross-entropy, not 'hinge'"),
         ("label_smoothing", 1.0, "Label smoothing must be at least 0 and below 1, not 1.0"),
+        ("averaging", 1.0, "Averaging must be at least 0 and below 1, not 1.0"),
         ("adversarial", -1.0, "Adversarial norm must be at least 0 and finite, not -1.0"),
         ("adversarial", math.inf, "Adversarial norm must be at least 0 and finite, not inf"),
         ("epochs", 0, "Number of epochs must be at least 1, not 0"),

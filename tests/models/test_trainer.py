@@ -64,6 +64,7 @@ def test_short_training_learns_digits(splits: Splits) -> None:
         {"network": "digits-cnn", "width": 12, "augment": "crop"},
         {"optimiser": "muon", "schedule": "triangular", "lr_start": 0.05},
         {"optimiser": "unit-nesterov", "schedule": "triangular", "lr_start": 0.05},
+        {"averaging": 0.9},
         {"loss": "cross-entropy", "label_smoothing": 0.1, "adversarial": 1.0, "dropout_hidden": 0.0},
     ],
 )
@@ -185,8 +186,27 @@ def test_fast_recipe_stopped_within_an_epoch_equals_uninterrupted(
     resumed = Trainer.resume(tmp_path / "part.pt", splits)
     assert [report.epoch for report in resumed.run()] == [2, 3]
     assert _figures(resumed) == _figures(whole)
+    assert all(torch.equal(resumed.best_state[name], tensor) for name, tensor in whole.best_state.items())
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], tensor)
+
+
+def test_averaging_leaves_the_training_as_it_is(splits: Splits) -> None:
+    plain, averaged = _trained(_SHORT, splits), _trained(dataclasses.replace(_SHORT, averaging=0.9), splits)
+    assert [report.loss for report in plain.history] == [report.loss for report in averaged.history]
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(averaged.model.state_dict()[name], tensor)
+    assert not torch.equal(averaged.best_state["1.weight"], plain.best_state["1.weight"])
+
+
+def test_averages_of_another_network_are_refused(tmp_path: Path, splits: Splits) -> None:
+    trainer = _trained(dataclasses.replace(_SHORT, epochs=1, averaging=0.9), splits)
+    trainer.save(tmp_path / "a.pt")
+    state = torch.load(tmp_path / "a.pt", weights_only=True)
+    state["average"][0] = torch.zeros(3)
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(BcsimError, match=r"its averages are not of its weights$"):
+        Trainer.resume(tmp_path / "a.pt", splits)
 
 
 def _noise() -> Splits:
