@@ -65,6 +65,8 @@ CONSTANTS: Mapping[str, Array] = {
     "s": _number(64),
     "fine": _number(1 / 64),
     "bits": _number(4),
+    "eight": _number(8),
+    "nine": _number(9),
     "low": _number(-8),
     "high": _number(7),
     "u8": np.uint8(0),
@@ -397,6 +399,31 @@ ROWS: tuple[Row, ...] = (
                 _dense(f'q = {prefix}IntQuant <signed=1, narrow=1, rounding_mode="FLOOR">(a, s, zero, bits)'),
                 _dense(f'q = {prefix}MultiThreshold <out_dtype="UINT2">(a, thresholds)'),
             )
+        ),
+    ),
+    Row(
+        (
+            *(f"{domain}.Trunc".lstrip(".") for domain in ("", *QONNX)),
+            *(f"{domain}.QuantAvgPool2d" for domain in NAMED_QONNX),
+        ),
+        "as Brevitas and FINN write a mean of whole numbers: the low bits of a sum cut off; Trunc in versions 1 and 2",
+        (
+            *(
+                _image(
+                    f"b = {UNSIGNED}(a, s, zero, bits) c = AveragePool <kernel_shape=[3, 3]>(b) d = Mul(c, nine) "
+                    f"q = {prefix}Trunc(d, s, zero, eight, bits)",
+                    "y = MatMul(f, u64)",
+                )
+                for prefix in ("", *(f"{domain}." for domain in QONNX))
+            ),
+            *(
+                _image(
+                    f"b = {UNSIGNED}(a, s, zero, bits) c = Div(b, s) "
+                    f"q = {domain}.QuantAvgPool2d <kernel=3, stride=1, ibits=4, obits=4, signed=0>(c)",
+                    "y = MatMul(f, u64)",
+                )
+                for domain in NAMED_QONNX
+            ),
         ),
     ),
     Row(

@@ -98,6 +98,55 @@ class MultiThreshold(OpRun):
         return ((out_scale * count + out_bias).astype(x.dtype),)
 
 
+class Trunc(OpRun):
+    """Version 1: y = (floor(round(x / scale + zero_point) / 2**dropped) - zero_point) * scale. Version 2 has an output
+    scale, and clips before it rounds."""
+
+    op_domain = "onnx.brevitas"
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero_point: Array,
+        bits: Array,
+        *rest: Array,
+        signed: int = 1,
+        narrow: int = 0,
+        rounding_mode: str = "FLOOR",
+    ) -> tuple[Array]:
+        whole, rounding = np.rint(x / scale + zero_point), ROUNDING[rounding_mode.upper()]
+        if len(rest) == 1:
+            level = rounding(whole / 2.0 ** (bits - rest[0]))
+            return (((level - zero_point) * scale).astype(x.dtype),)
+        step = 2.0 ** np.rint(np.log2(rest[0] / scale))
+        level = rounding(np.clip(whole / step, *integer_range(rest[-1], signed, narrow)))
+        return (((level - zero_point / step) * rest[0]).astype(x.dtype),)
+
+
+class QuantAvgPool2d(OpRun):
+    """Sums of windows, shifted right by the bits that the greatest sum has more than the result."""
+
+    op_domain = "qonnx.custom_op.general"
+
+    def _run(
+        self,
+        x: Array,
+        kernel: int = 1,
+        stride: int = 1,
+        ibits: int = 1,
+        obits: int = 1,
+        signed: int = 0,
+        data_layout: str = "NCHW",
+    ) -> tuple[Array]:
+        images = np.moveaxis(x, -1, 1) if data_layout == "NHWC" else x
+        windows = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(2, 3))
+        sums = np.rint(windows[:, :, ::stride, ::stride].sum(axis=(4, 5)))
+        most = ((1 << ibits) - 1) * kernel * kernel
+        shifted = np.floor(sums / 2.0 ** max(0, most.bit_length() - obits)).astype(x.dtype)
+        return (np.moveaxis(shifted, 1, -1) if data_layout == "NHWC" else shifted,)
+
+
 class BatchNormalization(OpRun):
     """Inference only: before opset 14 the evaluator's own takes a `momentum` for a wish to train on the batch."""
 
@@ -179,7 +228,7 @@ def _in_domain(operator: type[OpRun], domain: str) -> type[OpRun]:
     return type(operator.__name__, (operator,), {"op_domain": domain})
 
 
-_QONNX = (BipolarQuant, Quant, IntQuant, MultiThreshold)
+_QONNX = (BipolarQuant, Quant, IntQuant, MultiThreshold, Trunc)
 
 QONNX_NAMES = frozenset(operator.__name__ for operator in _QONNX)
 """Operators that are QONNX's in every domain; old Brevitas gave them none."""
@@ -187,6 +236,10 @@ QONNX_NAMES = frozenset(operator.__name__ for operator in _QONNX)
 OPERATORS: tuple[type[OpRun], ...] = (
     BatchNormalization,
     *(_in_domain(operator, domain) for operator in _QONNX for domain in DOMAINS),
-    *(_in_domain(operator, domain) for operator in (MaxPoolNHWC, Im2Col) for domain in DOMAINS[2:]),
+    *(
+        _in_domain(operator, domain)
+        for operator in (MaxPoolNHWC, Im2Col, QuantAvgPool2d)
+        for domain in DOMAINS[2:]
+    ),
     *(_named(ChannelsLast, name) for name in ("Conv", "MaxPool", "BatchNormalization")),
 )

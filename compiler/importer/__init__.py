@@ -33,6 +33,7 @@ from bcsim.compiler.importer import (  # noqa: F401  (importing them registers t
     qonnx,
     refused,
     resizing,
+    truncation,
     views,
 )
 from bcsim.compiler.importer.folding import folding_room

@@ -14,7 +14,16 @@ from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import QONNX, operator
 from bcsim.compiler.importer.values import Activation
 
-__all__ = ["fold_bipolar", "fold_quant"]
+__all__ = [
+    "MAX_BITS",
+    "MAX_FOLDED_BITS",
+    "fold_bipolar",
+    "fold_quant",
+    "integer_range",
+    "positive_scale",
+    "rounding_mode",
+    "switch",
+]
 
 MAX_BITS = 16
 # Of constants: biases have the accumulators' 32 bits.
@@ -36,24 +45,30 @@ def _range(context: NodeContext, most: int = MAX_BITS) -> _Range:
     bits = context.scalar(3, "bit width")
     if bits != int(bits) or not 1 <= bits <= most:
         raise BcsimError(f"its bit width is {bits:g}; accepted are whole numbers from 1 to {most}")
-    signed, narrow = _switch(context, "signed", 1), _switch(context, "narrow", 0)
-    top = 1 << (int(bits) - bool(signed))
-    low = -top + bool(narrow) if signed else 0
-    high = top - 1 - (narrow and not signed)
+    signed, narrow = switch(context, "signed", 1), switch(context, "narrow", 0)
+    low, high = integer_range(int(bits), bool(signed), bool(narrow))
     if high <= low and not signed:
         raise BcsimError("it is unsigned, narrow and of 1 bit, which leaves the single value 0")
-    return _Range(low, high, _rounding(context), bool(signed) and bits == 1)
+    return _Range(low, high, rounding_mode(context, "ROUND"), bool(signed) and bits == 1)
 
 
-def _switch(context: NodeContext, name: str, default: int) -> int:
+def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    """The least and the greatest integer; narrow gives up the one that has no opposite."""
+    top = 1 << (bits - signed)
+    return (-top + narrow if signed else 0), top - 1 - (narrow and not signed)
+
+
+def switch(context: NodeContext, name: str, default: int) -> int:
+    """An attribute that is 0 or 1."""
     value: int = context.attribute(name, default)
     if value not in (0, 1):
         raise BcsimError(f"its attribute {name!r} is {value}; accepted are 0 and 1")
     return value
 
 
-def _rounding(context: NodeContext) -> Rounding:
-    text = context.attribute("rounding_mode", "ROUND").upper()
+def rounding_mode(context: NodeContext, default: str) -> Rounding:
+    """The attribute of that name, which is `default` where it is left out."""
+    text = context.attribute("rounding_mode", default).upper()
     accepted: tuple[Rounding, ...] = get_args(Rounding)
     for mode in accepted:
         if mode == _SYNONYMS.get(text, text):
@@ -70,7 +85,8 @@ def _positive(context: NodeContext, index: int, what: str) -> FloatArray:
     return array
 
 
-def _scale(context: NodeContext) -> float:
+def positive_scale(context: NodeContext) -> float:
+    """Input 1, one scale for all of a tensor."""
     scale = _positive(context, 1, "scale")
     if scale.size != 1:
         raise BcsimError(
@@ -120,14 +136,14 @@ def _check_fits(what: str, parameter: FloatArray, weights: FloatArray) -> None:
 @operator("BipolarQuant", domains=QONNX)
 def bipolar_quant(context: NodeContext) -> Lowered:
     x = context.activation()
-    node = Bipolar(context.name, context.op, (x.name,), context.output, _scale(context))
+    node = Bipolar(context.name, context.op, (x.name,), context.output, positive_scale(context))
     return Lowered(x.at(context.output), (node,))
 
 
 @operator("Quant", "IntQuant", domains=QONNX)
 def quant(context: NodeContext) -> Lowered:
     x = context.activation()
-    scale, zero_point, steps = _scale(context), context.scalar(2, "zero point"), _range(context)
+    scale, zero_point, steps = positive_scale(context), context.scalar(2, "zero point"), _range(context)
     fields = (context.name, context.op, (x.name,), context.output)
     if not steps.bipolar:
         node = Quant(*fields, scale, zero_point, steps.low, steps.high, steps.rounding)

@@ -9,7 +9,7 @@ from onnx import ModelProto, helper
 
 import bcsim
 from bcsim.common.errors import BcsimError
-from tests.compiler.build import model, node, save, tensors
+from tests.compiler.build import model, node, refusal, save, tensors
 from tests.dialects.check import Array, check, pixels, signs
 
 FINN, QONNX = "finn.custom_op.general", "qonnx.custom_op.general"
@@ -119,3 +119,95 @@ def test_windows_are_for_a_matmul_alone(tmp_path: Path) -> None:
         BcsimError, match=r"takes the windows of node 'n_p' \(Im2Col\); accepted behind that is MatMul"
     ):
         bcsim.load(save(model(nodes, shape=(8, 8, 3)), tmp_path))
+
+
+def shifted_sums(x: Array, kernel: int, stride: int, shift: int) -> Array:
+    """Sums of windows of whole numbers (n, channels, rows, columns) without their low bits, in integers."""
+    parts = sliding_window_view(x, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]
+    return parts.sum(axis=(4, 5)) >> shift
+
+
+@pytest.mark.parametrize("domain", [FINN, QONNX])
+@pytest.mark.parametrize(("signed", "layout"), [(0, "NCHW"), (1, "NCHW"), (0, "NHWC")])
+def test_a_mean_without_its_low_bits(domain: str, signed: int, layout: str, tmp_path: Path) -> None:
+    """Sums of 3 x 3 values of 3 bits have 6 bits, of which the upper 4 stay."""
+    rng = np.random.default_rng(11)
+    low = -4 if signed else 0
+    arrays = {
+        "w": signs(rng, 4, 3, 1, 1),
+        "s": np.float32(40),
+        "one": np.float32(1),
+        "z": np.float32(0),
+        "b": np.float32(3),
+        "v": signs(rng, 4 * 3 * 3, 3),
+    }
+    quant = node("Quant", "a s z b", "q0", QONNX, signed=signed, narrow=0, rounding_mode="FLOOR")
+    sizes = {"kernel": 3, "stride": 2, "ibits": 3, "obits": 4, "signed": signed}
+    pool = node("QuantAvgPool2d", "t" if layout == "NHWC" else "q", "p", domain, data_layout=layout, **sizes)
+    turned = [node("Transpose", "q", "t", perm=[0, 2, 3, 1])] if layout == "NHWC" else []
+    back = node("Transpose", "p", "c", perm=[0, 3, 1, 2]) if layout == "NHWC" else node("Identity", "p", "c")
+    nodes = [
+        node("Conv", "x w", "a"), quant, node("Div", "q0 s", "q"), *turned, pool, back,
+        node("Flatten", "c", "f"), node("MatMul", "f v", "y"),
+    ]  # fmt: skip
+    built = model(nodes, tensors(**arrays), (3, 7, 7))
+    built.opset_import.extend([helper.make_opsetid(FINN, 1), helper.make_opsetid(QONNX, 1)])
+
+    def scores(_: ModelProto, x: Array) -> Array:
+        sums = np.einsum("oc,ncij->noij", arrays["w"][:, :, 0, 0], x)
+        q = np.clip(np.floor(sums / 40), low, low + 7).astype(np.int64)
+        return shifted_sums(q, 3, 2, 2).reshape(len(x), -1) @ arrays["v"]
+
+    check(built, tmp_path, pixels(rng, 20, (3, 7, 7)), scores)
+
+
+@pytest.mark.parametrize(("inputs", "attributes"), [
+    ("m s z i o", {}), ("m s z i o", {"rounding_mode": "CEIL"}),
+    ("m s z i t o", {"signed": 0}), ("m s z i t z o", {"signed": 0, "rounding_mode": "ROUND"}),
+])  # fmt: skip
+def test_trunc_behind_a_sum(inputs: str, attributes: dict[str, int], tmp_path: Path) -> None:
+    """As Brevitas exports a TruncAvgPool2d: AveragePool, times the window's size, Trunc."""
+    rng = np.random.default_rng(13)
+    arrays = {
+        "w": signs(rng, 4, 3, 1, 1),
+        "s": np.float32(20), "z": np.float32(0), "b": np.float32(4), "nine": np.float32(9),
+        "i": np.float32(8), "o": np.float32(4), "t": np.float32(320),
+        "v": signs(rng, 4 * 2 * 2, 3),
+    }  # fmt: skip
+    nodes = [
+        node("Conv", "x w", "a"),
+        node("Quant", "a s z b", "q", QONNX, signed=0, narrow=0, rounding_mode="ROUND"),
+        node("AveragePool", "q", "p", kernel_shape=[3, 3], strides=[3, 3]),
+        node("Mul", "p nine", "m"),
+        node("Trunc", inputs, "c", QONNX, **attributes),
+        node("Flatten", "c", "f"),
+        node("MatMul", "f v", "y"),
+    ]
+    built = model(nodes, tensors(**arrays), (3, 6, 6))
+    built.opset_import.append(helper.make_opsetid(QONNX, 1))
+    rounding = {"CEIL": np.ceil, "ROUND": np.rint}.get(str(attributes.get("rounding_mode")), np.floor)
+
+    def scores(_: ModelProto, x: Array) -> Array:
+        sums = np.einsum("oc,ncij->noij", arrays["w"][:, :, 0, 0], x)
+        q = np.clip(np.rint(sums / 20), 0, 15)
+        whole = rounding(shifted_sums(q.astype(np.int64), 3, 3, 0) / 16)
+        return np.minimum(whole, 15).reshape(len(x), -1) * (320 if "t" in inputs else 20) @ arrays["v"]
+
+    check(built, tmp_path, pixels(rng, 20, (3, 6, 6)), scores)
+
+
+TRUNC_REFUSED = [
+    ("m s z i h", "its bit width is 2.5; accepted are whole numbers from 1 to 64"),
+    ("m s z i t o", "its output scale must be positive, and is -1"),
+    ("m s z i w", "its bit width is 40; accepted are 1 to 16"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "message"), TRUNC_REFUSED)
+def test_truncs_that_are_refused(inputs: str, message: str, tmp_path: Path) -> None:
+    arrays = {
+        "s": np.float32(20), "z": np.float32(0), "i": np.float32(8), "h": np.float32(2.5), "t": np.float32(-1),
+        "o": np.float32(4), "w": np.float32(40),
+    }  # fmt: skip
+    built = model([node("Identity", "x", "m"), node("Trunc", inputs, "y", QONNX)], tensors(**arrays))
+    assert refusal(built, tmp_path) == f"Node 'n_y' (Trunc): {message}"
