@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcsim.compiler.mapping.loop_nest import LoopNest
-from bcsim.compiler.program.geometry import taps, window_corners
+from bcsim.compiler.program.geometry import Pool, taps
 from bcsim.machine.latency import LAYER_GAP, shadow_latency
 from bcsim.machine.parameters import Machine
 
@@ -125,34 +125,53 @@ def first_reads(nest: LoopNest) -> NDArray[np.int64]:
     geometry = nest.geometry
     shape = (len(geometry.channels), geometry.height, geometry.width, nest.chunks_in_source)
     reads = np.full(shape, NEVER, dtype=np.int64)
-    position = np.arange(nest.positions, dtype=np.int64)
-    steps = pass_steps(nest)
-    before = np.cumsum(steps) - steps
     # Tiles that all read the same words read them first in tile 0; only tiles of whole groups have words of their own.
     for tile in range(nest.tiles if nest.tile_chunks else 1):
-        for place in range(nest.window):
-            start = before[nest.first_pass(position, np.full_like(position, tile)) + place]
-            _note_reads(reads, nest, tile, place, start)
+        for size in dict.fromkeys((nest.strip_full, nest.strip_last)):
+            _note_reads(reads, nest, tile, size * nest.digits, _window_starts(nest, tile, size))
     return reads.reshape(shape[0], -1)
 
 
-def _note_reads(
-    reads: NDArray[np.int64], nest: LoopNest, tile: int, place: int, start: NDArray[np.int64]
-) -> None:
-    """Lower `reads` to what one tile reads in one place of the pooling window.
+def _window_starts(nest: LoopNest, tile: int, size: int) -> NDArray[np.int64]:
+    """int64 (windows,): the step in which one tile first reads each window, in strips of `size` positions.
 
-    start : int64 (positions,), the first step of each position's pass, which takes its strip's positions in turn for
-        every chunk.
+    NEVER for windows that are none of theirs. Windows that several poolings share are read several times.
+    """
+    geometry, pool = nest.geometry, nest.geometry.pool or Pool((1, 1), (1, 1))
+    steps, columns = pass_steps(nest), geometry.windows[1]
+    before = np.cumsum(steps) - steps
+    position = np.arange(nest.positions, dtype=np.int64)
+    position = position[nest.strip_sizes[nest.strip_of(position)] == size]
+    row, column = np.divmod(position, geometry.output[1])
+    corner = (row * pool.stride[0] * columns + column * pool.stride[1])[:, None]
+    first = nest.first_pass(position, np.full_like(position, tile))[:, None]
+    late = nest.place_in_strip(position)[:, None] * nest.digits
+    starts = np.full(geometry.windows[0] * columns, NEVER, dtype=np.int64)
+    across = np.arange(pool.kernel[1])
+    for down in range(pool.kernel[0]):
+        found = before[first + down * pool.kernel[1] + across] + late
+        np.minimum.at(starts, corner + down * columns + across, found)
+    return starts
+
+
+def _note_reads(
+    reads: NDArray[np.int64], nest: LoopNest, tile: int, of_chunk: int, starts: NDArray[np.int64]
+) -> None:
+    """Lower `reads` to what one tile reads in windows of which each chunk takes `of_chunk` steps.
+
+    starts : int64 (windows,), the step of each window's first chunk; NEVER for those that are left out.
     """
     _sources, height, width, in_source = reads.shape
+    geometry = nest.geometry
     chunks = np.arange(tile * nest.tile_chunks, min(tile * nest.tile_chunks + nest.chunks, in_source))
-    rows, columns = (corner[:, place] for corner in window_corners(nest.geometry))
-    position = np.arange(nest.positions, dtype=np.int64)
-    of_chunk = nest.strip_sizes[nest.strip_of(position)] * nest.digits
-    start = start + nest.place_in_strip(position) * nest.digits
-    for tap, (source, y, x) in enumerate(taps(nest.geometry)):
+    window = np.flatnonzero(starts < NEVER)
+    start, (row, column) = starts[window], np.divmod(window, geometry.windows[1])
+    rows, columns = (
+        row * geometry.stride[0] - geometry.pads[0],
+        column * geometry.stride[1] - geometry.pads[1],
+    )
+    for tap, (source, y, x) in enumerate(taps(geometry)):
         inside = (rows + y >= 0) & (rows + y < height) & (columns + x >= 0) & (columns + x < width)
-        chunk = tap * nest.chunks + np.arange(len(chunks))
-        cycles = start[inside][:, None] + chunk * of_chunk[inside][:, None]
+        cycles = start[inside][:, None] + (tap * nest.chunks + np.arange(len(chunks))) * of_chunk
         index = (source, (rows + y)[inside][:, None], (columns + x)[inside][:, None], chunks[None, :])
         reads[index] = np.minimum(reads[index], cycles)
