@@ -313,17 +313,20 @@ class Accelerator(wiring.Component):
             output.write.eq(self._writer.score_write),
             output.last.eq(self._writer.score_last),
         ]
+        if self.machine.batch > 1:
+            m.d.comb += output.turn.eq(self._writer.score_turn)
 
     def _connect_registers(self, m: Module) -> None:
         registers, issue, events = self._registers, self._issue, self._registers.events
         unsent = self.m_axis.tvalid & ~self.m_axis.tready
+        answered = self._output.emptied if self.machine.batch > 1 else self._output.sent
         late = self.machine.weight_stream_bytes and issue.waits_weights & ~self.s_axis_weights.tvalid
         connect(m, flipped(self.s_axil), registers.bus)
         m.submodules.unanswered = unanswered = Unanswered()
         m.d.comb += [
             unanswered.running.eq(registers.running),
             unanswered.read.eq(issue.release),
-            unanswered.answered.eq(self._output.sent),
+            unanswered.answered.eq(answered),
             self.interrupt.eq(registers.interrupt),
             registers.bad_length.eq(self._loader.bad_length),
             registers.waits_host.eq((issue.waits_input & ~unanswered.owed) | unsent | late),

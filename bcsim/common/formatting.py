@@ -45,8 +45,8 @@ def rate(per_second: float) -> str:
     return f"{significant(per_second)} /s"
 
 
-def count(value: int) -> str:
-    """2,910,208"""
+def count(value: float) -> str:
+    """2,910,208, and a share as it is: 2,886.25"""
     return f"{value:,}"
 
 

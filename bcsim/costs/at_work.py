@@ -1,4 +1,4 @@
-"""How often a machine's units are at work for one layer of one image: the loop nest's trip counts."""
+"""How often a machine's units are at work for one layer of the images taken at once: the loop nest's trip counts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ __all__ = ["reading_steps", "times_at_work"]
 
 
 def times_at_work(nest: LoopNest) -> Mapping[When, int]:
-    """How often each `When` comes, per image; every requantiser's rounds are counted once, as they are simultaneous.
+    """How often each `When` comes, per image or batch of images.
 
+    Every requantiser's rounds are counted once, as they are simultaneous.
     The drain of one pass may overlap the steps of the next: these are occasions, not cycles.
     """
     rounds, bits = nest.round_count, nest.layer.target.bits

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
+from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
 from bcsim.costs.at_work import times_at_work
 from bcsim.costs.structure import machine_units
-from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic
+from bcsim.costs.traffic import MemoryTraffic, Traffic, add_traffic, layer_traffic, share_traffic
 from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
 
@@ -41,13 +42,14 @@ SCORE_WORD_BITS = 32
 class Action:
     """`count` times per image, a unit of `kind` (a figure of an energy table) and `bits` wide is at work.
 
+    count : of images taken at once an equal share each, which may be no integer.
     part : where reports add it: adders, select, requantiser, registers, multipliers.
     """
 
     part: str
     kind: str
     bits: int
-    count: int
+    count: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,20 @@ class LayerCounts:
     """
 
     name: str
-    operations: collections.abc.Mapping[str, int]
+    operations: collections.abc.Mapping[str, float]
     actions: tuple[Action, ...]
     traffic: Traffic
+
+    def shared(self, images: int) -> LayerCounts:
+        """One image's share of the counts of several that are taken at once."""
+        if images == 1:
+            return self
+        return LayerCounts(
+            self.name,
+            {name: per_image(count, images) for name, count in self.operations.items()},
+            tuple(replace(action, count=per_image(action.count, images)) for action in self.actions),
+            share_traffic(self.traffic, images),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +84,10 @@ class NetworkCounts:
     outside."""
 
     layers: tuple[LayerCounts, ...]
-    stream_bits: int
+    stream_bits: float
 
     @property
-    def operations(self) -> dict[str, int]:
+    def operations(self) -> dict[str, float]:
         """The layers' operations, added up."""
         names = self.layers[0].operations
         return {name: sum(layer.operations[name] for layer in self.layers) for name in names}
@@ -84,9 +97,9 @@ class NetworkCounts:
         return chain.from_iterable(layer.actions for layer in self.layers)
 
     @property
-    def bits(self) -> dict[str, int]:
+    def bits(self) -> dict[str, float]:
         """Bits at work per image by unit, sum of bits * count: adder, bitwise, comparator, register."""
-        total: dict[str, int] = {}
+        total: dict[str, float] = {}
         for action in self.actions:
             total[action.kind] = total.get(action.kind, 0) + action.bits * action.count
         return total
@@ -104,7 +117,7 @@ def layer_actions(nest: LoopNest, units: Iterable[Unit]) -> tuple[Action, ...]:
     return tuple(action for action in actions if action.count)
 
 
-def multiplications(actions: Iterable[Action]) -> int:
+def multiplications(actions: Iterable[Action]) -> float:
     """How many of the actions are a multiplier's."""
     return sum(action.count for action in actions if action.kind in MULTIPLIERS)
 
@@ -132,13 +145,16 @@ def count_stream_bits(mapping: Placement) -> int:
     return received + (mapping.program.classes + 1) * SCORE_WORD_BITS
 
 
-def _count_weight_bits(mapping: Placement) -> int:
-    """Bits of the weight stream of an image, in whole words of its bytes."""
+def _count_weight_bits(mapping: Placement) -> float:
+    """Bits of the weight stream of an image, in whole words of its bytes; a batch brings them once."""
     words = sum(nest.streamed_words for nest in mapping.nests)
-    return words * mapping.machine.weight_beats * mapping.machine.weight_stream_bytes * 8 if words else 0
+    if not words:
+        return 0
+    bits = words * mapping.machine.weight_beats * mapping.machine.weight_stream_bytes * 8
+    return per_image(bits, mapping.images)
 
 
 def count_mapping(mapping: Placement) -> NetworkCounts:
     """Counts of a mapped program, per image."""
-    layers = tuple(_count_layer(layer, mapping.machine) for layer in mapping.layers)
+    layers = tuple(_count_layer(layer, mapping.machine).shared(mapping.images) for layer in mapping.layers)
     return NetworkCounts(layers, count_stream_bits(mapping) + _count_weight_bits(mapping))

@@ -90,7 +90,7 @@ class EnergyTable:
         access = self.curves["sram"].at(bank_bytes)
         return access * (traffic.bits_read + traffic.bits_written) / ACCESS_BITS
 
-    def stream_pj(self, bits: int) -> float:
+    def stream_pj(self, bits: float) -> float:
         """pJ of bits that come from or go to DRAM."""
         return self.curves["dram"].at(ACCESS_BITS) * bits / ACCESS_BITS
 

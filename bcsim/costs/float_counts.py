@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
@@ -101,6 +102,7 @@ def count_macs(mapping: Mapping, arithmetic: Arithmetic) -> NetworkCounts:
     do not stay on the chip bring theirs.
     """
     planes_apart = (nest.streamed_words // nest.planes for nest in mapping.nests)
-    weight_bits = sum(planes_apart) * mapping.machine.slots * arithmetic.bits
-    layers = tuple(_count_layer(layer, mapping.machine, arithmetic) for layer in mapping.layers)
+    weight_bits = per_image(sum(planes_apart) * mapping.machine.slots * arithmetic.bits, mapping.images)
+    counted = (_count_layer(layer, mapping.machine, arithmetic) for layer in mapping.layers)
+    layers = tuple(layer.shared(mapping.images) for layer in counted)
     return NetworkCounts(layers, count_stream_bits(mapping) + weight_bits)

@@ -70,11 +70,17 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
         ),
         "weight": MemoryShape("weight_memory", 1, machine.weight_words, _with_parity(machine, machine.slots)),
         "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
-        "output": MemoryShape("output", 1, -(-machine.outputs // r), r * QUOTIENT_BITS),
+        "output": MemoryShape("output", 1, _score_words(machine), r * QUOTIENT_BITS),
         **({"accumulator": sums} if machine.reuse > 1 else {}),
         **pool,
     }
     return {name: replace(shape, words=max(2, shape.words)) for name, shape in shapes.items()}
+
+
+def _score_words(machine: Machine) -> int:
+    """R scores a word; of several images at once each has a place of as many words as an address counts."""
+    words = -(-machine.outputs // machine.requantisers)
+    return machine.batch << (words - 1).bit_length() if machine.batch > 1 else words
 
 
 def _with_parity(machine: Machine, bits: int) -> int:

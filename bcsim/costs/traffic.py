@@ -1,4 +1,4 @@
-"""Memory traffic of one image: words and bits read and written, memory by memory, layer by layer."""
+"""Memory traffic: words and bits read and written, memory by memory, layer by layer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.mapping.placed_layer import PlacedLayer
@@ -15,7 +16,16 @@ from bcsim.costs.structure import machine_memories
 from bcsim.costs.units import MemoryShape, When
 from bcsim.machine.parameters import Machine
 
-__all__ = ["MEMORIES", "MemoryTraffic", "Traffic", "add_traffic", "layer_traffic", "memory_traffic", "moved"]
+__all__ = [
+    "MEMORIES",
+    "MemoryTraffic",
+    "Traffic",
+    "add_traffic",
+    "layer_traffic",
+    "memory_traffic",
+    "moved",
+    "share_traffic",
+]
 
 MEMORIES = ("activation", "weight", "parameter", "output", "accumulator")
 """The last one only where weights are used again; accumulators are registers else."""
@@ -26,14 +36,15 @@ class MemoryTraffic:
     """One kind of memory: its size and what one image reads and writes. A partly written word counts as a word.
 
     words, word_bits : depth and width of each of its `memories`.
+    What several images have together, each has an equal share of, which may be no integer.
     """
 
     words: int
     word_bits: int
-    words_read: int
-    bits_read: int
-    words_written: int
-    bits_written: int
+    words_read: float
+    bits_read: float
+    words_written: float
+    bits_written: float
     memories: int = 1
 
     @property
@@ -54,7 +65,8 @@ def memory_traffic(mapping: Placement) -> dict[str, MemoryTraffic]:
     Where accumulators are memories, one in each element, a chunk reads and writes its position's, but for a pass'
     first chunk, which reads none; draining reads each sum once.
     """
-    return add_traffic(layer_traffic(layer, mapping.machine) for layer in mapping.layers)
+    together = add_traffic(layer_traffic(layer, mapping.machine) for layer in mapping.layers)
+    return share_traffic(together, mapping.images)
 
 
 def add_traffic(parts: Iterable[Traffic]) -> dict[str, MemoryTraffic]:
@@ -64,6 +76,21 @@ def add_traffic(parts: Iterable[Traffic]) -> dict[str, MemoryTraffic]:
         for name, more in part.items():
             total[name] = _add(total[name], more) if name in total else more
     return total
+
+
+def share_traffic(traffic: Traffic, images: int) -> dict[str, MemoryTraffic]:
+    """One image's share of the traffic of several that are taken at once."""
+    return {name: _share(found, images) for name, found in traffic.items()}
+
+
+def _share(found: MemoryTraffic, images: int) -> MemoryTraffic:
+    return replace(
+        found,
+        words_read=per_image(found.words_read, images),
+        bits_read=per_image(found.bits_read, images),
+        words_written=per_image(found.words_written, images),
+        bits_written=per_image(found.bits_written, images),
+    )
 
 
 def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
@@ -77,7 +104,7 @@ def _add(a: MemoryTraffic, b: MemoryTraffic) -> MemoryTraffic:
 
 
 def layer_traffic(layer: PlacedLayer, machine: Machine) -> dict[str, MemoryTraffic]:
-    """Traffic that one layer causes; loading the image belongs to the first layer."""
+    """Traffic that one layer causes, of all images that are taken at once; loading belongs to the first layer."""
     nest = layer.nest
     shapes = machine_memories(machine)
     times = times_at_work(nest)
@@ -125,5 +152,5 @@ def _accumulators(nest: LoopNest, shape: MemoryShape) -> MemoryTraffic:
 
 def _output(nest: LoopNest, shape: MemoryShape) -> MemoryTraffic:
     """A round writes a word of scores; the stream reads one for every score."""
-    read, written = (nest.layer.outputs, nest.rounds) if nest.scores else (0, 0)
-    return moved(shape, read=read, written=written)
+    images = nest.positions if nest.scores else 0
+    return moved(shape, read=images * nest.layer.outputs, written=images * nest.rounds)

@@ -45,7 +45,7 @@ class BoardBuild:
 
     built: Built
     machine: Machine
-    cycles_per_image: int
+    cycles_per_image: float
     proof: Proof | None
     meaning: InputMeaning | None
 

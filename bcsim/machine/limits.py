@@ -47,6 +47,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "reuse": (1, 16),
     "drains": (1, 2),
     "activation_banks": (1, 2),
+    "batch": (1, 16),
 }
 
 
@@ -87,6 +88,7 @@ def check_machine(machine: Machine) -> None:
     _check_weight_stream(machine)
     _check_widths(machine)
     _check_reuse(machine)
+    _check_batch(machine)
     if machine.accumulator_bits + machine.fraction_bits > 50:
         raise BcsimError(
             "Machine parameters accumulator_bits and fraction_bits must not exceed 50 together, "
@@ -182,4 +184,18 @@ def _check_reuse(machine: Machine) -> None:
         raise BcsimError(
             f"Machine parameter pes must be a multiple of lanes ({machine.lanes}) where reuse is above 1, "
             f"not {machine.pes!r}"
+        )
+
+
+def _check_batch(machine: Machine) -> None:
+    if machine.batch == 1:
+        return
+    if machine.batch & (machine.batch - 1) or machine.batch > machine.reuse:
+        raise BcsimError(
+            f"Machine parameter batch must be a power of two up to reuse ({machine.reuse}), not {machine.batch!r}"
+        )
+    # A second position's scores would need a way of their own to the output buffer.
+    if machine.drains > 1:
+        raise BcsimError(
+            f"Machine parameter drains must be 1 where batch is above 1 ({machine.batch}), not {machine.drains!r}"
         )

@@ -24,6 +24,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "divide_cycles": 1,
     "drains": 1,
     "activation_banks": 1,
+    "batch": 1,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -78,6 +79,8 @@ class Machine:
     activation_banks : 1 for an activation memory with a port for reads and one for writes; 2 for two memories of half
         the words, each with one port for both, such as iCE40 UP5K's SPRAM: a layer reads one and writes the other.
         activation_words is a power of two then.
+    batch : the most images that a program takes at once, a power of two up to `reuse`: a weight word of a dense network
+        is read once for all of them, and the activation memory holds as many images' values.
     six_input_luts : whether additions are written for an FPGA of six-input LUTs, 7-series and later; the same sums.
     clock_mhz : for times in reports; nothing else depends on it.
     """
@@ -114,6 +117,7 @@ class Machine:
     reuse: int = 1
     drains: int = 1
     activation_banks: int = 1
+    batch: int = 1
     six_input_luts: bool = False
     clock_mhz: float = 100.0
 

@@ -1,8 +1,8 @@
 """The parts that the program memories' records consist of, field by field.
 
 A part's fields go from the least significant bit up, each unsigned; docs/machine.md says what they mean.
-A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `words`, `rounds_*`, `bits`, `beats`, `classes`)
-holds that count minus one.
+A field named after a count (`chunks`, `digits`, `planes`, `tiles`, `words`, `rounds_*`, `bits`, `beats`, `classes`,
+`images`) holds that count minus one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, SCORE_BITS, WEIG
 __all__ = [
     "FIELDS",
     "RECORDS",
+    "BatchFields",
     "DrainFields",
     "Fields",
     "IssueFields",
@@ -195,11 +196,18 @@ class LoadFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotFields:
-    """What the stream record holds last where weights can stream."""
+    """What the stream record holds behind LoadFields where weights can stream."""
 
     streams: Annotated[int, 1]
     slot_base: WeightAddress
     slot_base_odd: WeightAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFields:
+    """What the stream record holds last on a machine that can take several images at once: how many it does."""
+
+    images: Annotated[int, 4]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +233,7 @@ Record: TypeAlias = (
     | StreamFields
     | LoadFields
     | SlotFields
+    | BatchFields
     | WeightStreamFields
 )
 """A part of a record."""

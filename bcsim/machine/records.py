@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.record_parts import (
+    BatchFields,
     DrainFields,
     Fields,
     IssueFields,
@@ -83,7 +84,8 @@ def stream_fields(machine: Machine) -> Fields:
     """The stream record's on this machine."""
     load = (LoadFields,) if machine.spatial else ()
     slots = (SlotFields,) if machine.weight_stream_bytes else ()
-    return on_machine(machine, StreamFields, *load, *slots)
+    batch = (BatchFields,) if machine.batch > 1 else ()
+    return on_machine(machine, StreamFields, *load, *slots, *batch)
 
 
 def record_bits(fields: Fields) -> int:

@@ -53,9 +53,10 @@ def cards(result: Result) -> tuple[Card, ...]:
 def _machine_cards(machine: MachineResult) -> tuple[Card, ...]:
     cycles, found, clock = machine.cycles, machine.energy, machine.machine.clock_mhz
     against = f"int8 MACs {ratio(found.int8_pj / found.total_pj)}, float32 {ratio(found.float32_pj / found.total_pj)}"
+    latest = f"first image of {cycles.at_once} taken at once" if cycles.at_once > 1 else "first image"
     return (
         Card("Cycles per image", count(cycles.per_image), "images following each other"),
-        Card("Latency", microseconds(cycles.latency / clock), f"{count(cycles.latency)} cycles, first image"),
+        Card("Latency", microseconds(cycles.latency / clock), f"{count(cycles.latency)} cycles, {latest}"),
         Card("Throughput", rate(machine.images_per_second), f"images at {clock:g} MHz"),
         Card("Array utilisation", percent(cycles.utilisation, 1), "stalls included"),
         Card("Energy per image", energy(found.total_pj), against),

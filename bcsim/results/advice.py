@@ -34,7 +34,7 @@ REMEDIES: MappingType[str, Remedy] = {
 }
 
 
-def advise(mapping: Mapping, steady: MappingType[str, int], cycles: int) -> tuple[str, ...]:
+def advise(mapping: Mapping, steady: MappingType[str, float], cycles: float) -> tuple[str, ...]:
     """A sentence for every cause that holds up a fifth of all lane-cycles and that one doubled parameter relieves.
 
     steady, cycles : lane-cycles by cause, and cycles, of one image once images follow each other.
@@ -52,7 +52,7 @@ def advise(mapping: Mapping, steady: MappingType[str, int], cycles: int) -> tupl
     return tuple(found)
 
 
-def _cycles(mapping: Mapping, parameter: str, value: int) -> int | None:
+def _cycles(mapping: Mapping, parameter: str, value: int) -> float | None:
     """Cycles per image on the machine with another value of a parameter; None where there is no such machine."""
     try:
         changed = replace(mapping.machine, name="custom", **{parameter: value})  # type: ignore[arg-type]

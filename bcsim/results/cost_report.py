@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from bcsim.common.errors import BcsimError
+from bcsim.common.shares import per_image
+from bcsim.compiler.mapping.batch import batch_obstacle
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.mapping.shortfall import MachineTooSmallError
 from bcsim.compiler.program.layers import Program
@@ -20,6 +22,7 @@ from bcsim.simulator.simulator import MachineRun
 from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles
 
 __all__ = [
+    "batch_note",
     "cycles_of",
     "energy_report",
     "enlargement_note",
@@ -30,7 +33,7 @@ __all__ = [
 ]
 
 WARM_UP = 5
-"""Images after which the interval between images no longer changes."""
+"""Batches after which the interval between images no longer changes."""
 
 FITTED = (
     *("activation_bits", "accumulator_bits", "fraction_bits"),
@@ -53,7 +56,7 @@ def machine_result(run: MachineRun, table: EnergyTable) -> MachineResult:
             slots=used.lane_cycles,
             operations=counted.operations,
             energy_pj=sum(parts.values()),
-            streamed_weight_words=nest.streamed_words,
+            streamed_weight_words=per_image(nest.streamed_words, run.mapping.images),
         )
         for used, counted, parts, nest in zip(
             steady_layers(run.mapping), counts.layers, by_layer.layers, run.mapping.nests, strict=True
@@ -83,21 +86,26 @@ def cycles_of(run: MachineRun) -> Cycles:
         stalls=stalls,
         run_images=len(run.classes),
         run_cycles=run.cycles,
+        at_once=run.mapping.images,
     )
 
 
 def steady_layers(mapping: Mapping) -> tuple[LayerUtilisation, ...]:
     """Lane-cycles by cause of every layer in one image's interval, once images follow each other.
 
-    The difference of a run of one more image and a run: what belongs to starting and ending cancels.
+    The difference of a run of one more batch and a run: what belongs to starting and ending cancels.
     """
     schedules = schedule_images(mapping, WARM_UP + 1)
     _, longer = count_lane_cycles(mapping, schedules)
     _, shorter = count_lane_cycles(mapping, schedules[:-1])
     layers = []
     for more, less in zip(longer, shorter, strict=True):
-        lane_cycles = {cause: more.lane_cycles[cause] - less.lane_cycles[cause] for cause in more.lane_cycles}
-        layers.append(LayerUtilisation(more.name, lane_cycles, more.cycles - less.cycles))
+        lane_cycles = {
+            cause: per_image(more.lane_cycles[cause] - less.lane_cycles[cause], mapping.images)
+            for cause in more.lane_cycles
+        }
+        cycles = per_image(more.cycles - less.cycles, mapping.images)
+        layers.append(LayerUtilisation(more.name, lane_cycles, cycles))
     return tuple(layers)
 
 
@@ -169,3 +177,11 @@ def _grown(machine: Machine, base: Machine) -> list[str]:
         if before < after:
             grown.append(f"{name}=true" if after is True else f"{name} {before} to {after}")
     return grown
+
+
+def batch_note(mapping: Mapping) -> str:
+    """Why images are taken one by one on a machine that could take several at once; empty where that is not so."""
+    if mapping.images == mapping.machine.batch:
+        return ""
+    why = batch_obstacle(mapping.program.layers)
+    return f"The machine could take {mapping.machine.batch} images at once and takes them one by one: {why}"

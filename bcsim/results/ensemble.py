@@ -137,8 +137,9 @@ def _sums(members: Sequence[V], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _cycles(members: Sequence[Cycles]) -> Cycles:
-    sums = _sums(members, [field.name for field in fields(Cycles) if field.name != "run_images"])
-    return Cycles(**sums, run_images=members[0].run_images)
+    alike = ("run_images", "at_once")
+    sums = _sums(members, [field.name for field in fields(Cycles) if field.name not in alike])
+    return replace(members[0], **sums)
 
 
 def _energy(members: Sequence[EnergyReport]) -> EnergyReport:

@@ -16,17 +16,20 @@ class Cycles:
     """Cycles of the machine.
 
     per_image : from one image to the next once they follow each other; latency: of the first image.
+    at_once : images that the machine takes at once: per_image is an equal share of their cycles, all of whose images
+        are loaded before the first one's layers begin.
     busy, stalls : lane-cycles of one image's interval, by cause; their sum is slots, lanes * pes * per_image.
     run_images, run_cycles : of the run they were taken from.
     """
 
-    per_image: int
+    per_image: float
     latency: int
-    slots: int
-    busy: int
-    stalls: Mapping[str, int]
+    slots: float
+    busy: float
+    stalls: Mapping[str, float]
     run_images: int
     run_cycles: int
+    at_once: int = 1
 
     @property
     def utilisation(self) -> float:
@@ -51,17 +54,17 @@ class EnergyReport:
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """One layer's cost per image.
+    """One layer's cost per image, an equal share where several are taken at once.
 
     cycles, slots : of one image, images following each other; slots by cause, busy among them.
     streamed_weight_words : words of the weight memory that an image brings for it; 0 where they stay on the chip.
     """
 
-    cycles: int
-    slots: Mapping[str, int]
-    operations: Mapping[str, int]
+    cycles: float
+    slots: Mapping[str, float]
+    operations: Mapping[str, float]
     energy_pj: float
-    streamed_weight_words: int
+    streamed_weight_words: float
 
     @property
     def utilisation(self) -> float:
@@ -81,9 +84,9 @@ class MachineResult:
 
     machine: Machine
     cycles: Cycles
-    operations: Mapping[str, int]
-    unit_bits: Mapping[str, int]
-    memory: Mapping[str, Mapping[str, int]]
+    operations: Mapping[str, float]
+    unit_bits: Mapping[str, float]
+    memory: Mapping[str, Mapping[str, float]]
     energy: EnergyReport
     layers: tuple[LayerCost, ...]
     advice: tuple[str, ...]

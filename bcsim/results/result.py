@@ -64,12 +64,12 @@ class LayerResult:
         return self.cost
 
     @property
-    def cycles(self) -> int:
+    def cycles(self) -> float:
         """Of one image, images following each other."""
         return self._found().cycles
 
     @property
-    def slots(self) -> Mapping[str, int]:
+    def slots(self) -> Mapping[str, float]:
         """Lane-cycles by cause, busy among them."""
         return self._found().slots
 
@@ -79,7 +79,7 @@ class LayerResult:
         return self._found().utilisation
 
     @property
-    def operations(self) -> Mapping[str, int]:
+    def operations(self) -> Mapping[str, float]:
         """Of one image, without padding."""
         return self._found().operations
 
@@ -89,7 +89,7 @@ class LayerResult:
         return self._found().energy_pj
 
     @property
-    def streamed_weight_words(self) -> int:
+    def streamed_weight_words(self) -> float:
         """Words of the weight memory that an image brings for it; 0 where they stay on the chip."""
         return self._found().streamed_weight_words
 
@@ -158,17 +158,17 @@ class Result:
         return self._found().cycles
 
     @property
-    def operations(self) -> Mapping[str, int]:
+    def operations(self) -> Mapping[str, float]:
         """Of one image, without padding."""
         return self._found().operations
 
     @property
-    def unit_bits(self) -> Mapping[str, int]:
+    def unit_bits(self) -> Mapping[str, float]:
         """Bits at work by unit, of one image."""
         return self._found().unit_bits
 
     @property
-    def memory(self) -> Mapping[str, Mapping[str, int]]:
+    def memory(self) -> Mapping[str, Mapping[str, float]]:
         """Sizes and traffic of the memories, of one image."""
         return self._found().memory
 
@@ -249,6 +249,7 @@ def _cycles_json(found: MachineResult) -> dict[str, Any]:
     return {
         "per_image": cycles.per_image,
         "latency": cycles.latency,
+        "at_once": cycles.at_once,
         "images_per_second": found.images_per_second,
         "slots": cycles.slots,
         "busy": cycles.busy,

@@ -23,7 +23,7 @@ from bcsim.execution.float_reference import FloatRun, run_float
 from bcsim.execution.input_origin import program_reading
 from bcsim.execution.raw_levels import program_input
 from bcsim.machine.parameters import MEDIUM, TINY, Machine, parse_machine
-from bcsim.results.cost_report import fitting_note, machine_result
+from bcsim.results.cost_report import batch_note, fitting_note, machine_result
 from bcsim.results.fidelity import LayerFidelity, compare_layers, fidelity_images, fraction_equal
 from bcsim.results.input_meaning import input_meaning, label_note
 from bcsim.results.machine_result import MachineResult
@@ -83,6 +83,7 @@ def simulate(
         *meaning.notes,
         label_note(program, dataset),
         dataset.note,
+        batch_note(mapping) if mapping else "",
         no_machine
         and f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}",
     )

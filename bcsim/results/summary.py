@@ -67,8 +67,11 @@ def _machine_overview(found: MachineResult, layers: Sequence[LayerResult]) -> It
     machine, cycles = found.machine, found.cycles
     yield "machine", f"{machine.name}: {machine.lanes} x {machine.pes} lanes"
     yield "images run cycle by cycle, equal bit for bit", count(cycles.run_images)
+    if cycles.at_once > 1:
+        yield "images taken at once", count(cycles.at_once)
     yield "cycles per image", count(cycles.per_image)
-    yield "latency of the first image", f"{count(cycles.latency)} cycles"
+    behind = ", all taken with it loaded before" if cycles.at_once > 1 else ""
+    yield "latency of the first image", f"{count(cycles.latency)} cycles{behind}"
     yield f"images at {machine.clock_mhz:g} MHz", rate(found.images_per_second)
     yield "array utilisation", percent(cycles.utilisation, 1)
     for cause, slots in cycles.stalls.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.fitted_machine import cycle_machine
 from bcsim.compiler.mapping.mapping import Placement, place_program
 from bcsim.compiler.program.layers import Program
@@ -22,7 +23,7 @@ class ScheduledCycles:
     placement : of the program on the machine that was scheduled, whose memories are as deep as the program needs.
     """
 
-    per_image: int
+    per_image: float
     latency: int
     placement: Placement
 
@@ -35,7 +36,7 @@ def scheduled_cycles(program: Program, machine: Machine) -> ScheduledCycles:
     placement = place_program(program, cycle_machine(program, machine))
     schedules = schedule_images(placement, WARM_UP + 1)
     return ScheduledCycles(
-        per_image=schedules[-1].last_step - schedules[-2].last_step,
-        latency=schedules[0].end + 1,
+        per_image=per_image(schedules[-1].last_step - schedules[-2].last_step, placement.images),
+        latency=int(schedules[0].scores[program.classes]) + 1,
         placement=placement,
     )

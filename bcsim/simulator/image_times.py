@@ -1,6 +1,8 @@
-"""What a schedule says of an image: cycles of words, steps and writes, and the cycles without a step by cause.
+"""What a schedule says of a batch, the image or images that are taken at once: cycles of words, steps and writes, and
+the cycles without a step by cause.
 
-Letters in shapes: Q passes of a layer, K rounds that a layer writes, B stream words of an image, C classes.
+Letters in shapes: Q passes of a layer, K rounds that a layer writes, B stream words of a batch, C words that leave
+for it.
 """
 
 from __future__ import annotations
@@ -73,13 +75,13 @@ class LayerSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ImageTimes:
-    """One image's way through the machine, in cycles of the image that was scheduled.
+    """A batch's way through the machine, in cycles of the batch that was scheduled.
 
     beats : int64 (B,), cycles in which its stream words are accepted.
     load_writes : int64 (chunks * digits,), cycles in which the loader writes, in order of address.
     layers : the array's work.
     round_writes : for every layer int64 (K,), see LayerSchedule.round_writes.
-    scores : int64 (C + 1,), cycles in which the scores and the class are accepted.
+    scores : int64 (C,), cycles in which every image's scores and class are accepted.
     """
 
     beats: Cycles
@@ -100,7 +102,7 @@ class ImageTimes:
 
 @dataclass(frozen=True, slots=True)
 class ImageSchedule:
-    """One image's way through the machine: `image_times`, `delay` cycles later. Thousands of images share one.
+    """A batch's way through the machine: `image_times`, `delay` cycles later. Thousands of batches share one.
 
     buffer : the input buffer it is loaded into.
     """
@@ -140,5 +142,5 @@ class ImageSchedule:
 
     @property
     def end(self) -> int:
-        """The cycle in which the class is accepted."""
+        """The cycle in which the last class is accepted."""
         return int(self.image_times.scores[-1]) + self.delay

@@ -38,13 +38,13 @@ class Pauses:
         """Whether nothing was said: each image is like the one before, then."""
         return self.gaps is None and self.holds is None and self.weight_gaps is None
 
-    def before_words(self, image: int, words: int) -> NDArray[np.int64]:
-        """Gaps of an image of so many input words, int64 (words,)."""
-        return _of_image(self.gaps, image, words)
+    def before_words(self, batch: int, words: int) -> NDArray[np.int64]:
+        """Gaps of a batch of so many input words, int64 (words,)."""
+        return _of_batch(self.gaps, batch, words)
 
-    def behind_words(self, image: int, words: int) -> NDArray[np.int64]:
-        """Holds of an image of so many output words, int64 (words,)."""
-        return _of_image(self.holds, image, words)
+    def behind_words(self, batch: int, words: int) -> NDArray[np.int64]:
+        """Holds of a batch of so many output words, int64 (words,)."""
+        return _of_batch(self.holds, batch, words)
 
 
 READY = Pauses()
@@ -52,11 +52,12 @@ READY = Pauses()
 
 
 def random_pauses(generator: np.random.Generator, mapping: Mapping, images: int) -> Pauses:
-    """Pauses of every stream of a run of so many images."""
+    """Pauses of every stream of a run of so many images and those that fill their last batch."""
+    batches = mapping.batches(images)
     counts = (
-        images * mapping.beats,
-        images * (mapping.program.classes + 1),
-        len(memory_gaps(mapping, images)),
+        batches * mapping.images * mapping.beats,
+        batches * mapping.images * (mapping.program.classes + 1),
+        len(memory_gaps(mapping, batches)),
     )
     return Pauses(*(random_cycles(generator, count).tolist() for count in counts))
 
@@ -67,7 +68,7 @@ def random_cycles(generator: np.random.Generator, count: int) -> NDArray[np.int6
     return generator.integers(0, longest, endpoint=True)
 
 
-def _of_image(cycles: Sequence[int] | None, image: int, words: int) -> NDArray[np.int64]:
+def _of_batch(cycles: Sequence[int] | None, batch: int, words: int) -> NDArray[np.int64]:
     if cycles is None:
         return np.zeros(words, dtype=np.int64)
-    return np.asarray(cycles[image * words : (image + 1) * words], dtype=np.int64)
+    return np.asarray(cycles[batch * words : (batch + 1) * words], dtype=np.int64)

@@ -25,16 +25,19 @@ __all__ = ["schedule_images"]
 
 def schedule_images(
     mapping: Placement,
-    images: int,
+    batches: int,
     pauses: Pauses = READY,
 ) -> list[ImageSchedule]:
-    """The cycles of `images` images one after another; cycle 0 accepts the first word of the first."""
+    """The cycles of so many batches one after another; cycle 0 accepts the first word of the first.
+
+    A batch is the images that are taken at once: one, on most machines.
+    """
     arrivals = WeightArrivals(mapping, pauses.weight_gaps)
-    beats, sends = mapping.beats, mapping.program.classes + 1
+    beats, sends = mapping.images * mapping.beats, mapping.images * (mapping.program.classes + 1)
     reads = [first_reads(nest) for nest in mapping.nests]
     done: list[ImageSchedule] = []
     period = 0
-    for index in range(images):
+    for index in range(batches):
         if pauses.none and (period := period or _period(done)):
             before = done[-1]
             done.append(
@@ -189,8 +192,8 @@ def _load(mapping: Placement, done: list[ImageSchedule], gap: Cycles) -> tuple[C
 
 
 def _word_ends(mapping: Placement, per_word: int) -> list[bool]:
-    """Of every stream word of an image whether it is the last of an activation word."""
-    in_position = np.arange(mapping.beats) % mapping.position_beats + 1
+    """Of every stream word of a batch whether it is the last of an activation word."""
+    in_position = np.arange(mapping.images * mapping.beats) % mapping.position_beats + 1
     ends: list[bool] = ((in_position % per_word == 0) | (in_position == mapping.position_beats)).tolist()
     return ends
 

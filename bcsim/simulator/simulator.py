@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,17 @@ from bcsim.simulator.pauses import READY, Pauses
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.utilisation import LayerUtilisation, count_lane_cycles, steady_lane_cycles
 
-__all__ = ["MachineRun", "MachineSimulator", "OutputWords", "Writes", "run_machine", "stream_values"]
+__all__ = [
+    "MachineRun",
+    "MachineSimulator",
+    "OutputWords",
+    "Writes",
+    "run_machine",
+    "stream_values",
+    "whole_batches",
+]
+
+Row = TypeVar("Row", bound=np.integer)
 
 BLOCK_BYTES = 1 << 26
 """Bounds the memory that the images simulated together take."""
@@ -57,12 +68,15 @@ class OutputWords:
 class MachineRun:
     """What a run of n images on a machine gives.
 
+    Where several images are taken at once, images of zeros fill the last batch: they take cycles and have no result.
+
     scores : uint16 (n, classes). classes : int64 (n,).
-    cycles : of the whole run; latency : of the first image; per_image : between images once they follow each other.
+    cycles : of the whole run; latency : of the first image; per_image : between images once they follow each other, of
+        a batch an equal share.
     lane_cycles : by cause in the whole run, layers : the same layer by layer; they sum to cycles * lanes * pes
         together with those that belong to no layer.
     steady : lane-cycles by cause in one image's interval once images follow each other.
-    writes, outputs : of the first `record` images.
+    schedules : of every batch. writes, outputs : of the batches of the first `record` images.
     """
 
     mapping: Mapping
@@ -70,9 +84,9 @@ class MachineRun:
     classes: NDArray[np.int64]
     cycles: int
     latency: int
-    per_image: int
+    per_image: float
     lane_cycles: MappingType[str, int]
-    steady: MappingType[str, int]
+    steady: MappingType[str, float]
     layers: tuple[LayerUtilisation, ...]
     schedules: tuple[ImageSchedule, ...]
     writes: Writes
@@ -111,40 +125,43 @@ class MachineSimulator:
             raise ValueError(
                 f"Images must be of shape (n, {mapping.program.inputs}) with n > 0, not {q.shape}"
             )
-        schedules = schedule_images(mapping, len(q), pauses)
-        scores, writes = self._compute(q, schedules, record)
+        schedules = schedule_images(mapping, mapping.batches(len(q)), pauses)
+        recorded = mapping.batches(max(record, 0))
+        scores, writes = self._compute(whole_batches(q, mapping.images), schedules, recorded)
         classes = classes_of_levels(mapping.program, scores)
         lane_cycles, layers = count_lane_cycles(mapping, schedules)
         return MachineRun(
             mapping=mapping,
-            scores=scores,
-            classes=classes,
+            scores=scores[: len(q)],
+            classes=classes[: len(q)],
             cycles=schedules[-1].end + 1,
-            latency=schedules[0].end + 1,
+            latency=int(schedules[0].scores[mapping.program.classes]) + 1,
             per_image=self._per_image,
             lane_cycles=lane_cycles,
             steady=self._steady,
             layers=layers,
             schedules=tuple(schedules),
             writes=writes,
-            outputs=_outputs(schedules[:record], scores[:record], classes[:record]),
+            outputs=_outputs(schedules[:recorded], scores, classes, mapping.images),
         )
 
     def _compute(
         self, q: NDArray[np.integer], schedules: Sequence[ImageSchedule], record: int
     ) -> tuple[NDArray[np.uint16], Writes]:
-        """Scores of all images and the writes of the first `record`, block by block."""
-        scores = np.empty((len(q), self.mapping.program.classes), dtype=np.uint16)
-        values = stream_values(self.mapping, q)
+        """Scores of all images, of whole batches, and the writes of the first `record` batches, block by block."""
+        mapping = self.mapping
+        scores = np.empty((len(schedules), mapping.images, mapping.program.classes), dtype=np.uint16)
+        values = stream_values(mapping, q)
+        values = values.reshape(len(schedules), -1, values.shape[2])
         pieces: list[Writes] = []
         size = max(1, BLOCK_BYTES // max(layer.bytes_per_image for layer in self._loaded))
-        for start in range(0, len(q), size):
+        for start in range(0, len(schedules), size):
             block = slice(start, start + size)
             scores[block], kept = _run_block(
-                self.mapping, self._loaded, values[block], schedules[block], record - start
+                mapping, self._loaded, values[block], schedules[block], record - start
             )
             pieces += kept
-        return scores, _in_order(pieces, self.mapping)
+        return scores.reshape(len(q), -1), _in_order(pieces, mapping)
 
 
 def run_machine(
@@ -166,8 +183,8 @@ def _run_block(
     schedules: Sequence[ImageSchedule],
     record: int,
 ) -> tuple[NDArray[np.uint16], list[Writes]]:
-    """Scores of a block of images whose input words hold `values` (n, positions, channels), and the writes of its
-    first `record`."""
+    """Scores (n, images, classes) of a block of n batches whose input words hold `values` (n, positions, channels), and
+    the writes of its first `record`."""
     machine, first = mapping.machine, mapping.layers[0]
     images, recorded = np.arange(len(values)), range(min(max(record, 0), len(values)))
     memory = np.zeros((len(values), mapping.activation_words, machine.lanes), dtype=np.uint8)
@@ -181,13 +198,18 @@ def _run_block(
         read = step.read(memory, np.array(layer.read_bases)[buffers % len(layer.read_bases)])
         q = step.pool(step.requantise(step.accumulate(read)))
         if nest.scores:
-            return q[:, 0, : nest.layer.outputs], pieces
+            return q[:, :, : nest.layer.outputs], pieces
         words = _split_digits(q, q.shape[2] // machine.lanes, nest.target_digits, machine)
         memory[:, layer.write_base : layer.write_base + words.shape[1]] = words
         pieces += [
             _drain_writes(schedules[i].round_writes[index], layer, words[i], mapping) for i in recorded
         ]
     raise AssertionError("the last layer of a mapping gives the scores")
+
+
+def whole_batches(images: NDArray[Row], at_once: int) -> NDArray[Row]:
+    """Images, a row each, and behind them as many of zeros as fill the last batch of so many at once."""
+    return np.pad(images, ((0, -len(images) % at_once), (0, 0)))
 
 
 def stream_values(mapping: Mapping, q: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -261,9 +283,15 @@ def _in_order(pieces: Sequence[Writes], mapping: Mapping) -> Writes:
 
 
 def _outputs(
-    schedules: Sequence[ImageSchedule], scores: NDArray[np.uint16], classes: NDArray[np.int64]
+    schedules: Sequence[ImageSchedule],
+    scores: NDArray[np.uint16],
+    classes: NDArray[np.int64],
+    images: int,
 ) -> OutputWords:
+    """The words of these batches of so many images each."""
     cycle = [schedule.scores for schedule in schedules]
+    sent = slice(len(schedules) * images)
+    scores, classes = scores[sent], classes[sent]
     data = [np.append(row.astype(np.int64), best) for row, best in zip(scores, classes, strict=True)]
     last = [np.arange(len(row)) == len(row) - 1 for row in data]
     if not cycle:

@@ -64,10 +64,11 @@ def trace_events(run: MachineRun, images: int) -> Iterator[Event]:
     for track, name in enumerate(TRACKS):
         yield {"ph": "M", "pid": 0, "tid": track, "name": "thread_name", "args": {"name": name}}
     before = -1
-    for index, image in enumerate(run.schedules[:images]):
-        yield from _stream_events(index, image)
-        yield from _layer_events(run, index, image, before)
-        before = image.last_step
+    at_once = run.mapping.images
+    for index, batch in enumerate(run.schedules[: run.mapping.batches(images)]):
+        yield from _stream_events(run, index * at_once, batch)
+        yield from _layer_events(run, index * at_once, batch, before)
+        before = batch.last_step
     yield from _write_events(run)
     yield from _output_events(run)
 
@@ -84,18 +85,22 @@ def _event(track: str, name: str, cycle: int, cycles: int = 1, **args: int | str
     }
 
 
-def _stream_events(index: int, image: ImageSchedule) -> Iterator[Event]:
-    for word, cycle in enumerate(image.beats.tolist()):
-        yield _event("input stream", f"word {word}", cycle, image=index)
+def _stream_events(run: MachineRun, first: int, batch: ImageSchedule) -> Iterator[Event]:
+    for number, cycle in enumerate(batch.beats.tolist()):
+        image, word = divmod(number, run.mapping.beats)
+        yield _event("input stream", f"word {word}", cycle, image=first + image)
 
 
-def _layer_events(run: MachineRun, index: int, image: ImageSchedule, before: int) -> Iterator[Event]:
+def _layer_events(run: MachineRun, first: int, batch: ImageSchedule, before: int) -> Iterator[Event]:
     latency = shadow_latency(run.mapping.machine)
-    for layer, times in zip(run.mapping.layers, image.layers, strict=True):
-        base = layer.read_bases[image.buffer % len(layer.read_bases)]
+    images = {"images": run.mapping.images} if run.mapping.images > 1 else {}
+    for layer, times in zip(run.mapping.layers, batch.layers, strict=True):
+        base = layer.read_bases[batch.buffer % len(layer.read_bases)]
         trace = LayerTrace(layer, times, before=before, base=base, latency=latency)
         before = int(times.last[-1])
-        yield _event("layers", layer.nest.layer.name, times.first, before + 1 - times.first, image=index)
+        yield _event(
+            "layers", layer.nest.layer.name, times.first, before + 1 - times.first, image=first, **images
+        )
         yield from _array_events(trace)
         yield from _round_events(trace)
 

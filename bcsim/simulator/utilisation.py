@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import Placement
 from bcsim.machine.parameters import Machine
@@ -28,7 +29,7 @@ CAUSES = (
 )
 
 WARM_UP = 5
-"""Images after which the interval between images no longer changes: more than any number of input buffers."""
+"""Batches after which the interval between images no longer changes: more than any number of input buffers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class LayerUtilisation:
     """One layer over a whole run: its lane-cycles by cause (`CAUSES`), and the cycles they fill."""
 
     name: str
-    lane_cycles: MappingType[str, int]
-    cycles: int
+    lane_cycles: MappingType[str, float]
+    cycles: float
 
     @property
     def utilisation(self) -> float:
@@ -70,8 +71,8 @@ def count_lane_cycles(
 
 
 def _layer_lane_cycles(nest: LoopNest, machine: Machine, stalls: Sequence[Stalls]) -> Counter[str]:
-    images, layer = len(stalls), nest.layer
-    passes = nest.digits * nest.positions * nest.window * images
+    batches, layer = len(stalls), nest.layer
+    passes = nest.digits * nest.positions * nest.window * batches
     lanes = nest.planes * nest.taps * nest.chunks * machine.lanes
     busy = len(layer.planes) * layer.inputs
     counter = Counter(dict.fromkeys(CAUSES, 0))
@@ -90,13 +91,15 @@ def _add_tail(counter: Counter[str], last: ImageSchedule, machine: Machine) -> N
     counter["output"] += (last.end - written) * machine.slots
 
 
-def steady_lane_cycles(mapping: Placement) -> tuple[dict[str, int], int]:
-    """Lane-cycles by cause, and cycles, from one image's last step to the next one's, once images follow each other."""
+def steady_lane_cycles(mapping: Placement) -> tuple[dict[str, float], float]:
+    """Lane-cycles by cause, and cycles, of one image, once images follow each other: from last step to last step, an
+    equal share of them where several images are taken at once."""
     schedules = schedule_images(mapping, WARM_UP + 1)
     interval = schedules[-1].last_step - schedules[-2].last_step
     total: Counter[str] = Counter()
     for index, nest in enumerate(mapping.nests):
         total += _layer_lane_cycles(nest, mapping.machine, [schedules[-1].image_times.layers[index].stalls])
     if sum(total.values()) != interval * mapping.machine.slots:
-        raise AssertionError("the causes do not sum to the cycles between two images")
-    return {cause: total[cause] for cause in CAUSES}, interval
+        raise AssertionError("the causes do not sum to the cycles between two batches")
+    images = mapping.images
+    return {cause: per_image(total[cause], images) for cause in CAUSES}, per_image(interval, images)

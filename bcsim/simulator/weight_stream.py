@@ -23,13 +23,13 @@ def stream_beats(mapping: Placement) -> list[tuple[int, ...]]:
     return [(nest.tile_words * machine.weight_beats,) * nest.tiles for nest in mapping.nests if nest.streamed]
 
 
-def memory_gaps(mapping: Placement, images: int) -> NDArray[np.int64]:
+def memory_gaps(mapping: Placement, batches: int) -> NDArray[np.int64]:
     """int64 (W,): idle cycles before each word, as the machine's parameters describe the memory behind the stream."""
     machine = mapping.machine
     tiles = [beats for layer in stream_beats(mapping) for beats in layer]
     gaps = np.full(sum(tiles), machine.weight_stream_interval - 1, dtype=np.int64)
     gaps[np.cumsum([0, *tiles[:-1]]) if tiles else []] += machine.weight_stream_latency
-    return np.tile(gaps, images)
+    return np.tile(gaps, batches)
 
 
 class WeightArrivals:

@@ -68,10 +68,10 @@ LOOPS = (
 def map_fitted(program: Program, machine: Machine) -> Mapping:
     """The program on the smallest machine of the same speed as `machine`.
 
-    Kept are lanes, pes, digit, reuse, requantisers, input_buffers, input_bytes, the weight stream (whose machine also
-    keeps as many weight words as it has room for, at most) and the clock. Everything else, what `machine` says of it
-    included, follows from the program: the depths of memories, the widths of accumulators, parameter words and record
-    fields, and whether it is spatial or doubles accumulators.
+    Kept are lanes, pes, digit, reuse, batch, requantisers, input_buffers, input_bytes, the weight stream (whose machine
+    also keeps as many weight words as it has room for, at most) and the clock. Everything else, what `machine` says of
+    it included, follows from the program: the depths of memories, the widths of accumulators, parameter words and
+    record fields, and whether it is spatial or doubles accumulators.
 
     Raises BcsimError where no machine of these lanes and elements has enough.
     """
@@ -214,7 +214,9 @@ def _field_values(placement: Placement) -> Iterator[dict[str, int]]:
         for values in (unpack(issue_fields(machine), issue), unpack(drain_fields(machine), drain)):
             unplaced = {name: 0 for name in ("top", "left") if name in values}
             yield values | narrowed(layer, machine, values) | unplaced
-    stream = stream_record(placement.layers, machine, slots, placement.beats, placement.position_beats)
+    stream = stream_record(
+        placement.layers, machine, slots, placement.beats, placement.position_beats, placement.images
+    )
     yield unpack(stream_fields(machine), stream)
     for word in weight_stream_records(placement.nests, machine):
         yield unpack(weight_stream_fields(machine), word)

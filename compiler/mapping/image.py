@@ -64,12 +64,13 @@ def make_image(
     slots: Sequence[int],
     position_beats: int,
     beats: int,
+    images: int,
     shortfall: Shortfall,
 ) -> Image:
     """The words of every memory for these layers.
 
     slots : first words of the slots for streamed tiles. position_beats, beats : input stream words of a position and
-        of an image.
+        of an image. images : taken at once.
 
     shortfall : of the machine, to which too narrow accumulators are added.
 
@@ -92,7 +93,7 @@ def make_image(
         minimum=np.concatenate([fields.minimum for fields in parameters], axis=1),
         issue=tuple(issue_record(layer, machine, slots) for layer in layers),
         drain=tuple(drain_record(layer, machine) for layer in layers),
-        stream=stream_record(layers, machine, slots, beats, position_beats),
+        stream=stream_record(layers, machine, slots, beats, position_beats, images),
         weight_stream=weight_stream_records([layer.nest for layer in layers], machine),
     )
 

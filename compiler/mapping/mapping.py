@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.array_planes import array_planes
+from bcsim.compiler.mapping.batch import batch_size
 from bcsim.compiler.mapping.image import Image, make_image
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.placed_layer import PlacedLayer, place_layers
@@ -27,6 +28,7 @@ class Placement:
 
     sources : for each layer the indices of the layers it reads, -1 for the input.
     packed : the input stream carries windows of the first convolution, not pixels.
+    images : taken at once; more than 1 only of a network without windows on a machine of a larger `batch`.
     position_beats : input stream words of one position; a dense network has one position.
     beats : input stream words of one image.
     activation_words : how much of the activation memory the plan uses.
@@ -39,11 +41,16 @@ class Placement:
     layers: tuple[PlacedLayer, ...]
     sources: Reads
     packed: bool
+    images: int
     position_beats: int
     beats: int
     activation_words: int
     slots: tuple[int, ...]
     shortfall: Shortfall
+
+    def batches(self, images: int) -> int:
+        """How many batches so many images make; the last one is filled up."""
+        return ceil_div(images, self.images)
 
     @property
     def nests(self) -> tuple[LoopNest, ...]:
@@ -70,7 +77,9 @@ def map_program(program: Program, machine: Machine) -> Mapping:
     Raises MachineTooSmallError naming every machine parameter that is too small and the least value that would do.
     """
     placed = place_program(program, machine)
-    image = make_image(placed.layers, placed.slots, placed.position_beats, placed.beats, placed.shortfall)
+    image = make_image(
+        placed.layers, placed.slots, placed.position_beats, placed.beats, placed.images, placed.shortfall
+    )
     return Mapping(**{field.name: getattr(placed, field.name) for field in fields(Placement)}, image=image)
 
 
@@ -85,19 +94,21 @@ def place_program(program: Program, machine: Machine) -> Placement:
     packed = _packs(program, machine)
     sources = layer_reads(program)
     _check_sources(program, sources)
-    nests, first_weights, slots = place_weights(_nests(program, machine, sources, packed), shortfall)
+    images = batch_size(program, machine)
+    nests, first_weights, slots = place_weights(_nests(program, machine, sources, packed, images), shortfall)
     layers, used = place_layers(nests, sources, first_weights, machine)
     shortfall.require("activation_words", used)
     shortfall.require("parameter_words", sum(nest.parameter_span for nest in nests))
     first = nests[0].geometry
     position_beats = ceil_div(first.channels[0], machine.input_bytes)
-    beats = first.height * first.width * position_beats
+    beats = first.height * first.width // images * position_beats
     return Placement(
         program=program,
         machine=machine,
         layers=layers,
         sources=sources,
         packed=packed,
+        images=images,
         position_beats=position_beats,
         beats=beats,
         activation_words=used,
@@ -106,7 +117,7 @@ def place_program(program: Program, machine: Machine) -> Placement:
     )
 
 
-def _nests(program: Program, machine: Machine, sources: Reads, packed: bool) -> list[LoopNest]:
+def _nests(program: Program, machine: Machine, sources: Reads, packed: bool, images: int) -> list[LoopNest]:
     tensors = stored_tensors(program.layers, sources, machine.lanes)
     return [
         make_nest(
@@ -114,6 +125,7 @@ def _nests(program: Program, machine: Machine, sources: Reads, packed: bool) -> 
             machine,
             scores=layer is program.layers[-1],
             packed=packed and index == 0,
+            images=images,
             sources=[tensors[read] for read in reads],
             output=tensors[index],
         )

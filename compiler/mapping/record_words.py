@@ -12,6 +12,7 @@ from bcsim.compiler.program.geometry import window_corners
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 from bcsim.machine.record_parts import (
+    BatchFields,
     DrainFields,
     Fields,
     IssueFields,
@@ -270,8 +271,12 @@ def stream_record(
     slots: Sequence[int],
     beats: int,
     position_beats: int,
+    images: int = 1,
 ) -> int:
-    """What the loaders and the output know of the program."""
+    """What the loaders and the output know of the program.
+
+    beats, position_beats : input stream words of an image and of a position. images : taken at once.
+    """
     first, scores = layers[0], layers[-1].nest.layer
     stream = StreamFields(
         beats=beats - 1,
@@ -288,6 +293,8 @@ def stream_record(
     if machine.weight_stream_bytes:
         even, odd = slots or (0, 0)
         parts.append(SlotFields(streams=int(bool(slots)), slot_base=even, slot_base_odd=odd))
+    if machine.batch > 1:
+        parts.append(BatchFields(images=images - 1))
     return _pack("Network", stream_fields(machine), values_of(*parts))
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.array_planes import ArrayPlane, array_planes
+from bcsim.compiler.mapping.batch import batched
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.stored_tensors import StoredTensor, ceil_div
 from bcsim.compiler.program.geometry import Geometry
@@ -29,12 +30,14 @@ def make_nest(
     *,
     scores: bool,
     packed: bool,
+    images: int = 1,
     sources: Sequence[StoredTensor] = (),
     output: StoredTensor = ALONE,
 ) -> LoopNest:
     """The layer's loop nest, all of its weights on the chip.
 
     packed : the host sends one position for each window, with the whole window as its channels.
+    images : taken at once, each a position; more than 1 where `batch_obstacle` finds none.
     sources, output : the tensors that it reads, one for each of its geometry's, and that it writes. Without them it
         reads and writes tensors that no other layer reads.
 
@@ -42,6 +45,7 @@ def make_nest(
     """
     geometry = _packed(layer.geometry) if packed else layer.geometry
     _check(layer, geometry, scores)
+    geometry = batched(geometry, images)
     search = isinstance(layer.requantiser, Search)
     # Hidden layers fill whole words: lanes that nobody writes would keep another tensor's values. Scores are not
     # stored: 10 classes on 16 requantisers of 32 elements are one round, not two.

@@ -113,6 +113,7 @@ def _write_description(folder: Path, mapping: Mapping, verilog: Verilog, name: s
         "machine": asdict(mapping.machine),
         "inputs": mapping.program.inputs,
         "classes": mapping.program.classes,
+        "images_at_once": mapping.images,
         "words_per_image": mapping.beats,
         "weight_words_per_image": len(memory_gaps(mapping, 1)),
         "files": sorted(verilog.images),

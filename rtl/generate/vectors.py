@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from bcsim.compiler.mapping.mapping import Mapping
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.pauses import Pauses
-from bcsim.simulator.simulator import MachineRun, Writes, stream_values
+from bcsim.simulator.simulator import MachineRun, Writes, stream_values, whole_batches
 from bcsim.simulator.weight_stream import memory_gaps
 
 __all__ = ["bench_vectors", "stream_words", "weight_words"]
 
 
 def bench_vectors(run: MachineRun, q: NDArray[np.uint8], pauses: Pauses) -> dict[str, NDArray[Any]]:
-    """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded."""
+    """Stimulus and expectation of a run of images q, uint8 (n, inputs), all of them recorded.
+
+    Images of zeros fill the last batch, as in the run.
+    """
     mapping = run.mapping
-    tdata, tkeep, tlast = stream_words(stream_values(mapping, q), mapping.machine.input_bytes)
+    values = stream_values(mapping, whole_batches(q, mapping.images))
+    tdata, tkeep, tlast = stream_words(values, mapping.machine.input_bytes)
     outputs, writes = run.outputs, run.writes
     return {
         "tdata": tdata,
@@ -36,21 +40,21 @@ def bench_vectors(run: MachineRun, q: NDArray[np.uint8], pauses: Pauses) -> dict
         "output_data": outputs.data,
         "output_last": outputs.last,
         "group_bits": np.array(mapping.machine.requantisers * mapping.machine.digit),
-        **_weight_vectors(mapping, len(q), pauses.weight_gaps),
+        **_weight_vectors(mapping, mapping.batches(len(q)), pauses.weight_gaps),
     }
 
 
-def _weight_vectors(mapping: Mapping, images: int, gaps: Sequence[int] | None) -> dict[str, NDArray[Any]]:
-    """The weight stream of so many images, where the machine has one."""
+def _weight_vectors(mapping: Mapping, batches: int, gaps: Sequence[int] | None) -> dict[str, NDArray[Any]]:
+    """The weight stream of so many batches, where the machine has one."""
     if not mapping.machine.weight_stream_bytes:
         return {}
     data, last = weight_words(mapping)
-    pauses = memory_gaps(mapping, images) if gaps is None else np.asarray(gaps, np.int64)
+    pauses = memory_gaps(mapping, batches) if gaps is None else np.asarray(gaps, np.int64)
     return {"weight_data": data, "weight_last": last, "weight_gaps": pauses}
 
 
 def weight_words(mapping: Mapping) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """One image's words of the weight stream: data uint8 (W, bytes of a word), last (W,)."""
+    """One batch's words of the weight stream: data uint8 (W, bytes of a word), last (W,)."""
     machine, words = mapping.machine, mapping.image.streamed
     padded = np.zeros((len(words), machine.weight_beats * machine.weight_stream_bytes), np.uint8)
     padded[:, : words.shape[1]] = words

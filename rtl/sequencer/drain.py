@@ -110,6 +110,8 @@ class DrainWalker(wiring.Component):
         # A pooling keeps the values of every position of its strip.
         of_pass = Signal(range(self.machine.reuse * tile_rounds(self.machine)))
         m.d.comb += [walk.last_round.eq(position_end & ~more), walk.again.eq(position_end & more)]
+        if self.machine.batch > 1:
+            m.d.comb += walk.round.place.turn.eq(position_end)
         with m.If(walk.end):
             m.d.sync += [
                 count.eq(Mux(position_end, 0, count + 1)),

@@ -39,6 +39,8 @@ class DrainWriter(wiring.Component):
         `values` are the next scores in class order.
     score_last : Out(1)
         They were the last ones, a cycle before.
+    score_turn : Out(1)
+        They are their position's last ones of the tile; only where a machine can take several images at once.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -52,6 +54,7 @@ class DrainWriter(wiring.Component):
                 "write": Out(WriteSignature(machine)),
                 "score_write": Out(1),
                 "score_last": Out(1),
+                **({"score_turn": Out(1)} if machine.batch > 1 else {}),
             }
         )
 
@@ -79,6 +82,8 @@ class DrainWriter(wiring.Component):
             last.eq(self.done & place.scores & place.last),
             self.score_last.eq(last),
         ]
+        if machine.batch > 1:
+            m.d.sync += self.score_turn.eq(place.turn)
         with m.If(self.done & ~place.scores):
             m.d.sync += [
                 busy.eq(1),

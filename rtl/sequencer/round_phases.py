@@ -36,6 +36,8 @@ class PlaceLayout(StructLayout):
         Where two positions drain at once: there is a second one,
     stride : unsigned
         whose words are so many behind.
+    turn : unsigned(1)
+        The position's last round of the tile; only where a machine can take several images at once.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -48,6 +50,7 @@ class PlaceLayout(StructLayout):
                 "group": address_bits(machine.groups),
                 "address": address,
                 **({"pair": 1, "stride": address} if machine.drains > 1 else {}),
+                **({"turn": 1} if machine.batch > 1 else {}),
             }
         )
 

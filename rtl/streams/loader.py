@@ -46,9 +46,9 @@ class Loader(wiring.Component):
     write_ready : In(1)
         The write happens.
     release : In(1)
-        The image loaded first is no longer needed.
+        The image loaded first is no longer needed; where several are taken at once, all of them.
     loaded : Out(1)
-        At least one image is complete.
+        At least one image is complete, or as many as are taken at once.
     bad_length : Out(1)
         An image ends here that is shorter or longer than the record says; it is dropped.
     """
@@ -72,10 +72,13 @@ class Loader(wiring.Component):
         m = Module()
         stream, record, write = self.stream, self.record, self.write
         first, ending = Signal(init=1), Signal()
+        image = Signal()
         left, digit = Signal(self._beat_bits(record.beats)), Signal.like(record.digits)
-        accepted, full, odd, complete, clear = Signal(), Signal(), Signal(), Signal(), Signal()
+        accepted, full, odd, clear = Signal(), Signal(), Signal(), Signal()
         beats, due = Signal.like(left), Signal()
         chunk_end = self._collect(m, accepted, clear, digit)
+        region = Mux(odd, record.base_odd, record.base)
+        begin, complete = self._batch(m, image, region) if self.machine.batch > 1 else (region, image)
         if self.machine.spatial:
             chunk_end |= self._count_position(m, accepted, stream.tlast | due)
         m.d.comb += [
@@ -98,7 +101,7 @@ class Loader(wiring.Component):
                         digit.eq(record.digits),
                     ]
                     with m.If(first):
-                        m.d.sync += write.address.eq(Mux(odd, record.base_odd, record.base))
+                        m.d.sync += write.address.eq(begin)
                     with m.If(due & ~stream.tlast):
                         m.next = "Drop"
                     with m.Elif(due | (chunk_end & ~stream.tlast)):
@@ -108,7 +111,7 @@ class Loader(wiring.Component):
                 with m.If(self.write_ready):
                     m.d.sync += [digit.eq(digit - 1), write.address.eq(write.address + 1)]
                     with m.If(digit == 0):
-                        m.d.comb += [clear.eq(1), complete.eq(ending)]
+                        m.d.comb += [clear.eq(1), image.eq(ending)]
                         m.next = "Collect"
             with m.State("Drop"):
                 m.d.comb += [stream.tready.eq(1), clear.eq(1)]
@@ -150,8 +153,19 @@ class Loader(wiring.Component):
             m.d.sync += [first.eq(last | image_end), left.eq(Mux(first, whole, left) - 1)]
         return last
 
-    def _count(self, m: Module, complete: Signal, full: Signal, odd: Signal) -> None:
-        """How many images are complete, and which region is next."""
+    def _batch(self, m: Module, image: Signal, region: Value) -> tuple[Value, Value]:
+        """Where an image begins, and whether it completes those that are taken at once.
+
+        image : its last word is written in this cycle. A dropped image leaves its place to the next one.
+        """
+        count, place = Signal.like(self.record.images), Signal.like(self.write.address)
+        last = count == self.record.images
+        with m.If(image):
+            m.d.sync += [count.eq(Mux(last, 0, count + 1)), place.eq(self.write.address + 1)]
+        return Mux(count == 0, region, place), image & last
+
+    def _count(self, m: Module, complete: Value, full: Signal, odd: Signal) -> None:
+        """How many images, or batches of them, are complete, and which region is next."""
         images = Signal(range(self.machine.input_buffers + 1))
         m.d.comb += [full.eq(images == self.machine.input_buffers), self.loaded.eq(images != 0)]
         m.d.sync += images.eq(images + complete - self.release)

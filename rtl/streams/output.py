@@ -15,6 +15,7 @@ from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine
+from bcsim.rtl.streams.batch_buffer import buffer_batch
 
 __all__ = ["Output", "packet"]
 
@@ -30,7 +31,7 @@ def packet(scores: Sequence[int], positive: int) -> list[int]:
 
 
 class Output(wiring.Component):
-    """A buffer of one image's scores, and the stream that empties it.
+    """A buffer of one image's scores, or of as many as are taken at once, and the stream that empties it.
 
     Latency: 2 cycles from `last` to the first word; throughput: one word a cycle.
 
@@ -47,11 +48,15 @@ class Output(wiring.Component):
         The last ones are being written, or were in the cycle before.
     values : In(ArrayLayout(QUOTIENT_BITS, machine.requantisers))
     reserve : In(1)
-        A layer of scores begins: the buffer is its own until the class is sent.
+        A layer of scores begins: the buffer is its own until the last class is sent.
     free : Out(1)
         No image's scores are in the buffer or on their way to it.
     sent : Out(1)
-        The class is accepted in this cycle.
+        A class is accepted in this cycle.
+    turn : In(1)
+        `values` are an image's last ones of their tile; as `emptied`, only where a machine can take several at once.
+    emptied : Out(1)
+        The class of the last of them is accepted in this cycle.
     stream : Out(StreamSignature(4))
     """
 
@@ -67,6 +72,7 @@ class Output(wiring.Component):
                 "reserve": In(1),
                 "free": Out(1, init=1),
                 "sent": Out(1),
+                **({"turn": In(1), "emptied": Out(1)} if machine.batch > 1 else {}),
                 "stream": Out(StreamSignature(size=4)),
             }
         )
@@ -82,7 +88,13 @@ class Output(wiring.Component):
         left = Signal(self._class_bits)
         score, accepted, more = Signal(QUOTIENT_BITS), Signal(), Signal()
         winner = self._compare(m, score, accepted & more)
-        self._buffer(m, score, accepted & more)
+        if self.machine.batch > 1:
+            alone = buffer_batch(m, self.machine, self, score, accepted & more, left == 0)
+            m.d.comb += self.emptied.eq(self.sent & alone)
+            emptied = self.emptied
+        else:
+            self._buffer(m, score, accepted & more)
+            emptied = self.sent
         m.d.comb += [
             accepted.eq(stream.tvalid & stream.tready),
             self.sent.eq(accepted & stream.tlast),
@@ -102,10 +114,13 @@ class Output(wiring.Component):
                     m.d.sync += [left.eq(left - 1), stream.tlast.eq(left == 0)]
                 with m.If(self.sent):
                     m.d.sync += stream.tlast.eq(0)
+                    if self.machine.batch > 1:
+                        m.d.sync += left.eq(self.record.classes)
+                with m.If(emptied):
                     m.next = "Gather"
         with m.If(self.reserve):
             m.d.sync += self.free.eq(0)
-        with m.Elif(self.sent):
+        with m.Elif(emptied):
             m.d.sync += self.free.eq(1)
         return m
 

@@ -36,11 +36,13 @@ def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
 
 
 def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:
-    """The first random program that the machine takes; some need shift planes. Spatial machines get both kinds.
+    """The first random program that the machine takes; some need shift planes. Spatial machines get both kinds, those
+    that take several images at once more dense ones.
 
     Where weights can stream, those of most programs do.
     """
-    draw = random_conv_program if machine.spatial and generator.random() < 0.9 else random_program
+    convolutional = 0.9 if machine.batch == 1 else 0.6
+    draw = random_conv_program if machine.spatial and generator.random() < convolutional else random_program
     streams = machine.weight_stream_bytes and generator.random() < 0.9
     while True:
         try:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bench.simulator import run
 from bcsim.rtl.generate.project import TOP
@@ -94,7 +95,17 @@ MACHINES = (
         drains=2,
         **STREAMING,
     ),
-    Machine(lanes=4, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, reuse=4, **WINDOWS),
+    Machine(
+        lanes=4,
+        pes=8,
+        digit=4,
+        requantisers=4,
+        input_bytes=2,
+        shift_planes=True,
+        reuse=4,
+        batch=4,
+        **WINDOWS,
+    ),
     Machine(
         lanes=4,
         pes=4,
@@ -167,6 +178,8 @@ def test_thousands_of_drawn_networks_equal_the_simulator(built: tuple[int, Path]
 def _networks(machine: int) -> int:
     if MACHINES[machine].weight_stream_bytes:
         return STREAMED
+    if MACHINES[machine].batch > 1:
+        return SPATIAL + DENSE
     return SPATIAL if MACHINES[machine].spatial else DENSE
 
 
@@ -203,6 +216,25 @@ def test_networks_on_machines_with_strips_have_them() -> None:
             found["streamed"] += any(nest.streamed for nest in strips)
             found["padded"] += any(any(nest.geometry.pads) for nest in strips)
     assert found["some"] >= 20
+    assert min(found.values()) >= 3, found
+
+
+def test_dense_networks_on_machines_with_batches_are_taken_in_them() -> None:
+    """Scores of one tile and of several, hidden layers of several tiles, divided and searched."""
+    found: Counter[str] = Counter()
+    for index, machine in enumerate(MACHINES):
+        for seed in range(_networks(index) if machine.batch > 1 else 0):
+            mapping = seeded_mapping(index * SEEDS_PER_MACHINE + seed, machine)[0]
+            if mapping.images == 1:
+                found["one by one"] += 1
+                continue
+            last = mapping.nests[-1]
+            found["scores of one tile"] += last.tiles == 1
+            found["scores of several tiles"] += last.tiles > 1
+            found["scores of several rounds"] += last.rounds > 1
+            found["hidden layers of several tiles"] += any(nest.tiles > 1 for nest in mapping.nests[:-1])
+            found["searched"] += any(isinstance(nest.layer.requantiser, Search) for nest in mapping.nests)
+    assert len(found) == 6
     assert min(found.values()) >= 3, found
 
 

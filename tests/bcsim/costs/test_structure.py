@@ -23,6 +23,7 @@ CHANGES = {
     "parity, spatial, streamed": "parity=true,lanes=6,pes=12,spatial=true,weight_stream_bytes=4",
     "reuse 4, p4": "spatial=true,reuse=4,shift_planes=true",
     "reuse 2 without Horner, streamed": "spatial=true,reuse=2,activation_bits=4,pes=8,weight_stream_bytes=2",
+    "batch 4, 7 scores": "spatial=true,reuse=4,batch=4,outputs=7",
     "reuse 4, two drains": "pes=8,spatial=true,reuse=4,drains=2",
     "streamed spatial p4": "spatial=true,weight_stream_bytes=4,activation_bits=5",
 }

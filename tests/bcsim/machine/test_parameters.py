@@ -47,6 +47,13 @@ def test_parameters_change_a_preset() -> None:
         ("conv,reuse=3", "Machine parameter reuse must be a power of two from 1 to 16, not 3"),
         ("conv,drains=2", "Machine parameter drains must be 1 where reuse is 1, not 2"),
         ("conv,reuse=4,drains=3", "Machine parameter drains must be from 1 to 2, not 3"),
+        ("conv,reuse=4,batch=8", "Machine parameter batch must be a power of two up to reuse (4), not 8"),
+        ("conv,reuse=4,batch=3", "Machine parameter batch must be a power of two up to reuse (4), not 3"),
+        ("medium,batch=2", "Machine parameter batch must be a power of two up to reuse (1), not 2"),
+        (
+            "conv,reuse=4,batch=2,drains=2",
+            "Machine parameter drains must be 1 where batch is above 1 (2), not 2",
+        ),
         ("conv,reuse=32", "Machine parameter reuse must be from 1 to 16, not 32"),
         (
             "small,reuse=4",
@@ -104,6 +111,7 @@ def test_fingerprints_tell_machines_apart_but_not_their_names() -> None:
     assert Machine(name="a").fingerprint == Machine(name="b", clock_mhz=7.0).fingerprint
     assert Machine().fingerprint != Machine(pes=64).fingerprint
     assert PRESETS["conv"].fingerprint != parse_machine("conv,reuse=2").fingerprint
+    assert parse_machine("conv,reuse=4").fingerprint != parse_machine("conv,reuse=4,batch=2").fingerprint
 
 
 def test_machines_keep_the_fingerprints_of_before_they_could_stream_or_use_weights_again() -> None:
