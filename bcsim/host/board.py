@@ -20,6 +20,7 @@ from bcsim.host.driver import require_started
 from bcsim.host.session import Greeting, Session
 from bcsim.rtl.common.register_map import Control, Register
 from bcsim.rtl.link.layouts import Request
+from bcsim.simulator.simulator import whole_batches
 
 __all__ = ["Board", "Port", "Results", "open_port"]
 
@@ -126,14 +127,18 @@ class Board:
                 "load the bitstream of this folder: bcsim program"
             )
 
-    def infer(self, packed: NDArray[np.uint8], classes: int) -> Results:
+    def infer(self, packed: NDArray[np.uint8], classes: int, at_once: int = 1) -> Results:
         """Results of images as `pack_images` packs them, uint8 (n, bytes), of a network of so many scores.
+
+        at_once : images that the machine takes at once, the mapping's `images`. It gives no result before it has as
+            many, so that images of zeros fill the last batch.
 
         A bar on standard error follows them, where that is a terminal.
         """
         begun = time.monotonic()
-        answers = list(track(self.stream(packed, classes), "Classifying", len(packed)))
-        words = np.array(answers, np.uint16).reshape(len(packed), classes + 1)
+        filled = whole_batches(packed, at_once)
+        answers = list(track(self.stream(filled, classes), "Classifying", len(filled)))
+        words = np.array(answers, np.uint16).reshape(len(filled), classes + 1)[: len(packed)]
         return Results(words[:, :-1], words[:, -1].astype(np.int64), time.monotonic() - begun)
 
     def stream(self, packed: NDArray[np.uint8], classes: int) -> Iterator[Sequence[int]]:

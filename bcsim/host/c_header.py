@@ -59,7 +59,9 @@ def design_header(mapping: Mapping, checksum: int) -> str:
     """design.h: what one network on one machine looks like to its host.
 
     Shapes are of the first layer's input, in (row, column, channel) order. A packed input's positions are the windows
-    of the first convolution. checksum : of the program, what CHECKSUM reads.
+    of the first convolution. No result comes before as many images were sent as the machine takes at once.
+
+    checksum : of the program, what CHECKSUM reads.
     """
     program, machine = mapping.program, mapping.machine
     geometry = program.layers[0].geometry
@@ -71,6 +73,7 @@ def design_header(mapping: Mapping, checksum: int) -> str:
         "LEVELS": program.input.stream.levels,
         "CLASSES": program.classes,
         "INPUT_BYTES": machine.input_bytes,
+        "IMAGES_AT_ONCE": mapping.images,
         "IMAGE_BYTES": mapping.beats * machine.input_bytes,
         "HEIGHT": geometry.height,
         "WIDTH": geometry.width,

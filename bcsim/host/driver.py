@@ -59,10 +59,16 @@ class Driver:
 
     registers, streams : the ways to it. mapping : the program on the machine that was built.
 
-    Raises BcsimError where the bus has no accelerator, another version of its registers, or another machine.
+    Raises BcsimError where the bus has no accelerator, another version of its registers, or another machine, and for
+    one that takes several images at once.
     """
 
     def __init__(self, registers: RegisterAccess, streams: StreamAccess, mapping: Mapping) -> None:
+        if mapping.images > 1:
+            raise BcsimError(
+                f"The machine takes {mapping.images} images at once, and the driver sends one and waits for its "
+                "result: give a machine with batch=1"
+            )
         self.registers, self.streams, self.mapping = registers, streams, mapping
         found = registers.read(Register.IDENTIFICATION)
         if found != IDENTIFICATION:

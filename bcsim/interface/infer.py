@@ -77,7 +77,7 @@ def infer(
     meaning, q = input_meaning(mapping.program, dataset), program_input(mapping.program, dataset)
     packed = pack_images(mapping, q)
     with _board(Path(folder), mapping, port, baud) as board:
-        results = board.infer(packed, mapping.program.classes)
+        results = board.infer(packed, mapping.program.classes, mapping.images)
         cycles = board.cycles() if board.greeting.registers and mapping.machine.counters else None
         resent = board.resent
     expected = execute(mapping.program, q)

@@ -30,7 +30,7 @@ from bcsim.rtl.flow.cells import cell_models
 from bcsim.rtl.flow.synthesis import NETLIST, TOP
 from bcsim.rtl.flow.tools import find_tool, run_tool
 from bcsim.rtl.generate.vectors import stream_words
-from bcsim.simulator.simulator import MachineRun, run_machine, stream_values
+from bcsim.simulator.simulator import MachineRun, run_machine, stream_values, whole_batches
 
 __all__ = ["Proof", "prove_build"]
 
@@ -116,10 +116,11 @@ def _write_stimulus(
     work: Path, mapping: Mapping, built: Built, q: NDArray[np.uint8], machine_run: MachineRun
 ) -> None:
     machine = mapping.machine
-    data, _, _ = stream_words(stream_values(mapping, q), machine.input_bytes)
+    whole = whole_batches(q, mapping.images)
+    data, _, _ = stream_words(stream_values(mapping, whole), machine.input_bytes)
     np.savez(
         work / "proof.npz",
-        images=data.reshape(len(q), -1),
+        images=data.reshape(len(whole), -1),
         words=len(machine_run.outputs.data),
         divisor=built.divisor,
         identity=np.array([machine.fingerprint, program_checksum(machine, mapping.image)]),
