@@ -41,6 +41,10 @@ def explore(
     reuse: Annotated[
         str | None, typer.Option(metavar="N,N", help="Positions of a weight; spatial networks. Default: 1.")
     ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="Images at once, up to --reuse; dense networks. Default: 1."),
+    ] = None,
     bits: Annotated[
         str | None,
         typer.Option(metavar="N,N", help="Bits of all activations, each a program. Default: the model's."),
@@ -86,9 +90,10 @@ def explore(
         "digit": _numbers("--digit", digit),
         "requantisers": _numbers("--requantisers", requantisers),
         "reuse": _numbers("--reuse", reuse),
+        "batch": _numbers("--batch", batch),
         "weight_words": _numbers("--weight-words", weight_words),
     }
-    machines = grid(values, spatial)
+    machines = grid(values, spatial or any(count > 1 for count in values["batch"]))
     if memory:
         machines = [with_memory(machine, memory) for machine in machines]
     sweep = Sweep(programs, accuracy, find_part(part), load_table(TABLES[0]), clock)

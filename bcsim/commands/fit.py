@@ -115,6 +115,7 @@ def _rows(best: Point, part: Part) -> list[tuple[str, str, str]]:
         ),
         ("requantisers", count(machine.requantisers), ""),
         ("positions of a weight", count(machine.reuse), ""),
+        *([("images at once", count(machine.batch), "")] if machine.batch > 1 else []),
         ("images a second", count(round(best.images_per_second)), ""),
         ("cycles an image", count(best.cycles), f"{percent(best.utilisation, 1)} of all lanes useful"),
         ("latency", f"{best.latency_us:,.1f} us", ""),

@@ -9,6 +9,7 @@ from math import ceil
 
 from bcsim.common.console import track
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.batch import batch_obstacle
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.energy import TABLES, EnergyTable, load_table
 from bcsim.costs.external_memories import with_memory
@@ -78,7 +79,7 @@ def fit_part(
         raise BcsimError(f"Objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
     table = load_table(energy_table)
     value = OBJECTIVES[objective]
-    candidates = sorted(_candidates(program, part, clock, memory), key=lambda pair: pair[0])
+    candidates = sorted(_candidates(program, part, objective, clock, memory), key=lambda pair: pair[0])
     best: Point | None = None
     faster: Point | None = None
     tried = 0
@@ -108,12 +109,17 @@ def _clock_room(best: Point, clock: float | None) -> float:
 
 
 def _candidates(
-    program: Program, part: Part, clock: float | None, memory: str | None
+    program: Program, part: Part, objective: str, clock: float | None, memory: str | None
 ) -> Iterator[tuple[float, Machine]]:
-    """Every shape that might fit, with the least cycles that it could take."""
+    """Every shape that might fit, with the least cycles that it could take.
+
+    Several images at once save energy alone, and cost latency and memory: for no other objective they are tried.
+    """
     spatial = not all(layer.geometry.point for layer in program.layers)
+    batches = objective == "energy" and not batch_obstacle(program.layers)
+    strips = STRIPS if spatial or batches else (1,)
     widest = max(layer.source.bits for layer in program.layers)
-    for lanes, digit, rounds, reuse in product(LANES, DIGITS, ROUNDS, STRIPS if spatial else (1,)):
+    for lanes, digit, rounds, reuse in product(LANES, DIGITS, ROUNDS, strips):
         for pes in LANES:
             requantisers = max(1, pes // rounds)
             if pes % requantisers or lanes % requantisers or digit > widest:
@@ -130,7 +136,8 @@ def _candidates(
                 activation_bits=8,
                 requantisers=requantisers,
                 reuse=reuse,
-                spatial=spatial,
+                batch=reuse if batches else 1,
+                spatial=spatial or reuse > 1,
                 input_bytes=min(4, lanes & -lanes),
                 clock_mhz=clock or 100.0,
                 loading=False,

@@ -37,7 +37,7 @@ class Point:
     """
 
     machine: Machine
-    cycles: int
+    cycles: float
     latency: int
     size: Estimate
     clock_mhz: float
@@ -85,6 +85,8 @@ def machine_text(machine: Machine) -> str:
     parts = [f"{name}={getattr(machine, name)}" for name in chosen]
     if machine.reuse > 1 and not machine.weight_stream_bytes:
         parts.append(f"reuse={machine.reuse}")
+    if machine.batch > 1:
+        parts.append(f"batch={machine.batch}")
     if machine.weight_stream_bytes:
         parts += [
             f"{name}={getattr(machine, name)}" for name in ("weight_stream_latency", "weight_stream_interval")
