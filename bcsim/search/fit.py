@@ -79,7 +79,9 @@ def fit_part(
         raise BcsimError(f"Objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
     table = load_table(energy_table)
     value = OBJECTIVES[objective]
-    candidates = sorted(_candidates(program, part, objective, clock, memory), key=lambda pair: pair[0])
+    # Several images at once save energy alone, and cost latency and memory.
+    shapes = _candidates(program, part, clock, memory, batches=objective == "energy")
+    candidates = sorted(shapes, key=lambda pair: pair[0])
     best: Point | None = None
     faster: Point | None = None
     tried = 0
@@ -109,14 +111,14 @@ def _clock_room(best: Point, clock: float | None) -> float:
 
 
 def _candidates(
-    program: Program, part: Part, objective: str, clock: float | None, memory: str | None
+    program: Program, part: Part, clock: float | None, memory: str | None, *, batches: bool = False
 ) -> Iterator[tuple[float, Machine]]:
     """Every shape that might fit, with the least cycles that it could take.
 
-    Several images at once save energy alone, and cost latency and memory: for no other objective they are tried.
+    batches : whether to try several images at once, of a network that can be taken so.
     """
     spatial = not all(layer.geometry.point for layer in program.layers)
-    batches = objective == "energy" and not batch_obstacle(program.layers)
+    batches = batches and not batch_obstacle(program.layers)
     strips = STRIPS if spatial or batches else (1,)
     widest = max(layer.source.bits for layer in program.layers)
     for lanes, digit, rounds, reuse in product(LANES, DIGITS, ROUNDS, strips):
@@ -149,7 +151,11 @@ def _candidates(
 
 
 def _bound(program: Program, machine: Machine) -> float:
-    """Cycles that no schedule goes below: of the array, or of the requantisers, layer by layer."""
+    """Cycles that no schedule goes below: of the array, or of the requantisers, layer by layer.
+
+    Of several images at once more of a layer's drain may overlap with the next layer: there it is an estimate, by which
+    machines are put in order and none is left out.
+    """
     total = 0.0
     for layer in program.layers:
         geometry = layer.geometry

@@ -85,6 +85,9 @@ def machine_text(machine: Machine) -> str:
     parts = [f"{name}={getattr(machine, name)}" for name in chosen]
     if machine.reuse > 1 and not machine.weight_stream_bytes:
         parts.append(f"reuse={machine.reuse}")
+    # A machine with reuse must be spatial; whether any other is, the fitting finds out.
+    if machine.reuse > 1:
+        parts.append("spatial=true")
     if machine.batch > 1:
         parts.append(f"batch={machine.batch}")
     if machine.weight_stream_bytes:

@@ -42,6 +42,15 @@ def test_bounds_are_never_above_the_cycles() -> None:
         assert bound <= scheduled_cycles(PROGRAM, machine).per_image
 
 
+def test_several_images_at_once_are_tried_for_energy_alone() -> None:
+    candidates = [machine for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None, batches=True)]
+    assert {machine.batch for machine in candidates} == {1, 2, 4, 8}
+    for machine in candidates:
+        assert machine.batch == machine.reuse
+        assert parse_machine(machine_text(machine)).batch == machine.batch
+    assert {machine.batch for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None)} == {1}
+
+
 def test_its_command_line_makes_the_machine_again() -> None:
     found = fit_part(PROGRAM, HX8K, clock=50.0).best.machine
     again = parse_machine(machine_text(found))
