@@ -25,7 +25,7 @@ from bcsim.commands.options import (
 )
 from bcsim.common.console import standard_output
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import atomic_write, check_folder, write_text
+from bcsim.common.files import atomic_write, check_apart, check_folder, write_text
 from bcsim.common.shipped import SHIPPED
 
 if TYPE_CHECKING:
@@ -103,9 +103,11 @@ def run(
     from bcsim.results.ensemble import combine, member_paths
 
     report = report or (None if model else DEMO_REPORT)
-    for path in (json if json != "-" else None, report, outputs, trace):
+    written = (json if json != "-" else None, report, outputs, trace)
+    for path in written:
         if path is not None:
             check_folder(path)
+    check_apart(written, (model, data, energy_table, calibrate))
     loaded = [api.load(path, weight_bits=weight_bits) for path in member_paths(model or SHIPPED[0])]
     for member in loaded:
         refuse_compiled(member, bits, calibrate, input)

@@ -9,7 +9,7 @@ import typer
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
-from bcsim.common.files import check_folder
+from bcsim.common.files import check_apart, check_folder
 
 if TYPE_CHECKING:
     from bcsim.models.recipes import Recipe
@@ -246,6 +246,7 @@ def _files(
             check_folder(path)
     beside = output.with_suffix(".pt") if output else None
     curves = output.with_suffix(".csv") if output else None
+    check_apart((output, checkpoint, log))
     return Files(output, checkpoint or resume or beside, log or curves, preprocessed)
 
 

@@ -14,6 +14,7 @@ import typer
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output
+from bcsim.common.files import check_apart
 
 if TYPE_CHECKING:
     from bcsim.results.input_meaning import InputMeaning
@@ -50,6 +51,7 @@ def verify(
     """Generate the hardware of MODEL, run it in an RTL simulator and hold it to the simulator, cycle for cycle."""
     from bcsim.rtl.generate.verify import verify as verify_mapping
 
+    check_apart((json if json != "-" else None, waves), (model, data, calibrate))
     mapping, stimulus, meaning = prepare(
         model,
         bits=bits,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.leftovers import hold, sweep
 
-__all__ = ["atomic_write", "check_folder", "read_file", "write_bytes", "write_text"]
+__all__ = ["atomic_write", "check_apart", "check_folder", "read_file", "write_bytes", "write_text"]
+
+
+Place: TypeAlias = str | os.PathLike[str] | None
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -22,6 +25,20 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise BcsimError(f"Cannot write {path}: there is no folder {folder}")
     if Path(path).is_dir():
         raise BcsimError(f"Cannot write {path}: it is a folder")
+
+
+def check_apart(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> None:
+    """Raise BcsimError where two of `outputs` are one file, or one of them is a file among `inputs`."""
+    taken = {os.path.realpath(path) for path in inputs if path is not None and os.path.isfile(path)}
+    for path in outputs:
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in taken and (os.path.isfile(place) or not os.path.exists(place)):
+            raise BcsimError(
+                f"Cannot write {path}: this command reads or writes another file there; give another name"
+            )
+        taken.add(place)
 
 
 @contextmanager
@@ -65,7 +82,7 @@ def read_file(path: str | os.PathLike[str], most: int, what: str) -> bytes:
     refuses.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_unwaiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise BcsimError(f"{what} {path} is a device or a pipe; give a file")
@@ -76,6 +93,11 @@ def read_file(path: str | os.PathLike[str], most: int, what: str) -> bytes:
     if len(data) > most:
         raise BcsimError(f"{what} {path} has more than {most} bytes, which is the limit")
     return data
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """A descriptor at once, also of a pipe that nobody writes."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

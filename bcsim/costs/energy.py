@@ -102,6 +102,10 @@ def table_text(name: str) -> str:
     return files("bcsim.costs").joinpath("tables", f"{name}.toml").read_text("utf-8")
 
 
+SMALLEST, GREATEST = 1e-15, 1e15
+"""Of the numbers in a table, pJ and sizes."""
+STEEPEST = 10
+"""The power of the size that pJ may follow: beyond the points a steeper one would soon leave what floats hold."""
 MOST_TABLE = 1 << 20
 """Bytes of a user's table."""
 
@@ -150,12 +154,17 @@ def _curve(table: str, kind: str, entry: Any) -> Curve:
     least = 2 if kind == "sram" else 1
     if not isinstance(points, list) or len(points) < least or not all(map(_is_point, points)):
         raise BcsimError(
-            f"Energy table {table!r} needs at least {least} points [size, pJ] of positive numbers in [{kind}], "
-            f"not {points!r}"
+            f"Energy table {table!r} needs at least {least} points [size, pJ] of numbers from {SMALLEST:g} to "
+            f"{GREATEST:g} in [{kind}], not {points!r}"
         )
     pairs = tuple((float(size), float(pj)) for size, pj in points)
     if any(a[0] >= b[0] for a, b in pairwise(pairs)):
         raise BcsimError(f"Energy table {table!r} needs points of rising size in [{kind}], not {points!r}")
+    if any(abs(log(b[1] / a[1])) > STEEPEST * log(b[0] / a[0]) for a, b in pairwise(pairs)):
+        raise BcsimError(
+            f"Energy table {table!r} needs points that rise or fall by the size to the power of {STEEPEST} at most "
+            f"in [{kind}], not {points!r}"
+        )
     return Curve(pairs, source)
 
 
@@ -163,7 +172,7 @@ def _is_point(point: object) -> bool:
     return (
         isinstance(point, list)
         and len(point) == 2
-        and all(isinstance(value, int | float) and 0 < value < float("inf") for value in point)
+        and all(type(value) in (int, float) and SMALLEST <= value <= GREATEST for value in point)
     )
 
 

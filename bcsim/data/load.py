@@ -17,6 +17,8 @@ from bcsim.data.named import NAMES, load_folder, load_named
 
 __all__ = ["dataset_of", "load_dataset"]
 
+GREATEST = 1e30
+"""The magnitude that an image's floats may have."""
 UNPACKED_BYTES = 1 << 28
 MOST_TIMES = 100
 """An array of an .npz file may unpack to UNPACKED_BYTES, or to so many times what it takes packed."""
@@ -107,12 +109,18 @@ def dataset_of(x: ArrayLike, y: ArrayLike | None = None) -> Dataset:
 def _from_arrays(name: str, where: str, x: NDArray[np.generic], y: NDArray[np.generic] | None) -> Dataset:
     if x.ndim < 2:
         raise BcsimError(f"Array x{where} must have one row an image, not shape {x.shape}")
+    if len(x) and not x.size:
+        raise BcsimError(f"Array x{where} has images without values, shape {x.shape}")
     if y is not None and y.dtype.kind not in "iu":
         raise BcsimError(f"Array y{where} must hold integer classes, not {y.dtype}")
     labels = None if y is None else y.astype(np.int64)
     if x.dtype.kind == "f":
         if not np.isfinite(x).all():
             raise BcsimError(f"Array x{where} must be finite, and has NaN or infinite values")
+        if x.size and (most := np.abs(x).max()) > GREATEST:
+            raise BcsimError(
+                f"Array x{where} must hold floats of a magnitude up to {GREATEST:g}, not {most:g}"
+            )
         return Dataset(name, x.astype(np.float64), labels, bits=0, full=1)
     if x.dtype.kind not in "iub":
         raise BcsimError(f"Array x{where} must hold integers or floats, not {x.dtype}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import write_text
+from bcsim.common.files import read_file, write_text
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.energy import EnergyTable
 from bcsim.costs.parts import Part
@@ -38,6 +38,8 @@ COLUMNS = (
     *("memories", "fits", "utilisation", "accuracy", "slots", "refused"),
 )
 NUMBERS = frozenset(COLUMNS) - {"bits", "machine", "refused"}
+MOST_CLAIM, MOST_TABLE = 1 << 20, 1 << 28
+"""Bytes of the files that are read back."""
 SAVED = 25
 """Points after which the table is written."""
 
@@ -153,10 +155,17 @@ def _claim(sweep: Sweep, folder: Path) -> None:
     if not path.exists() and any(folder.iterdir()):
         raise BcsimError(f"Folder {folder} has files and no sweep: give another --out, or an empty folder")
     if path.exists():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
+        theirs = _read_claim(path)
         if theirs != mine:
             raise BcsimError(f"Folder {folder} holds a sweep of {theirs}, not of {mine}: give another --out")
     write_text(path, json.dumps(mine, indent=2) + "\n")
+
+
+def _read_claim(path: Path) -> object:
+    try:
+        return json.loads(read_file(path, MOST_CLAIM, "Sweep"))
+    except (ValueError, RecursionError) as error:
+        raise BcsimError(f"File {path} is not what a sweep wrote: {error}") from error
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
@@ -170,13 +179,21 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
 
 def read_table(path: Path) -> list[Row]:
     """The rows of a table. Raises BcsimError where it is none."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+    try:
+        reader = csv.DictReader(io.StringIO(read_file(path, MOST_TABLE, "Table").decode(), newline=""))
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise BcsimError(
                 f"File {path} is no table of a sweep: its first line must be {','.join(COLUMNS)}"
             )
-        return [{name: _number(name, text) for name, text in row.items()} for row in reader]
+        return [_numbers(row, f"Line {reader.line_num} of {path}") for row in reader]
+    except (csv.Error, ValueError) as error:
+        raise BcsimError(f"File {path} is no table of a sweep: {error}") from error
+
+
+def _numbers(row: Mapping[str, str], where: str) -> Row:
+    if row.keys() != set(COLUMNS) or None in row.values():
+        raise BcsimError(f"{where} has not the {len(COLUMNS)} values of a row of a sweep's table")
+    return {name: _number(name, text) for name, text in row.items()}
 
 
 def _number(name: str, text: str) -> Any:

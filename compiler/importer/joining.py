@@ -40,7 +40,7 @@ def concat(context: NodeContext) -> Lowered:
     axis = (axis + len(shapes[0]) + 1 if axis < 0 else axis) - 1
     if (
         not 0 <= axis < len(shapes[0])
-        or len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) > 1
+        or len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1
     ):
         raise BcsimError(
             f"its axis is {axis + 1} and its inputs have the shapes {', '.join(map(str, shapes))}; accepted "

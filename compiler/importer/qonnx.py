@@ -177,4 +177,6 @@ def multi_threshold(context: NodeContext) -> Lowered:
 
 
 def _fits(thresholds: FloatArray, x: Activation, axis: int) -> bool:
-    return len(thresholds) == 1 or x.shape is None or len(thresholds) == x.shape[axis]
+    if len(thresholds) == 1 or x.shape is None:
+        return True
+    return -len(x.shape) <= axis < len(x.shape) and len(thresholds) == x.shape[axis]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import atomic_write, check_folder, write_text
+from bcsim.common.files import atomic_write, check_apart, check_folder, write_text
 
 
 def test_whole_file_and_nothing_else(tmp_path: Path) -> None:
@@ -61,3 +61,20 @@ def test_folder_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(BcsimError, match=f"^Cannot write {re.escape(str(tmp_path))}: it is a folder$"):
         check_folder(tmp_path)
     check_folder(tmp_path / "new")
+
+
+def test_outputs_stand_apart_from_each_other_and_from_what_is_read(tmp_path: Path) -> None:
+    read, link = tmp_path / "model.onnx", tmp_path / "link"
+    read.write_text("")
+    link.symlink_to(read)
+    check_apart([tmp_path / "a", None, tmp_path / "b", "/dev/null", "/dev/null"], [read, None, "digits"])
+    for outputs in (
+        [tmp_path / "a", str(tmp_path / "." / "a")],
+        [read],
+        [link],
+        [None, tmp_path / "x" / ".." / "a", tmp_path / "a"],
+    ):
+        with pytest.raises(
+            BcsimError, match=r"^Cannot write .*: this command reads or writes another file there"
+        ):
+            check_apart(outputs, [read])

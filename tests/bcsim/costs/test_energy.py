@@ -117,35 +117,47 @@ def bad_table(tmp_path: Path, section: str) -> str:
         ("[adder]\npoints = [[1, 1]]\nsource = 3", "needs a section [adder] with points and a source"),
         (
             '[adder]\nsource = "s"\npoints = [3]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [3]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [3]",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[1, "a"]]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, 'a']]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[1, 'a']]",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[1, 2, 3]]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, 2, 3]]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[1, 2, 3]]",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[1, inf]]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, inf]]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[1, inf]]",
         ),
         (
             '[adder]\nsource = "s"\npoints = []',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not []",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not []",
         ),
         (
             '[adder]\nsource = "s"',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not None",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not None",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[0, 1]]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[0, 1]]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[0, 1]]",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[1, nan]]',
-            "needs at least 1 points [size, pJ] of positive numbers in [adder], not [[1, nan]]",
+            "needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[1, nan]]",
+        ),
+        *(
+            (
+                f'[adder]\nsource = "s"\npoints = [[1, {text}]]',
+                f"needs at least 1 points [size, pJ] of numbers from 1e-15 to 1e+15 in [adder], not [[1, {found}]]",
+            )
+            for text, found in (("1e-320", "1e-320"), ("true", "True"), ("9" * 99, "9" * 99))
+        ),
+        (
+            '[adder]\nsource = "s"\npoints = [[1, 1e-15], [1.001, 1.0]]',
+            "needs points that rise or fall by the size to the power of 10 at most in [adder], not "
+            "[[1, 1e-15], [1.001, 1.0]]",
         ),
         (
             '[adder]\nsource = "s"\npoints = [[2, 1], [2, 2]]',
@@ -199,7 +211,7 @@ def test_no_table() -> None:
 def test_memory_needs_a_trend(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text('base = "horowitz-45nm"\n[sram]\npoints = [[8192, 10.0]]\nsource = "s"\n')
-    points = "at least 2 points [size, pJ] of positive numbers in [sram], not [[8192, 10.0]]"
+    points = "at least 2 points [size, pJ] of numbers from 1e-15 to 1e+15 in [sram], not [[8192, 10.0]]"
     with pytest.raises(BcsimError, match=whole(f"Energy table {str(path)!r} needs {points}")):
         load_table(str(path))
 

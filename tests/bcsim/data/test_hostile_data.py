@@ -279,3 +279,18 @@ def test_a_file_by_another_name_reaches_no_other_reader(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(pwned) (w) file\n")
     assert "cannot identify image file" in refusal(tmp_path)
+
+
+def test_images_without_values_or_beyond_what_hardware_reads(tmp_path: Path) -> None:
+    for x, told in (
+        (np.zeros((3, 0)), "has images without values, shape (3, 0)"),
+        (np.full((3, 4), -1e300), "must hold floats of a magnitude up to 1e+30, not 1e+300"),
+    ):
+        np.savez(tmp_path / "d.npz", x=x)
+        assert told in refusal(tmp_path / "d.npz")
+
+
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.toml")
+    with pytest.raises(BcsimError, match=r"is a device or a pipe; give a file$"):
+        load_table(str(tmp_path / "t.toml"))

@@ -15,7 +15,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.costs.parts import PARTS
 from bcsim.machine.parameters import Machine
-from bcsim.search.explore import Row, Sweep, explore, grid, in_turn, pareto, read_table
+from bcsim.search.explore import COLUMNS, Row, Sweep, explore, grid, in_turn, pareto, read_table
 from bcsim.search.on_dask import on_dask
 from bcsim.search.page import write_pages
 from tests.programs import random_program
@@ -118,3 +118,30 @@ def test_a_worker_that_dies_loses_no_point() -> None:
             found.append(row["machine"])
     assert len(found) == len(points)
     assert set(found) == {row["machine"] for row in in_turn(SWEEP, points)}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("sweep.json", b"{", "sweep.json is not what a sweep wrote: Expecting"),
+        ("sweep.json", b"[" * 200_000, "sweep.json is not what a sweep wrote: maximum recursion"),
+        ("table.csv", b"\xff\xfe", "table.csv is no table of a sweep: 'utf-8' codec"),
+        (
+            "table.csv",
+            (",".join(COLUMNS) + "\na,b\n").encode(),
+            "Line 2 of .* has not the 15 values of a row",
+        ),
+        (
+            "table.csv",
+            (",".join(COLUMNS) + "\n,m,x" + ",1" * 12 + "\n").encode(),
+            "no table of a sweep: invalid",
+        ),
+    ],
+)
+def test_a_folder_that_somebody_changed_is_refused(
+    file: str, content: bytes, told: str, tmp_path: Path
+) -> None:
+    explore(SWEEP, MACHINES[:1], tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(BcsimError, match=told):
+        explore(SWEEP, MACHINES[:1], tmp_path)

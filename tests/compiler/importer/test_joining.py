@@ -122,3 +122,11 @@ def test_a_concatenation_of_nothing_is_refused(tmp_path):
     assert refusal(built, tmp_path) == (
         "Node 'n_y' (QLinearConcat): it has no inputs; accepted are tensors that depend on the network's input"
     )
+
+
+def test_a_concatenation_with_a_tensor_without_axes_is_refused(tmp_path):
+    nodes = [node("Squeeze", "x i", "a"), node("Concat", "x a", "y", axis=1)]
+    assert refusal(model(nodes, tensors(i=np.array([1], dtype=np.int64)), (1,)), tmp_path) == (
+        "Node 'n_y' (Concat): its axis is 1 and its inputs have the shapes (1,), (); accepted are inputs that differ "
+        "in their channels only"
+    )

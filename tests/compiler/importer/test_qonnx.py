@@ -273,3 +273,9 @@ def test_switches_are_0_or_1(name, value, tmp_path):
     assert refusal(model([made], tensors(s=0.5, z=0.0, b=4.0)), tmp_path) == (
         f"Node 'n_y' (Quant): its attribute {name!r} is {value}; accepted are 0 and 1"
     )
+
+
+def test_thresholds_of_a_tensor_without_axes(tmp_path):
+    nodes = [node("Squeeze", "x i", "a"), node("MultiThreshold", "a t", "y", "onnx.brevitas")]
+    built = model(nodes, tensors(i=np.array([1], dtype=np.int64), t=np.zeros((2, 2))), (1,))
+    assert "(2, 2)" in refusal(built, tmp_path)
