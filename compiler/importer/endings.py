@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.importer.layouts import is_first
+from bcsim.compiler.importer.layouts import along_channels
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Scores
@@ -40,7 +40,7 @@ def _ended(context: NodeContext, axis: int) -> Lowered:
     scores = value.source if isinstance(value, Scores) else context.activation()
     rank = 1 if scores.shape is None else len(scores.shape)
     place = (axis + rank if axis < 0 else axis - 1) if axis else -1
-    if place != 0 and not (scores.shape and 0 < place < rank and is_first(scores, place)):
+    if place != 0 and not (scores.shape and 0 < place < rank and along_channels(scores, place)):
         raise BcsimError(
             f"its axis is {axis} for an input of shape {scores.shape} behind the batch axis; "
             "accepted is the class axis, 1"

@@ -19,11 +19,11 @@ from bcsim.compiler.graph.nodes import Node, Reshape, Transpose
 from bcsim.compiler.importer.values import Activation, Layout, Shape, squeezed
 
 __all__ = [
+    "along_channels",
     "channel_axis",
     "flattened",
     "from_image",
     "image",
-    "is_first",
     "reshaped",
     "transposed",
     "viewed",
@@ -133,6 +133,14 @@ def channel_axis(shape: Shape, parameter: Shape) -> int | None:
     return along[0] - 1 if fits and aligned[along[0]] == shape[along[0] - 1] else None
 
 
+def along_channels(x: Activation, axis: int) -> bool:
+    """Whether what differs along an axis of the file's tensor are the graph's channels, in order."""
+    assert x.shape is not None
+    channels, positions = x.layout.stored[0], math.prod(x.layout.stored[1:])
+    places = x.layout.sources().reshape(x.shape)
+    return x.shape[axis] == channels and bool((np.diff(places, axis=axis) == positions).all())
+
+
 def with_channel_first(
     x: Activation, axis: int
 ) -> tuple[Activation, tuple[Node, ...], NDArray[np.intp] | None]:
@@ -143,12 +151,12 @@ def with_channel_first(
     assert x.shape is not None
     if len(x.shape) == 1:
         return x, (), None if x.layout.in_order else np.argsort(x.layout.sources())
-    if x.shape[axis] > 1 and is_first(x, axis):
+    if x.shape[axis] > 1 and _is_first(x, axis):
         return x, (), None
     return *(image(x) if axis == 0 else _moved_first(x, axis)), None
 
 
-def is_first(x: Activation, axis: int) -> bool:
+def _is_first(x: Activation, axis: int) -> bool:
     """Whether an axis larger than 1 of the file's tensor is the first of the graph's image."""
     assert x.shape is not None
     view = x.layout

@@ -57,6 +57,7 @@ ORDERS = {
     "a row for each position": [node("Reshape", "t rows", "y")],
     "flattened": [node("Reshape", "t flat", "y")],
     "softmax of each position": [node("Softmax", "t", "y", axis=-1)],
+    "softmax of each of the rows": [node("Reshape", "t rows", "v"), node("Softmax", "v", "y", axis=2)],
     "sigmoid of each position": [node("Sigmoid", "t", "y")],
     "a row for each position, of a sigmoid": [node("Sigmoid", "t", "v"), node("Reshape", "v rows", "y")],
     "with a bias for each class behind it": [node("Add", "t c", "y")],
