@@ -134,4 +134,9 @@ def _lines(result: BoardBuild, output: Path) -> Iterator[str]:
             f"simulator, in the Verilog's cycles ({proof.edges:,} changes of the line)"
         )
         yield from (f"not proved: {design}, as {reason}" for design, reason in proof.skipped.items())
+    if flash := built.flash:
+        yield (
+            f"weights stream from the flash: {flash.size:,} bytes of {output}/{flash.file}, at {flash.begin:#x}; "
+            "bcsim program writes them too"
+        )
     yield f"Wrote {output}/{built.bitstream}; load it with: bcsim program {output}"

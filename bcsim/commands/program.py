@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,10 @@ def program(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What bcsim build wrote.")],
     show: Annotated[bool, typer.Option("--show", help="Print the command and load nothing.")] = False,
 ) -> None:
-    """Load FOLDER's bitstream into the board, with the tool that board.json names."""
+    """Load FOLDER's bitstream into the board, with the tool that board.json names.
+
+    Weights that stream from the board's flash are written there first.
+    """
     from bcsim.host.folder import read_board
 
     board = read_board(folder)
@@ -35,14 +39,23 @@ def program(
         raise BcsimError(
             f"File {folder / 'board.json'} names no command that loads this board (program_with)"
         )
-    tool, *arguments = board.program_with
-    if tool not in LOADERS:
-        raise BcsimError(
-            f"File {folder / 'board.json'}: program_with must begin with {', '.join(LOADERS)}, not {tool!r}"
-        )
+    # The bitstream last: once it is loaded it looks for its weights.
+    commands = [command for command in (board.flash_with, board.program_with) if command]
+    for tool, *_ in commands:
+        if tool not in LOADERS:
+            raise BcsimError(
+                f"File {folder / 'board.json'}: program_with must begin with {', '.join(LOADERS)}, not {tool!r}"
+            )
     if show:
-        standard_output(soft_wrap=True).print(" ".join(board.program_with), markup=False, highlight=False)
+        for command in commands:
+            standard_output(soft_wrap=True).print(" ".join(command), markup=False, highlight=False)
         return
+    for command in commands:
+        _load(folder, command)
+
+
+def _load(folder: Path, words: Sequence[str]) -> None:
+    tool, *arguments = words
     command = shutil.which(tool)
     if command is None:
         raise BcsimError(f"{tool} loads this board and is not on the PATH: {LOADERS[tool]}")

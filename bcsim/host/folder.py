@@ -25,26 +25,41 @@ class BoardFile:
     """What board.json says.
 
     baud : of the serial line. program_with : the command that loads the bitstream, run in the folder.
-    registers : whether the link reaches the registers.
+    registers : whether the link reaches the registers. flash_with : the command that writes the weights that stream
+        into the board's flash, run before; empty where none do.
     """
 
     board: str
     baud: int
     program_with: tuple[str, ...]
     registers: bool
+    flash_with: tuple[str, ...] = ()
 
 
 def read_board(folder: Path) -> BoardFile:
     """The folder's board.json. Raises BcsimError where there is none, or a field of it is not as it must be."""
     fields = _object(folder, "board.json", "a folder of bcsim build")
-    baud, command = fields.get("baud", BAUD), fields.get("program_with", [])
+    baud, flash = fields.get("baud", BAUD), fields.get("flash")
     if not isinstance(baud, int) or isinstance(baud, bool) or baud < 1:
         raise BcsimError(f"File {folder / 'board.json'}: baud must be a positive integer, not {baud!r}")
+    if flash is not None and not isinstance(flash, dict):
+        raise BcsimError(f"File {folder / 'board.json'}: flash must be an object or null, not {flash!r}")
+    return BoardFile(
+        board=str(fields.get("board", "board")),
+        baud=baud,
+        program_with=_command(folder, fields),
+        registers=fields.get("registers") is True,
+        flash_with=_command(folder, flash or {}),
+    )
+
+
+def _command(folder: Path, fields: MappingType[str, Any]) -> tuple[str, ...]:
+    command = fields.get("program_with", [])
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
         raise BcsimError(
             f"File {folder / 'board.json'}: program_with must be a list of strings, not {command!r}"
         )
-    return BoardFile(str(fields.get("board", "board")), baud, tuple(command), fields.get("registers") is True)
+    return tuple(command)
 
 
 def design_mapping(folder: Path) -> Mapping:

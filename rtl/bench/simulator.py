@@ -17,9 +17,21 @@ import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, get_runner
 
-__all__ = ["SIMULATORS", "SimulatorError", "build", "build_executable", "check_design", "lint", "run"]
+__all__ = [
+    "FLASH_MODEL",
+    "SIMULATORS",
+    "SimulatorError",
+    "build",
+    "build_executable",
+    "check_design",
+    "lint",
+    "run",
+]
 
 SIMULATORS = ("verilator", "icarus")
+
+FLASH_MODEL = Path(__file__).with_name("flash_model.v")
+"""A flash memory in Verilog, whose parameters are its first byte's address and the bytes of flash.mem."""
 
 # g++ spends minutes optimising what runs once (the constructor, the settling), and little on the rest.
 OPTIMISATION = "OPT_SLOW=-O0 OPT_FAST=-O1 OPT_GLOBAL=-O0"
@@ -40,6 +52,11 @@ PACKAGE_TOOLS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable} CFG_CXXFLAGS_P
 
 class SimulatorError(Exception):
     """A simulator that is missing, or a build that failed, in one sentence."""
+
+
+def write_flash(folder: Path, contents: bytes) -> None:
+    """The file that FLASH_MODEL reads."""
+    (folder / "flash.mem").write_text("".join(f"{byte:02x}\n" for byte in contents))
 
 
 def check_design(folder: Path, design: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from amaranth.build import Resource
 
-__all__ = ["Board", "Pins", "platform_pins"]
+__all__ = ["Board", "Flash", "Pins", "flash_pins", "platform_pins"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,23 @@ class Pins:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flash:
+    """A flash memory of four data lines beside the FPGA, from which weights stream.
+
+    select, clock, lines : the package pins, line 0 first.
+    begin : where an image's weights lie, behind the bitstream. room : bytes from there on.
+    program_with : the command that writes them; {} is the file, {begin} the address.
+    """
+
+    select: str
+    clock: str
+    lines: tuple[str, str, str, str]
+    begin: int
+    room: int
+    program_with: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """A board that `bcsim build` knows.
 
@@ -42,6 +59,8 @@ class Board:
     machine, large_machine : what a network of fewer or more weights than SMALL_NETWORK is given.
     program_with : the command that loads a bitstream; {} is the file.
     wiring : how the board is connected to the host, in a sentence.
+    single_port_memories : of the part, SB_SPRAM256KA (rtl/flow/single_port.py).
+    flash : None where the flow cannot stream weights from one.
     """
 
     name: str
@@ -61,6 +80,8 @@ class Board:
     program_with: tuple[str, ...]
     wiring: str
     io_standard: str = "LVCMOS33"
+    single_port_memories: int = 0
+    flash: Flash | None = None
 
 
 def platform_pins(platform: Any, leds: Mapping[str, tuple[str, int]]) -> tuple[Pins, float]:
@@ -79,6 +100,12 @@ def platform_pins(platform: Any, leds: Mapping[str, tuple[str, int]]) -> tuple[P
         leds_low=any(light.ios[0].invert for light in lights.values()),
     )
     return pins, float(clock.clock.frequency)
+
+
+def flash_pins(platform: Any) -> dict[str, Any]:
+    """The pins of an amaranth-boards platform's flash, as Flash has them."""
+    pins = {signal.name: signal.ios[0].names for signal in platform.lookup("spi_flash_4x").ios}
+    return {"select": pins["cs"][0], "clock": pins["clk"][0], "lines": tuple(pins["dq"])}
 
 
 def _pin(resource: Resource) -> str:

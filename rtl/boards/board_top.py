@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, ResetSignal, Signal
+from amaranth.hdl import (
+    ClockDomain,
+    ClockSignal,
+    Const,
+    Instance,
+    IOPort,
+    Module,
+    ResetInserter,
+    ResetSignal,
+    Signal,
+)
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.boards.pll import ClockSettings
+from bcsim.rtl.link.flash_reader import FlashReader
 from bcsim.rtl.link.linked import LinkedAccelerator
 
 __all__ = ["RESET_CYCLES", "BoardTop"]
@@ -25,6 +36,8 @@ class BoardTop(wiring.Component):
     board : Board
     clock : ClockSettings
     linked : LinkedAccelerator
+    reader : FlashReader or None
+        Where its weights come from, if they stream.
 
     Members
     -------
@@ -33,23 +46,57 @@ class BoardTop(wiring.Component):
     rx, tx : In(1), Out(1)
     led_running, led_error, led_done : Out(1)
         Those that the board has.
+    flash_select, flash_clock : Out(1)
+        Only with a reader.
+
+    Attributes
+    ----------
+    lines : of the flash, with a reader: bidirectional ports, which no signature has.
     """
 
-    def __init__(self, board: Board, clock: ClockSettings, linked: LinkedAccelerator) -> None:
+    def __init__(
+        self,
+        board: Board,
+        clock: ClockSettings,
+        linked: LinkedAccelerator,
+        reader: FlashReader | None = None,
+    ) -> None:
         self.board, self.clock = board, clock
-        self._linked = linked
+        self._linked, self._reader = linked, reader
+        self.lines = [IOPort(1, name=f"flash_line_{index}") for index in range(4)] if reader else []
         lights = {f"led_{role}": Out(1) for role in board.pins.leds}
-        super().__init__({"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), **lights})
+        flash = {"flash_select": Out(1, init=1), "flash_clock": Out(1)} if reader else {}
+        super().__init__({"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), **lights, **flash})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.linked = linked = self._linked
         self._make_clock(m)
         m.d.comb += [linked.rx.eq(self.rx), self.tx.eq(linked.tx)]
+        foreign = self._connect_flash(m, self._reader) if self._reader else Const(0)
+        lights = {"running": linked.running, "error": linked.error | foreign, "done": linked.done}
         for role in self.board.pins.leds:
-            light = getattr(linked, role)
+            light = lights[role]
             m.d.comb += getattr(self, f"led_{role}").eq(~light if self.board.pins.leds_low else light)
         return m
+
+    def _connect_flash(self, m: Module, reader: FlashReader) -> Signal:
+        """The reader between the flash's pins and the weights' port; returns whether the flash is another design's."""
+        linked = self._linked
+        m.submodules.flash_reader = ResetInserter(linked.restart)(reader)
+        connect(m, reader.stream, linked.weights)
+        m.d.comb += [self.flash_select.eq(reader.select), self.flash_clock.eq(reader.clock)]
+        for index, line in enumerate(self.lines):
+            # PIN_INPUT without a register, and PIN_OUTPUT_TRISTATE (Lattice FPGA-TN-02026).
+            m.submodules[f"line_{index}"] = Instance(
+                "SB_IO",
+                p_PIN_TYPE=Const(0b101001, 6),
+                io_PACKAGE_PIN=line,
+                i_OUTPUT_ENABLE=reader.drives if index == 0 else Const(0),
+                i_D_OUT_0=reader.command if index == 0 else Const(0),
+                o_D_IN_0=reader.data[index],
+            )
+        return reader.foreign
 
     def _make_clock(self, m: Module) -> None:
         """Domain `sync` from the PLL; its reset ends some cycles after the lock. Domain `start` counts them."""

@@ -11,9 +11,9 @@ __all__ = ["SUFFIXES", "constraints"]
 SUFFIXES = {"ice40": ".pcf", "ecp5": ".lpf", "gowin": ".cst", "7-series": ".xdc"}
 
 
-def constraints(board: Board) -> str:
-    """The constraints file of the board's family."""
-    pins = _pins(board)
+def constraints(board: Board, *, flash: bool = False) -> str:
+    """The constraints file of the board's family, with the pins of its flash where weights stream from that."""
+    pins = _pins(board, flash=flash)
     if board.family == "ice40":
         return "".join(f"set_io {port} {pin}\n" for port, pin in pins)
     if board.family == "gowin":
@@ -37,6 +37,9 @@ def _lattice_constraints(board: Board) -> str:
     return f'{located}FREQUENCY PORT "clk" {board.oscillator_hz / 1e6:g} MHZ;\n'
 
 
-def _pins(board: Board) -> Iterator[tuple[str, str]]:
+def _pins(board: Board, *, flash: bool = False) -> Iterator[tuple[str, str]]:
     yield from (("clk", board.pins.clock), ("rx", board.pins.rx), ("tx", board.pins.tx))
     yield from ((f"led_{role}", pin) for role, pin in board.pins.leds.items())
+    if flash and board.flash:
+        yield from (("flash_select", board.flash.select), ("flash_clock", board.flash.clock))
+        yield from ((f"flash_line_{index}", pin) for index, pin in enumerate(board.flash.lines))

@@ -2,7 +2,7 @@
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from bcsim.rtl.boards.board import Board, platform_pins
+from bcsim.rtl.boards.board import Board, Flash, flash_pins, platform_pins
 
 __all__ = ["BOARDS"]
 
@@ -22,7 +22,15 @@ BOARDS = (
         clock_mhz=30,
         baud=1_000_000,
         machine="tiny,requantisers=2",
+        large_machine="tiny,requantisers=1,input_buffers=1,activation_banks=2,weight_words=1,weight_stream_bytes=4",
         program_with=("iceprog", "{}"),
+        single_port_memories=4,
+        flash=Flash(
+            **flash_pins(ICEBreakerPlatform()),
+            begin=1 << 20,
+            room=15 << 20,
+            program_with=("iceprog", "-o", "{begin}", "{}"),
+        ),
         wiring="one USB cable: its FT2232H programs the flash and, as the second port, is the serial line",
     ),
 )

@@ -8,6 +8,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.boards.catalogue import BOARDS
 from bcsim.rtl.flow.place import CELLS, DoesNotFitError
+from bcsim.rtl.flow.single_port import single_port_memories
 
 __all__ = ["advised", "require_memories"]
 
@@ -20,7 +21,10 @@ def require_memories(board: Board, machine: Machine) -> None:
 
     It names boards that have; those bits are the network's, so that no smaller machine would do.
     """
-    bits = sum(shape.memories * shape.words * shape.word_bits for shape in machine_memories(machine).values())
+    shapes = machine_memories(machine)
+    if 0 < single_port_memories(machine) <= board.single_port_memories:
+        del shapes["activation"]
+    bits = sum(shape.memories * shape.words * shape.word_bits for shape in shapes.values())
     if bits <= _room(board):
         return
     others = [other.name for other in BOARDS.values() if bits <= _room(other)]

@@ -17,16 +17,18 @@ from bcsim.rtl.boards.board_top import BoardTop
 from bcsim.rtl.boards.constraints import SUFFIXES, constraints
 from bcsim.rtl.boards.pll import ClockSettings, clock_settings
 from bcsim.rtl.flow.advice import advised, require_memories
+from bcsim.rtl.flow.flash import WEIGHTS, flash_command, flash_reader, streams, write_weights
 from bcsim.rtl.flow.pack import pack
-from bcsim.rtl.flow.place import DoesNotFitError, Placement, place
-from bcsim.rtl.flow.synthesis import TOP, synthesise_top
+from bcsim.rtl.flow.place import SINGLE_PORT, DoesNotFitError, Placement, place
+from bcsim.rtl.flow.single_port import single_port_banks, single_port_memories
+from bcsim.rtl.flow.synthesis import PART_MODULES, TOP, synthesise_top
 from bcsim.rtl.flow.vivado import BITSTREAM, write_script
 from bcsim.rtl.generate.design import design_digest
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.link.divisor import baud_divisor
 from bcsim.rtl.link.linked import LinkedAccelerator
 
-__all__ = ["Built", "build_board"]
+__all__ = ["Built", "FlashContents", "build_board"]
 
 MARGIN = 0.98
 """Part of the reached clock that a slower attempt aims at."""
@@ -41,6 +43,7 @@ class Built:
     clock_hz : of the accelerator on the board. mhz : the clock that the placement would allow.
     logic_cells, memories : used; the board has `of_logic_cells` and `of_memories`.
     mhz, seed, logic_cells, memories : None where the vendor's tool is still to run.
+    flash : None where no weights stream.
     seconds : by step.
     """
 
@@ -56,6 +59,21 @@ class Built:
     seed: int | None = None
     logic_cells: int | None = None
     memories: int | None = None
+    single_port_memories: int = 0
+    flash: FlashContents | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlashContents:
+    """What the board's flash must hold beside the bitstream.
+
+    file : of the folder. begin : its address in the flash. size : its bytes. program_with : the command that writes it.
+    """
+
+    file: str
+    begin: int
+    size: int
+    program_with: tuple[str, ...]
 
 
 def build_board(
@@ -95,7 +113,7 @@ def build_board(
     else:
         raise BcsimError(f"No clock was reached in {ATTEMPTS} attempts; give --clock, below {wanted:.0f}")
     start = time.monotonic()
-    bitstream = pack(folder, board)
+    bitstream, flash = pack(folder, board), _flash_contents(folder, mapping, board)
     seconds["pack"] = time.monotonic() - start
     logic, memories = placement.count(board.family)
     built = Built(
@@ -110,10 +128,19 @@ def build_board(
         of_logic_cells=board.luts,
         memories=memories,
         of_memories=board.memories,
+        single_port_memories=placement.used.get(SINGLE_PORT, (0, 0))[0],
+        flash=flash,
         seconds={step: round(taken, 1) for step, taken in seconds.items()},
     )
     _describe(folder, mapping, board, built)
     return built
+
+
+def _flash_contents(folder: Path, mapping: Mapping, board: Board) -> FlashContents | None:
+    if not streams(mapping) or board.flash is None:
+        return None
+    size, command = write_weights(folder, mapping, board), tuple(flash_command(board))
+    return FlashContents(file=WEIGHTS, begin=board.flash.begin, size=size, program_with=command)
 
 
 def _project(folder: Path, mapping: Mapping, board: Board, wanted: float, baud: int) -> Built:
@@ -166,16 +193,20 @@ def _attempt(
 
 
 def write_top(folder: Path, mapping: Mapping, board: Board, clock: ClockSettings, divisor: int) -> None:
-    """top.v with its memory images and constraints."""
+    """top.v with its memory images and constraints, and the part's own memories where the machine has such."""
     accelerator = Accelerator(mapping.machine, image=mapping.image)
     linked = LinkedAccelerator(accelerator, divisor=divisor)
-    verilog = to_verilog(BoardTop(board, clock, linked), TOP)
+    top = BoardTop(board, clock, linked, flash_reader(mapping, board))
+    verilog = to_verilog(top, TOP, lines=top.lines)
     (folder / f"{TOP}.v").write_text(
         f"// bcsim for {board.title}, clock {clock.hz / 1e6:g} MHz\n\n{verilog.text}"
     )
     for name, text in verilog.images.items():
         (folder / name).write_text(text)
-    (folder / f"{TOP}{SUFFIXES[board.family]}").write_text(constraints(board))
+    pins = constraints(board, flash=streams(mapping))
+    (folder / f"{TOP}{SUFFIXES[board.family]}").write_text(pins)
+    if 0 < single_port_memories(mapping.machine) <= board.single_port_memories:
+        (folder / PART_MODULES).write_text(single_port_banks(mapping.machine))
 
 
 def _describe(folder: Path, mapping: Mapping, board: Board, built: Built) -> None:

@@ -14,7 +14,7 @@ from bcsim.rtl.boards.constraints import SUFFIXES
 from bcsim.rtl.flow.synthesis import TOP
 from bcsim.rtl.flow.tools import ToolError, run_tool
 
-__all__ = ["DoesNotFitError", "Placement", "place"]
+__all__ = ["SINGLE_PORT", "DoesNotFitError", "Placement", "place"]
 
 USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 CLOCK = re.compile(r"^\w+: Max frequency for clock\s+'([^']+)': ([\d.]+) MHz", re.MULTILINE)
@@ -24,6 +24,9 @@ CELLS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "gowin": (("LUT4", "ALU"), "BSRAM"),
 }
 """nextpnr's names of what takes a logic cell, and of a block memory, by family."""
+
+SINGLE_PORT = "ICESTORM_SPRAM"
+"""nextpnr's name of iCE40 UP5K's single-port memories."""
 
 OUTPUTS = {
     "ice40": ("--asc", f"{TOP}.asc"),

@@ -2,6 +2,7 @@
 
 Three designs speak through the same two pins: the Verilog, the netlist after synthesis and, for iCE40, the packed
 bitstream turned back into Verilog. All words must be the simulator's, and the line must change in the same cycles.
+Where weights stream, each has a flash beside it that holds what the build wrote for it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping
-from bcsim.rtl.bench.simulator import SimulatorError, build, run
+from bcsim.rtl.bench.simulator import FLASH_MODEL, SimulatorError, build, run, write_flash
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.bus.program_image import program_checksum
 from bcsim.rtl.flow.build import Built
 from bcsim.rtl.flow.cells import cell_models
+from bcsim.rtl.flow.flash import WEIGHTS
 from bcsim.rtl.flow.synthesis import NETLIST, TOP
 from bcsim.rtl.flow.tools import find_tool, run_tool
 from bcsim.rtl.generate.vectors import stream_words
@@ -34,6 +36,7 @@ from bcsim.simulator.simulator import MachineRun, run_machine, stream_values, wh
 
 __all__ = ["Proof", "prove_build"]
 
+PROOF_TOP = Path(__file__).with_name("proof_top.v")
 PAD = re.compile(r"(\.(?:PACKAGEPIN|REFERENCECLK)\()n\d+\)")
 PROVABLE = ("ice40",)
 WORD = 0xFFFF
@@ -151,10 +154,11 @@ def _simulate(folder: Path, work: Path, name: str, source: Path) -> dict[str, An
         shutil.copyfile(image, work / image.name)
     result = work / "proof.json"
     result.unlink(missing_ok=True)
+    top, others = _surroundings(folder, work)
     try:
         with working(f"Simulating the {name}"):
-            build(work / name, [source, work / "cells.v"], TOP, simulator="icarus")
-            passed = run(work / name, "bcsim.rtl.bench.board_bench", TOP, simulator="icarus", cwd=work)
+            build(work / name, [source, work / "cells.v", *others], top, simulator="icarus")
+            passed = run(work / name, "bcsim.rtl.bench.board_bench", top, simulator="icarus", cwd=work)
     except SimulatorError as error:
         raise BcsimError(str(error)) from error
     if not passed:
@@ -165,6 +169,18 @@ def _simulate(folder: Path, work: Path, name: str, source: Path) -> dict[str, An
         )
     found: dict[str, Any] = json.loads(result.read_text())
     return found
+
+
+def _surroundings(folder: Path, work: Path) -> tuple[str, tuple[Path, ...]]:
+    """The module to simulate, and the files that it needs: with a flash beside the design where weights stream."""
+    contents = folder / WEIGHTS
+    if not contents.exists():
+        return TOP, ()
+    begin, held = json.loads((folder / "board.json").read_text())["flash"]["begin"], contents.read_bytes()
+    write_flash(work, held)
+    text = PROOF_TOP.read_text().replace("@begin@", str(begin)).replace("@bytes@", str(len(held)))
+    (work / PROOF_TOP.name).write_text(text)
+    return PROOF_TOP.stem, (FLASH_MODEL, work / PROOF_TOP.name)
 
 
 def _compare(name: str, found: dict[str, Any], verilog: dict[str, Any], machine_run: MachineRun) -> None:

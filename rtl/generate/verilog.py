@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from amaranth.back import rtlil
-from amaranth.hdl import Fragment, Value
+from amaranth.hdl import Fragment, IOPort, Value
 from amaranth.hdl._ir import Design, PortDirection
 from amaranth.lib import wiring
 
@@ -51,7 +51,7 @@ MODULE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port of the top module: direction is `input` or `output`, width in bits."""
+    """A port of the top module: direction is `input`, `output` or `inout`, width in bits."""
 
     name: str
     direction: str
@@ -67,14 +67,17 @@ class Verilog:
     ports: tuple[Port, ...]
 
 
-def to_verilog(component: wiring.Component, name: str, *, prefix: str = "") -> Verilog:
+def to_verilog(
+    component: wiring.Component, name: str, *, prefix: str = "", lines: Sequence[IOPort] = ()
+) -> Verilog:
     """Verilog of a component, elaborated here, as module `name` with clock `clk` and synchronous reset `rst`.
 
     prefix : of all other modules' names and of the memories' files, so that two designs can be one.
+    lines : ports of both directions, which are in no signature.
 
     Raises BcsimError where Yosys is missing or fails.
     """
-    design = _design(component, name)
+    design = _design(component, name, lines)
     rename_signals(design)
     images = take_images(design, prefix)
     text, _ = rtlil.convert_fragment(design, emit_src=False)
@@ -84,7 +87,10 @@ def to_verilog(component: wiring.Component, name: str, *, prefix: str = "") -> V
     }
     merged, renamed = merge_modules(mark_memories(text, images), names)
     titles = {new: names[old].title for old, new in renamed.items()}
-    ports = tuple(Port(label, direction.value, len(signal)) for label, signal, direction in design.ports)
+    ports = tuple(
+        Port(label, direction.value if direction else "inout", len(signal))
+        for label, signal, direction in design.ports
+    )
     return Verilog(
         text=plain_names(_finish(_write_verilog(merged), titles, images)),
         images={image.file: image.text for image in images},
@@ -92,8 +98,10 @@ def to_verilog(component: wiring.Component, name: str, *, prefix: str = "") -> V
     )
 
 
-def _design(component: wiring.Component, name: str) -> Design:
-    ports = {}
+def _design(component: wiring.Component, name: str, lines: Sequence[IOPort]) -> Design:
+    ports: dict[str, tuple[Value | IOPort, PortDirection | None]] = {
+        line.name: (line, None) for line in lines
+    }
     for path, member, value in component.signature.flatten(component):
         direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
         ports["_".join(map(str, path))] = (Value.cast(value), direction)

@@ -38,6 +38,8 @@ class LinkedAccelerator(wiring.Component):
         Changes with every image's class.
     weights : In(StreamSignature(machine.weight_stream_bytes))
         Only where weights can stream.
+    restart : Out(1)
+        Only there: the weights' source begins anew.
     """
 
     def __init__(self, accelerator: Accelerator, *, divisor: int, registers: bool = False) -> None:
@@ -55,7 +57,7 @@ class LinkedAccelerator(wiring.Component):
                 "running": Out(1),
                 "error": Out(1),
                 "done": Out(1),
-                **({"weights": In(StreamSignature(size=streamed))} if streamed else {}),
+                **({"weights": In(StreamSignature(size=streamed)), "restart": Out(1)} if streamed else {}),
             }
         )
 
@@ -70,6 +72,7 @@ class LinkedAccelerator(wiring.Component):
             connect(m, link.bus, accelerator.s_axil)
         if accelerator.machine.weight_stream_bytes:
             connect(m, flipped(self.weights), accelerator.s_axis_weights)
+            m.d.comb += self.restart.eq(link.restart)
         m.d.comb += [
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),

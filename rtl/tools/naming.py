@@ -73,7 +73,8 @@ def rename_signals(design: Design) -> None:
     """Name the ports of every module after its component's members, and what its children bring after those."""
     for fragment, info in design.fragments.items():
         if info.parent is None:
-            wanted = SignalDict((signal, name) for name, signal, _ in design.ports)
+            ports = ((port, name) for name, port, _ in design.ports)
+            wanted = SignalDict((port, name) for port, name in ports if isinstance(port, Signal))
         else:
             wanted = SignalDict(_members(fragment, ""))
         children = [(child, design.fragments[child].name[-1]) for child, _, _ in fragment.subfragments]

@@ -42,9 +42,17 @@ def test_a_boards_machine_is_fitted_and_loads_nothing() -> None:
     assert machine.weight_words < 1024
 
 
-def test_a_machine_that_streams_weights_is_refused() -> None:
-    with pytest.raises(BcsimError, match=r"^On a board all weights are on the chip"):
+def test_a_machine_that_streams_weights_is_refused_where_there_is_no_flash() -> None:
+    message = r"^On ulx3s-85f all weights are on the chip: .* boards with a flash that weights stream from: icebreaker$"
+    with pytest.raises(BcsimError, match=message):
         mapped(PROGRAM, "conv,weight_stream_bytes=8", find_board("ulx3s-85f"))
+
+
+def test_a_machine_that_streams_weights_has_the_pace_of_the_boards_flash() -> None:
+    text = "tiny,weight_words=1,weight_stream_bytes=4,activation_banks=2,weight_stream_latency=9"
+    machine = mapped(PROGRAM, text, find_board("icebreaker")).machine
+    assert (machine.weight_stream_interval, machine.weight_stream_latency) == (16, 0)
+    assert machine.activation_words & (machine.activation_words - 1) == 0
 
 
 def test_a_proof_that_cannot_be_made_is_refused_before_the_build(tmp_path: Path) -> None:

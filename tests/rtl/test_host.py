@@ -126,6 +126,13 @@ def test_program_names_the_tool_that_is_missing(tmp_path: Path, monkeypatch):
     (tmp_path / "iceprog").chmod(0o755)
     assert CliRunner().invoke(app, ["program", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "loaded").read_text() == "digits.bin\n"
+    flash = '"flash": {"program_with": ["iceprog", "-o", "1048576", "weights.bin"]}'
+    (tmp_path / "board.json").write_text(f'{{"program_with": ["iceprog", "digits.bin"], {flash}}}')
+    shown = CliRunner().invoke(app, ["program", str(tmp_path), "--show"]).stdout
+    assert shown == "iceprog -o 1048576 weights.bin\niceprog digits.bin\n"
+    (tmp_path / "iceprog").write_text('#!/bin/sh\necho "$@" >> loaded\n')
+    assert CliRunner().invoke(app, ["program", str(tmp_path)]).exit_code == 0
+    assert (tmp_path / "loaded").read_text() == "digits.bin\n-o 1048576 weights.bin\ndigits.bin\n"
     (tmp_path / "board.json").write_text('{"program_with": ["rm", "-r", "x"]}')
     assert (
         "must begin with iceprog, openFPGALoader, ecpdap, dfu-util, not 'rm'"

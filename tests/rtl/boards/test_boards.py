@@ -106,3 +106,17 @@ def test_the_top_has_the_boards_pins_and_its_pll(name: str) -> None:
     }
     assert (board.pll in verilog.text) == bool(board.pll) or not board.pll
     assert ("assign led_running = ~" in verilog.text) == board.pins.leds_low
+
+
+def test_the_flashs_pins_are_constrained_where_weights_stream() -> None:
+    board = find_board("icebreaker")
+    found = dict(line.split()[1:] for line in constraints(board, flash=True).splitlines())
+    assert {name: pin for name, pin in found.items() if name.startswith("flash")} == {
+        "flash_select": "16",
+        "flash_clock": "15",
+        "flash_line_0": "14",
+        "flash_line_1": "17",
+        "flash_line_2": "12",
+        "flash_line_3": "13",
+    }
+    assert "flash" not in constraints(board)

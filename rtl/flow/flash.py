@@ -1,0 +1,57 @@
+"""Weights beside the bitstream: what a board's flash must hold, and the reader that streams it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.rtl.boards.board import Board, Flash
+from bcsim.rtl.generate.vectors import weight_words
+from bcsim.rtl.link.flash_reader import FlashReader, flash_contents, flash_mark
+
+__all__ = ["WEIGHTS", "flash_command", "flash_reader", "streams", "write_weights"]
+
+WEIGHTS = "weights.bin"
+"""The flash's contents, from its Flash.begin on."""
+
+
+def streams(mapping: Mapping) -> bool:
+    """Whether any layer's weights come from outside."""
+    return bool(mapping.slots)
+
+
+def flash_reader(mapping: Mapping, board: Board) -> FlashReader | None:
+    """The reader of a mapped program's weights; None where none stream."""
+    if not streams(mapping):
+        return None
+    size, packet = mapping.machine.weight_stream_bytes, _packet(mapping)
+    begin = _flash(board).begin
+    return FlashReader(size=size, words=len(packet) // size, begin=begin, mark=flash_mark(packet, size))
+
+
+def write_weights(folder: Path, mapping: Mapping, board: Board) -> int:
+    """Leave WEIGHTS in the folder; returns its bytes. Raises BcsimError where the flash has less room."""
+    flash, contents = _flash(board), flash_contents(_packet(mapping), mapping.machine.weight_stream_bytes)
+    if len(contents) > flash.room:
+        raise BcsimError(
+            f"The weights take {len(contents):,} bytes; the flash of {board.name} has room for {flash.room:,}"
+        )
+    (folder / WEIGHTS).write_bytes(contents)
+    return len(contents)
+
+
+def flash_command(board: Board) -> list[str]:
+    """What writes WEIGHTS into the flash, run in the folder."""
+    flash = _flash(board)
+    return [word.format(WEIGHTS, begin=flash.begin) for word in flash.program_with]
+
+
+def _packet(mapping: Mapping) -> bytes:
+    return weight_words(mapping)[0].tobytes()
+
+
+def _flash(board: Board) -> Flash:
+    if board.flash is None:
+        raise BcsimError(f"Board {board.name} has no flash memory that weights can stream from")
+    return board.flash
