@@ -121,22 +121,9 @@ def mapped(program: Program, machine: str | Machine | None, board: Board) -> Map
     given = machine or (board.large_machine if large else board.machine)
     base = parse_machine(given) if isinstance(given, str) else given
     if base.weight_stream_bytes:
-        base = _from_flash(base, board)
+        from bcsim.rtl.flow.flash import with_flash
+
+        base = with_flash(base, board)
     return map_fitted(
         program, replace(base, loading=False, counters=False, readable_parameters=False, watchdog=False)
     )
-
-
-def _from_flash(machine: Machine, board: Board) -> Machine:
-    """The machine with a weight stream as its board's flash delivers it."""
-    from bcsim.rtl.boards.catalogue import BOARDS
-    from bcsim.rtl.link.flash_reader import word_cycles
-
-    if board.flash is None:
-        able = ", ".join(other.name for other in BOARDS.values() if other.flash)
-        raise BcsimError(
-            f"On {board.name} all weights are on the chip: a machine for bcsim build streams none there; "
-            f"boards with a flash that weights stream from: {able}"
-        )
-    interval = word_cycles(machine.weight_stream_bytes)
-    return replace(machine, weight_stream_interval=interval, weight_stream_latency=0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping
+from bcsim.machine.parameters import Machine
 from bcsim.rtl.boards.board import Board, Flash
+from bcsim.rtl.boards.catalogue import BOARDS
 from bcsim.rtl.generate.vectors import weight_words
-from bcsim.rtl.link.flash_reader import FlashReader, flash_contents, flash_mark
+from bcsim.rtl.link.flash_reader import FlashReader, flash_contents, flash_mark, word_cycles
 
-__all__ = ["WEIGHTS", "flash_command", "flash_reader", "streams", "write_weights"]
+__all__ = ["WEIGHTS", "flash_command", "flash_reader", "streams", "with_flash", "write_weights"]
 
 WEIGHTS = "weights.bin"
 """The flash's contents, from its Flash.begin on."""
@@ -39,6 +42,18 @@ def write_weights(folder: Path, mapping: Mapping, board: Board) -> int:
         )
     (folder / WEIGHTS).write_bytes(contents)
     return len(contents)
+
+
+def with_flash(machine: Machine, board: Board) -> Machine:
+    """The machine with a weight stream as its board's flash delivers it. Raises BcsimError where there is none."""
+    if board.flash is None:
+        able = ", ".join(other.name for other in BOARDS.values() if other.flash)
+        raise BcsimError(
+            f"On {board.name} all weights are on the chip: a machine for bcsim build streams none there; "
+            f"boards with a flash that weights stream from: {able}"
+        )
+    interval = word_cycles(machine.weight_stream_bytes)
+    return replace(machine, weight_stream_interval=interval, weight_stream_latency=0)
 
 
 def flash_command(board: Board) -> list[str]:

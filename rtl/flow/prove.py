@@ -72,7 +72,7 @@ def prove_build(folder: Path, mapping: Mapping, board: Board, built: Built, q: N
     _write_stimulus(work, mapping, built, q, machine_run)
     (work / "cells.v").write_text(cell_models(board.family))
     designs, skipped = {"verilog": folder / f"{TOP}.v", "netlist": folder / NETLIST}, {}
-    if missing := _missing_unpackers():
+    if missing := _missing_unpackers(built):
         skipped["bitstream"] = missing
     else:
         designs["bitstream"] = _unpack(folder, work)
@@ -109,7 +109,9 @@ def check_provable(board: Board) -> None:
         )
 
 
-def _missing_unpackers() -> str:
+def _missing_unpackers(built: Built) -> str:
+    if built.single_port_memories:
+        return "icebox_vlog does not turn single-port memories back into Verilog"
     if shutil.which("icebox_vlog") is None:
         return "the command icebox_vlog (Debian: fpga-icestorm) is not installed"
     return ""
