@@ -71,7 +71,7 @@ def evaluate(
         size=estimate(sized, part.family),
         clock_mhz=clock,
         energy_pj=energy_of(count_mapping(replace(found.placement, machine=sized)), table).total,
-        utilisation=work / (found.per_image * machine.slots),
+        utilisation=work / (found.placement.images * found.per_image * machine.slots),
     )
 
 

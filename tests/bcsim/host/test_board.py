@@ -106,3 +106,19 @@ def test_a_folder_without_its_files_is_told(tmp_path):
     (tmp_path / "machine.json").write_text('{"machine": {"wings": 2}}')
     with pytest.raises(BcsimError, match=r"does not describe a machine of this version of bcsim"):
         design_mapping(tmp_path)
+
+
+class Counting(Board):
+    """A board that answers a batch of 4 once it has it: the sums of its images and the places that they had."""
+
+    def stream(self, packed, classes):
+        assert len(packed) % 4 == 0
+        for place, image in enumerate(packed):
+            yield [int(image.sum()), place % 4]
+
+
+def test_a_batch_that_is_not_whole_is_filled_with_images_whose_results_nobody_sees():
+    with Counting(Answering(GREETED), baud=115200) as board:
+        results = board.infer(np.arange(18, dtype=np.uint8).reshape(6, 3), 1, 4)
+    assert results.scores.tolist() == [[3 + 9 * image] for image in range(6)]
+    assert results.classes.tolist() == [0, 1, 2, 3, 0, 1]

@@ -122,3 +122,13 @@ def test_what_is_no_such_accelerator_is_told(design, found, message):
     mapping, _ = design
     with pytest.raises(BcsimError, match=message):
         Driver(Registers(mapping.machine, **found), SimpleNamespace(), mapping)
+
+
+def test_a_machine_that_takes_several_images_at_once_is_refused():
+    program = bcsim.compile(bcsim.load("digits"))
+    machine = parse_machine("tiny,spatial=true,reuse=2,batch=2,activation_words=256")
+    mapping = map_program(program, machine)
+    with pytest.raises(
+        BcsimError, match=r"^The machine takes 2 images at once, and the driver sends one and"
+    ):
+        Driver(Registers(machine), SimpleNamespace(), mapping)

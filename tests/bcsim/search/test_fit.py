@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.costs.external_memories import with_memory
 from bcsim.costs.parts import PARTS
@@ -12,6 +13,7 @@ from bcsim.search import fit
 from bcsim.search.fit import OBJECTIVES, fit_part
 from bcsim.search.point import evaluate, machine_text
 from bcsim.simulator.cycles import scheduled_cycles
+from bcsim.simulator.simulator import run_machine
 from tests.programs import random_program
 
 PROGRAM = random_program(np.random.default_rng(5))
@@ -48,6 +50,11 @@ def test_several_images_at_once_are_tried_for_energy_alone() -> None:
     for machine in candidates:
         assert machine.batch == machine.reuse
         assert parse_machine(machine_text(machine)).batch == machine.batch
+    several = evaluate(PROGRAM, candidates[-1], HX8K, load_table(TABLES[0]), 50.0)
+    run = run_machine(map_fitted(PROGRAM, candidates[-1]), np.zeros((1, PROGRAM.inputs), np.uint8))
+    assert several.machine.batch > 1
+    assert several.cycles == run.per_image
+    assert several.utilisation == pytest.approx(run.utilisation)
     assert {machine.batch for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None)} == {1}
 
 
