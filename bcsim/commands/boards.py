@@ -49,6 +49,7 @@ def boards(
             ("machine", board.machine),
             *([("for large networks", board.large_machine)] if board.large_machine else []),
             ("programmed with", " ".join(board.program_with)),
+            *([("weights stream from", f"flash, from {board.flash.begin:#x} on")] if board.flash else []),
         ):
             table.add_row(what, value)
         console.print(table)

@@ -121,11 +121,11 @@ def _lines(result: BoardBuild, output: Path) -> Iterator[str]:
         return
     yield (
         f"logic cells {built.logic_cells:,} of {built.of_logic_cells:,}, block memories {built.memories} of "
-        f"{built.of_memories}"
+        f"{built.of_memories}{f', of one port {built.single_port_memories}' if built.single_port_memories else ''}"
     )
     yield f"clock {built.clock_hz / 1e6:g} MHz (this placement allows {built.mhz:.1f})"
     yield (
-        f"{result.images_per_second:,.0f} images/s of the accelerator, {result.cycles_per_image:,} cycles each; the "
+        f"{_pace(result.images_per_second)} of the accelerator, {result.cycles_per_image:,} cycles each; the "
         f"serial line of {built.baud:,} baud is slower"
     )
     if proof := result.proof:
@@ -140,3 +140,10 @@ def _lines(result: BoardBuild, output: Path) -> Iterator[str]:
             "bcsim program writes them too"
         )
     yield f"Wrote {output}/{built.bitstream}; load it with: bcsim program {output}"
+
+
+def _pace(images_per_second: float) -> str:
+    """Images a second, and of slow ones also the time of each."""
+    if images_per_second >= 100:
+        return f"{images_per_second:,.0f} images/s"
+    return f"{images_per_second:.1f} images/s ({1000 / images_per_second:.1f} ms an image)"
