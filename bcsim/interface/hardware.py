@@ -79,7 +79,7 @@ def write_folder(folder: Path, mapping: Mapping, stimulus: Stimulus, name: str |
     from bcsim.rtl.bus.program_image import program_checksum
     from bcsim.rtl.generate.project import TOP, write_project
 
-    write_project(folder, mapping, stimulus, name=name or TOP)
+    write_project(folder, mapping, stimulus, name=TOP if name is None else name)
     save_program(mapping.program, folder / "program.onnx")
     write_library(folder / "c", mapping, program_checksum(mapping.machine, mapping.image))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, prod
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.nodes import Upsample
@@ -14,6 +14,8 @@ from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Constant, Shape
 
 HALF = Fraction(1, 2)
+LONGEST, MOST_VALUES = 1 << 16, 1 << 24
+"""Places along one axis of a result, and values of all."""
 
 # Where pixel i of an axis of `after` pixels lies in one of `before`.
 _PLACES: Mapping[str, Callable[[int, int, int], Fraction]] = {
@@ -43,12 +45,16 @@ def resize(context: NodeContext) -> Lowered:
     after = _sizes(context, shape)
     if (
         after[:1] != shape[:1]
-        or any(b % a for a, b in zip(shape, after, strict=True))
-        or not _repeats(context, shape, after)
+        or any(b < a or b % a for a, b in zip(shape, after, strict=True))
+        or (max(after) <= LONGEST and not _repeats(context, shape, after))
     ):
         raise BcsimError(
             f"it makes {after} of an input of shape {shape} behind the batch axis by other pixels than each one "
             "repeated; accepted are whole factors of rows and columns"
+        )
+    if max(after) > LONGEST or prod(after) > MOST_VALUES:
+        raise BcsimError(
+            f"it makes {after}; accepted are up to {LONGEST} along an axis and {MOST_VALUES} values in all"
         )
     before, factors = x.layout.stored, [b // a for a, b in zip(shape[1:], after[1:], strict=True)]
     rows, columns = factors if len(factors) == 2 else (1, factors[0])
@@ -61,6 +67,10 @@ def _sizes(context: NodeContext, shape: Shape) -> Shape:
     """The shape of the result behind the batch axis."""
     sizes = context.operand(3)
     if isinstance(sizes, Constant) and sizes.arrays[0].size:
+        if sizes.arrays[0].size != len(shape) + 1:
+            raise BcsimError(
+                f"its sizes are {sizes.arrays[0].ravel().tolist()}; expected one for each of {len(shape) + 1} axes"
+            )
         # What is computed from the batch size differs between probes in the batch axis alone.
         return tuple(int(size) for size in sizes.arrays[0].ravel()[1:])
     scales = context.attribute("scales") or []
@@ -69,6 +79,8 @@ def _sizes(context: NodeContext, shape: Shape) -> Shape:
         scales = context.constant(index, "scales").ravel().tolist()
     if len(scales) != len(shape) + 1:
         raise BcsimError(f"its scales are {list(scales)}; expected one for each of {len(shape) + 1} axes")
+    if not all(1 <= scale <= LONGEST for scale in scales):
+        raise BcsimError(f"its scales are {list(scales)}; accepted are whole factors from 1 up")
     return tuple(floor(size * Fraction(float(scale))) for size, scale in zip(shape, scales[1:], strict=True))
 
 

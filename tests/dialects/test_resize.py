@@ -99,6 +99,37 @@ def test_refused(made, message, tmp_path):
     assert refusal(built, tmp_path) == f"Node 'n_y' (Resize): {message}"
 
 
+BY_FLOOR = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+WILD = {
+    "scales": (
+        [0],
+        [1, 1, 0, 1],
+        [1, 1, -1, 1],
+        [1, 1, np.nan, 1],
+        [1, 1, np.inf, 1],
+        [1, 1, 1e30, 1],
+        [0, 1, 1, 1],
+    ),
+    "makes": ([1, 1, 6e4, 1], [1, 1, 5e3, 5e3]),
+}
+
+
+@pytest.mark.parametrize(("told", "scales"), [(told, scales) for told in WILD for scales in WILD[told]])
+@pytest.mark.parametrize("inputs", ["x - s", "x s"])
+def test_wild_scales(told, scales, inputs, tmp_path):
+    op = "Resize" if "-" in inputs else "Upsample"
+    built = model([node(op, inputs, "y", **BY_FLOOR)], tensors(s=np.float32(scales)), (3, 6, 5))
+    assert told in refusal(built, tmp_path)
+
+
+@pytest.mark.parametrize("sizes", [[], [1, 3, 6], [1, 3, 0, 5], [1, 3, -6, 5], [1, 3, 2**62, 5]])
+def test_wild_sizes(sizes, tmp_path):
+    built = model(
+        [node("Resize", "x - - s", "y", **BY_FLOOR)], tensors(s=np.array(sizes, np.int64)), (3, 6, 5)
+    )
+    assert refusal(built, tmp_path).startswith("Node 'n_y' (Resize): it")
+
+
 POOLS = [
     {"kernel_shape": [2, 2], "strides": [2, 2]},
     {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},

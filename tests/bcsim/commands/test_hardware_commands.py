@@ -45,6 +45,13 @@ def test_verilog_writes_everything_that_simulating_takes(folder: Path) -> None:
         assert vectors["tlast"].sum() == vectors["output_last"].sum() == 2
 
 
+def test_a_name_of_nothing_is_none(folder: Path) -> None:
+    found = invoke("verilog", "digits", "-o", "out", "--machine", "tiny", "--no-check", "--name", "")
+    assert found.exit_code == 2
+    assert found.stderr.startswith("bcsim: Name must be a small letter")
+    assert not list(folder.iterdir())
+
+
 def test_verilog_keeps_out_of_anothers_folder(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "mine").write_text("")
