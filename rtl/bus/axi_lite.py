@@ -17,7 +17,7 @@ OKAY, SLAVE_ERROR = 0b00, 0b10
 class LiteSubordinate(wiring.Component):
     """Turns bus transfers into strobes; responses come in the cycle behind.
 
-    Throughput: a write and a read every 2 cycles, writes later where they are held. A write that does not cover all
+    Throughput: a write and a read every 2 cycles, later where they are held. A write that does not cover all
     32 bits is refused, and so is an address between words.
 
     Parameters
@@ -37,8 +37,8 @@ class LiteSubordinate(wiring.Component):
         In the cycle of `read`.
     write_known, read_known : In(1)
         There is such a register.
-    hold : In(1)
-        No write is taken in this cycle.
+    hold, hold_read : In(1)
+        No write, or no read, is taken in this cycle.
     refused : Out(1)
         An access in this cycle is answered with an error.
     """
@@ -57,6 +57,7 @@ class LiteSubordinate(wiring.Component):
                 "read_data": In(LITE_BITS),
                 "read_known": In(1),
                 "hold": In(1),
+                "hold_read": In(1),
                 "refused": Out(1),
             }
         )
@@ -67,12 +68,12 @@ class LiteSubordinate(wiring.Component):
         taken, fetched, whole, known = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             taken.eq(bus.awvalid & bus.wvalid & ~bus.bvalid & ~self.hold),
-            fetched.eq(bus.arvalid & ~bus.rvalid),
+            fetched.eq(bus.arvalid & bus.arready),
             whole.eq(bus.wstrb.all() & (bus.awaddr[:2] == 0)),
             known.eq(self.read_known & (bus.araddr[:2] == 0)),
             bus.awready.eq(taken),
             bus.wready.eq(taken),
-            bus.arready.eq(~bus.rvalid),
+            bus.arready.eq(~bus.rvalid & ~self.hold_read),
             self.write.eq(taken & whole),
             self.write_address.eq(bus.awaddr[2:]),
             self.write_data.eq(bus.wdata),

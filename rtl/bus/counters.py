@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import memory, wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
+
+from bcsim.rtl.common.axi import LITE_BITS
+from bcsim.rtl.common.choice import chosen
+from bcsim.rtl.common.register_map import Register
 
 __all__ = ["Counters", "EventLayout"]
 
@@ -29,8 +35,42 @@ class EventLayout(StructLayout):
         super().__init__(dict.fromkeys((*names, "waits_weights") if streams else names, 1))
 
 
+CYCLES, NOW, CYCLES_HIGH, NOW_HIGH = "cycles", "now", "cycles_high", "now_high"
+
+TURNS = (
+    *(CYCLES, NOW, "images", CYCLES_HIGH, NOW_HIGH),
+    *("steps", "stall_input", "stall_output", "stall_drain", "stall_weights"),
+)
+"""The order in which the memory's words take what is noted for them.
+
+CYCLES comes right before NOW, so that it is read where NOW was at the result, and a high half three turns behind its
+low one, when that one's carry has arrived.
+"""
+
+EVENTS: Mapping[str, str] = {
+    "images": "sent",
+    "steps": "step",
+    "stall_input": "waits_input",
+    "stall_output": "waits_output",
+    "stall_drain": "waits_drain",
+    "stall_weights": "waits_weights",
+}
+"""What the words count; NOW counts cycles."""
+
+PLACES: Mapping[str, int] = {NOW: 0, NOW_HIGH: 1} | {
+    name: Register[name.upper()] >> 2 for name in TURNS if name not in (NOW, NOW_HIGH)
+}
+"""Words of the memory: those of the registers' addresses, so that the bus needs no other."""
+
+PLACE_BITS = 4
+NOTED_BITS = len(TURNS).bit_length()
+
+
 class Counters(wiring.Component):
-    """Counts events from the first accepted input word on.
+    """Counts events from the first accepted input word on, in one memory and with one adder.
+
+    Words take turns; what happens in between is noted in a few bits for each. Every word has one turn in 9 cycles, in
+    10 where weights can stream. Latency: from `asked` to `ready` 2 cycles and those until the word's turn.
 
     Parameters
     ----------
@@ -42,45 +82,122 @@ class Counters(wiring.Component):
     clear : In(1)
         Start over; the next accepted word is the first.
     events : In(EventLayout(streams))
-    cycles : Out(64)
-        From the first accepted word to the latest class, both included.
-    images, steps, stall_input, stall_output, stall_drain, stall_weights : Out(32)
-        The last only where weights can stream.
+    wanted : In(4)
+        The word of a register: its address in 32-bit words, modulo 16.
+    asked : In(1)
+        It is waited for; stays until `ready`.
+    ready : Out(1)
+        `value` is that word, with all events before its turn, which came behind `asked` or together with it.
+    value : Out(32)
+        CYCLES and CYCLES_HIGH: from the first accepted word to the latest class, both included. IMAGES, STEPS and
+        the STALL registers: events, modulo 2**32.
     """
 
     def __init__(self, *, streams: bool = False) -> None:
-        weights = ("stall_weights",) if streams else ()
-        events = ("images", "steps", "stall_input", "stall_output", "stall_drain", *weights)
         self.streams = streams
+        self.names = TURNS if streams else TURNS[:-1]
+        self.words = memory.Memory(shape=LITE_BITS, depth=1 << PLACE_BITS, init=[])
         super().__init__(
             {
                 "clear": In(1),
                 "events": In(EventLayout(streams=streams)),
-                "cycles": Out(64),
-                **dict.fromkeys(events, Out(32)),
+                "wanted": In(PLACE_BITS),
+                "asked": In(1),
+                "ready": Out(1),
+                "value": Out(LITE_BITS),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        events = self.events
-        begun, counting = Signal(), Signal()
-        now = Signal.like(self.cycles)
-        counted = (
-            (self.images, events.sent),
-            (self.steps, events.step),
-            (self.stall_input, events.waits_input),
-            (self.stall_output, events.waits_output),
-            (self.stall_drain, events.waits_drain),
-            *(((self.stall_weights, events.waits_weights),) if self.streams else ()),
-        )
-        m.d.comb += counting.eq(begun | events.accepted)
-        with m.If(counting):
-            m.d.sync += [begun.eq(1), now.eq(now + 1)]
-            m.d.sync += [counter.eq(counter + event) for counter, event in counted]
-            with m.If(events.sent):
-                m.d.sync += self.cycles.eq(now + 1)
-        with m.If(self.clear):
-            m.d.sync += [begun.eq(0), now.eq(0), self.cycles.eq(0)]
-            m.d.sync += [counter.eq(0) for counter, _ in counted]
+        turn, stale, carry = Signal(len(self.names), init=1), Signal(len(self.names)), Signal()
+        turns = dict(zip(self.names, turn, strict=True))
+        source, place, addend = Signal(PLACE_BITS), Signal(PLACE_BITS), Signal(NOTED_BITS)
+        copying = self._address(m, turns, source, place)
+        noted = self._note(m, turns, copying)
+        noted |= {CYCLES_HIGH: carry, NOW_HIGH: carry}
+        m.d.comb += addend.eq(chosen((turns[name], value) for name, value in noted.items()))
+        m.d.sync += [
+            turn.eq(turn.rotate_left(1)),
+            stale.eq((stale & ~turn) | self.clear.replicate(len(turn))),
+        ]
+        self._add(m, source, place, addend, (stale & turn).any(), carry)
         return m
+
+    def _address(self, m: Module, turns: Mapping[str, Value], source: Signal, place: Signal) -> Signal:
+        """Drive the word to read and that to write; returns whether CYCLES takes what NOW is, not what it was."""
+        copying, high = Signal(), Signal()
+        with m.If(turns[CYCLES]):
+            m.d.sync += high.eq(copying)
+        words = {name: Const(PLACES[name], PLACE_BITS) for name in turns}
+        sources = words | {
+            low: Mux(taken, PLACES[now], PLACES[low])
+            for low, now, taken in ((CYCLES, NOW, copying), (CYCLES_HIGH, NOW_HIGH, high))
+        }
+        m.d.comb += [
+            place.eq(chosen((turns[name], word) for name, word in words.items())),
+            source.eq(chosen((turns[name], word) for name, word in sources.items())),
+        ]
+        return copying
+
+    def _note(self, m: Module, turns: Mapping[str, Value], copying: Signal) -> dict[str, Value]:
+        """What happened since a word's turn."""
+        begun, counting = Signal(), Signal()
+        noted: dict[str, Value] = {}
+        m.d.comb += counting.eq(begun | self.events.accepted)
+        m.d.sync += begun.eq(counting & ~self.clear)
+        for name in turns:
+            if name in EVENTS or name == NOW:
+                note, after = (Signal(NOTED_BITS, name=f"{name}_{part}") for part in ("noted", "after"))
+                happens = counting & self.events[EVENTS[name]] if name in EVENTS else counting
+                m.d.comb += after.eq(Mux(turns[name], 0, note) + happens)
+                m.d.sync += note.eq(Mux(self.clear, 0, after))
+                noted[name] = note
+                if name == NOW:
+                    noted[CYCLES] = self._mark(m, turns, copying, counting & self.events.sent, after)
+        return noted
+
+    def _mark(
+        self, m: Module, turns: Mapping[str, Value], copying: Signal, result: Value, cycles: Value
+    ) -> Value:
+        """The cycles from NOW's word to the latest result, for CYCLES; `cycles` are those that are noted for NOW."""
+        mark = Signal(NOTED_BITS)
+        with m.If(self.clear):
+            m.d.sync += copying.eq(0)
+        with m.Elif(result):
+            m.d.sync += [copying.eq(1), mark.eq(cycles)]
+        with m.Elif(turns[CYCLES]):
+            m.d.sync += copying.eq(0)
+        with m.Elif(turns[NOW]):
+            # A result in the cycle of CYCLES' turn is where NOW's word is from its own turn on.
+            m.d.sync += mark.eq(0)
+        return Mux(copying, mark, 0)
+
+    def _add(
+        self, m: Module, source: Value, place: Value, addend: Value, stale: Value, carry: Signal
+    ) -> None:
+        """A word and what is noted for it: read, taken from the memory, and written with the sum."""
+        m.submodules.words = self.words
+        read, write = self.words.read_port(), self.words.write_port()
+        places, addends = (
+            [Signal.like(value, name=f"{name}_{stage}") for stage in (1, 2)]
+            for name, value in (("place", place), ("addend", addend))
+        )
+        word, total, old, asked = Signal(LITE_BITS), Signal(LITE_BITS + 1), Signal(), Signal(2)
+        m.d.comb += [
+            read.addr.eq(source),
+            total.eq(word + addends[1]),
+            write.addr.eq(places[1]),
+            write.data.eq(total),
+            write.en.eq(1),
+            self.value.eq(total),
+            self.ready.eq(asked[1]),
+        ]
+        m.d.sync += [
+            Cat(*places).eq(Cat(place, places[0])),
+            Cat(*addends).eq(Cat(addend, addends[0])),
+            asked.eq(Cat(self.asked & (place == self.wanted), asked[0])),
+            old.eq(stale),
+            word.eq(Mux(old, 0, read.data)),
+            carry.eq(total[-1]),
+        ]

@@ -37,6 +37,12 @@ WRITABLE = (
 )
 """Of every machine."""
 
+COUNTED = (
+    *(Register.IMAGES, Register.CYCLES, Register.CYCLES_HIGH, Register.STEPS),
+    *(Register.STALL_INPUT, Register.STALL_OUTPUT, Register.STALL_DRAIN, Register.STALL_WEIGHTS),
+)
+"""What the counters hold; the last only where weights can stream."""
+
 LOADING = (Register.MEMORY, Register.ADDRESS, Register.DATA, Register.CHECKSUM)
 """Written only where programs can be loaded."""
 
@@ -129,7 +135,7 @@ class Registers(wiring.Component):
             contents |= self._watch(m, write[Register.WATCHDOG], bus.write_data, guard)
         control, start = self._control(m, write[Register.CONTROL], bus.write_data, guard)
         if machine.counters:
-            contents |= self._count(m, start)
+            contents |= self._count(m, bus, start)
         bad_weights = self.bad_weights if self.streams else Const(0)
         flags = (self.bad_length, guard.mismatch, bus.refused, guard.too_large, guard.busy, bad_weights)
         unverified = start & ~guard.verified
@@ -207,20 +213,18 @@ class Registers(wiring.Component):
             m.d.sync += limit.eq(data)
         return {Register.WATCHDOG: limit}
 
-    def _count(self, m: Module, start: Signal) -> dict[int, Value | int]:
-        """The counters, which start over with every start."""
+    def _count(self, m: Module, bus: LiteSubordinate, start: Signal) -> dict[int, Value | int]:
+        """The counters, which start over with every start; a read waits for its counter's turn."""
         m.submodules.counters = counters = Counters(streams=self.streams)
-        m.d.comb += [counters.events.eq(self.events), counters.clear.eq(start)]
-        return {
-            Register.IMAGES: counters.images,
-            Register.CYCLES: counters.cycles[:LITE_BITS],
-            Register.CYCLES_HIGH: counters.cycles[LITE_BITS:],
-            Register.STEPS: counters.steps,
-            Register.STALL_INPUT: counters.stall_input,
-            Register.STALL_OUTPUT: counters.stall_output,
-            Register.STALL_DRAIN: counters.stall_drain,
-            **({Register.STALL_WEIGHTS: counters.stall_weights} if self.streams else {}),
-        }
+        counted = COUNTED if self.streams else COUNTED[:-1]
+        m.d.comb += [
+            counters.events.eq(self.events),
+            counters.clear.eq(start),
+            counters.wanted.eq(bus.read_address),
+        ]
+        with m.Switch(bus.read_address), m.Case(*(register >> 2 for register in counted)):
+            m.d.comb += [counters.asked.eq(bus.bus.arvalid), bus.hold_read.eq(~counters.ready)]
+        return dict.fromkeys(counted, counters.value)
 
     def _control(self, m: Module, write: Signal, data: Value, guard: Guard) -> tuple[Signal, Signal]:
         """Start, stop and start over; returns CONTROL's contents and the strobe of a start."""
@@ -271,7 +275,10 @@ class Registers(wiring.Component):
         }
 
     def _read(self, m: Module, bus: LiteSubordinate, contents: dict[int, Value | int]) -> None:
+        shared: dict[int, tuple[Value | int, list[int]]] = {}
+        for address, value in contents.items():
+            shared.setdefault(id(value), (value, []))[1].append(address >> 2)
         with m.Switch(bus.read_address):
-            for address, value in contents.items():
-                with m.Case(address >> 2):
+            for value, addresses in shared.values():
+                with m.Case(*addresses):
                     m.d.comb += [bus.read_data.eq(value), bus.read_known.eq(1)]

@@ -24,7 +24,7 @@ class LiteProof(wiring.Component):
     -------
     bus : In(LiteSignature(address_bits))
         A manager that need not keep to any rule.
-    read_data, read_known, write_known, hold : In
+    read_data, read_known, write_known, hold, hold_read : In
         As in LiteSubordinate.
     """
 
@@ -37,6 +37,7 @@ class LiteProof(wiring.Component):
                 "read_known": In(1),
                 "write_known": In(1),
                 "hold": In(1),
+                "hold_read": In(1),
             }
         )
 
@@ -44,7 +45,7 @@ class LiteProof(wiring.Component):
         m = Module()
         m.submodules.subordinate = subordinate = self.subordinate
         connect(m, flipped(self.bus), subordinate.bus)
-        for name in ("read_data", "read_known", "write_known", "hold"):
+        for name in ("read_data", "read_known", "write_known", "hold", "hold_read"):
             m.d.comb += getattr(subordinate, name).eq(getattr(self, name))
         self._writes(m)
         self._reads(m)
@@ -64,7 +65,10 @@ class LiteProof(wiring.Component):
     def _reads(self, m: Module) -> None:
         bus, subordinate = self.subordinate.bus, self.subordinate
         taken = bus.arvalid & bus.arready
-        m.d.comb += Assert(subordinate.read == taken, "one strobe for each read")
+        m.d.comb += [
+            Assert(subordinate.read == taken, "one strobe for each read"),
+            Assert(~(taken & self.hold_read), "no read while reads are held"),
+        ]
         answer = Mux(self.read_known & (bus.araddr[:2] == 0), OKAY, SLAVE_ERROR)
         self._answered(m, taken, bus.rvalid, bus.rready, bus.rresp, answer)
         self._answered(m, taken, bus.rvalid, bus.rready, bus.rdata, self.read_data)

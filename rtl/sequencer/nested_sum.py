@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
-from operator import or_
+from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
+from bcsim.rtl.common.choice import chosen
 from bcsim.rtl.common.require import require_positive
 
 __all__ = ["NestedSum"]
@@ -73,8 +72,8 @@ class NestedSum(wiring.Component):
         bases = self._bases(m, sums)
         base, stride = Signal(self.width), Signal(self.width)
         m.d.comb += [
-            base.eq(_select((turns[name], bases[name]) for name in self.loops)),
-            stride.eq(_select((turns[name], self.strides[name]) for name in self.counting)),
+            base.eq(chosen((turns[name], bases[name]) for name in self.loops)),
+            stride.eq(chosen((turns[name], self.strides[name]) for name in self.counting)),
             sums.eq(Mux(self.start, self.initial, base + stride)),
             self.value.eq(bases[self.loops[0]]),
         ]
@@ -92,8 +91,3 @@ class NestedSum(wiring.Component):
                     m.d.sync += around.eq(sums)
             bases[name] = around
         return bases | {name: bases[within] for name, within in self.onward.items()}
-
-
-def _select(choices: Iterable[tuple[Value, Value]]) -> Value:
-    """The value whose condition is high, of at most one."""
-    return reduce(or_, (Mux(condition, value, 0) for condition, value in choices))

@@ -5,45 +5,108 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.bus.counters import Counters
+from bcsim.rtl.bus.counters import NOW, PLACES, Counters
+from bcsim.rtl.common.register_map import Register
 
-FIRST, LENGTH = 5, 60
+CAUSES = ("input", "output", "drain", "weights")
+STALLS = {f"waits_{cause}": Register[f"STALL_{cause.upper()}"] for cause in CAUSES}
+EVENTS = {"sent": Register.IMAGES, "step": Register.STEPS, **STALLS}
+
+
+def expected(events):
+    """Every counter of these cycles, from the first accepted word on."""
+    first = next((cycle for cycle, event in enumerate(events) if event["accepted"]), len(events))
+    counted = events[first:]
+    cycles = max((cycle + 1 for cycle, event in enumerate(counted) if event["sent"]), default=0)
+    values = {register: sum(event.get(name, 0) for event in counted) for name, register in EVENTS.items()}
+    return values | {Register.CYCLES: cycles, Register.CYCLES_HIGH: 0}
+
+
+def drawn(rng, names, length, odds):
+    return [{name: int(rng.random() < odds) for name in names} for _ in range(length)]
+
+
+async def read(ctx, dut, register):
+    """As the bus does; takes no longer than all words' turns."""
+    ctx.set(dut.wanted, register >> 2 & 15)
+    ctx.set(dut.asked, 1)
+    for _ in range(len(dut.names) + 1):
+        if ctx.get(dut.ready):
+            break
+        await ctx.tick()
+    assert ctx.get(dut.ready)
+    value = ctx.get(dut.value)
+    await ctx.tick()
+    ctx.set(dut.asked, 0)
+    return value
+
+
+def simulate(dut, script):
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(script)
+    sim.run()
 
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_events_are_counted_from_the_first_accepted_word(streams):
+    """In every alignment of runs and results to the words' turns, and right behind a start over."""
     rng = random.Random(1)
-    causes = ("input", "output", "drain", *(("weights",) if streams else ()))
-    names = ("accepted", "sent", "step", *(f"waits_{cause}" for cause in causes))
-    events = [{name: rng.randrange(2) for name in names} for _ in range(LENGTH)]
-    for event in events[:FIRST]:
-        event["accepted"] = 0
-    events[FIRST]["accepted"] = 1
-    last = max(cycle for cycle, event in enumerate(events) if event["sent"])
     dut = Counters(streams=streams)
+    names = ("accepted", "sent", "step", *(name for name in STALLS if streams or name != "waits_weights"))
+    quiet = dict.fromkeys(names, 0)
 
-    async def bench(ctx):
-        for event in events:
-            ctx.set(dut.events, event)
+    async def script(ctx):
+        for length in range(1, 90):
+            events = drawn(rng, names, length, rng.choice((0.05, 0.3, 0.9, 1)))
+            for event in events:
+                ctx.set(dut.events, event)
+                await ctx.tick()
+            ctx.set(dut.events, quiet)
+            values = expected(events)
+            for register in rng.sample(sorted(values), len(values)):
+                if streams or register != Register.STALL_WEIGHTS:
+                    assert await read(ctx, dut, register) == values[register], (length, register)
+            ctx.set(dut.clear, 1)
             await ctx.tick()
-        ctx.set(dut.events, dict.fromkeys(names, 0))
-        counted = events[FIRST:]
-        assert ctx.get(dut.cycles) == last - FIRST + 1
-        assert ctx.get(dut.images) == sum(event["sent"] for event in counted)
-        assert ctx.get(dut.steps) == sum(event["step"] for event in counted)
-        for cause in causes:
-            stalls = sum(event[f"waits_{cause}"] for event in counted)
-            assert ctx.get(getattr(dut, f"stall_{cause}")) == stalls
+            ctx.set(dut.clear, 0)
+
+    simulate(dut, script)
+
+
+def test_a_cleared_counter_reads_nothing():
+    dut = Counters()
+
+    async def script(ctx):
+        ctx.set(dut.events, dict.fromkeys(("accepted", "sent", "step"), 1))
+        await ctx.tick().repeat(40)
+        ctx.set(dut.events, {"accepted": 0, "sent": 0, "step": 0})
         ctx.set(dut.clear, 1)
         await ctx.tick()
         ctx.set(dut.clear, 0)
-        for name in ("cycles", "images", "steps", *(f"stall_{cause}" for cause in causes)):
-            assert ctx.get(getattr(dut, name)) == 0
-        ctx.set(dut.events, dict.fromkeys(names, 1) | {"accepted": 0})
-        await ctx.tick()
-        assert ctx.get(dut.steps) == 0
+        for register in (Register.CYCLES, Register.IMAGES, Register.STEPS, Register.STALL_INPUT):
+            assert await read(ctx, dut, register) == 0
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
+    simulate(dut, script)
+
+
+@pytest.mark.parametrize("missing", [40, 73, 77, 78])
+def test_cycles_carry_into_their_high_half(missing):
+    """Of 77 cycles, where the low half began `missing` before its end."""
+    dut = Counters()
+
+    async def script(ctx):
+        ctx.set(dut.events, {"accepted": 1})
+        await ctx.tick().repeat(16)
+        # No word of NOW is on its way: its turns are in cycles 1 and 10.
+        now = dut.words.data[PLACES[NOW]]
+        ctx.set(now, ctx.get(now) + (1 << 32) - missing)
+        ctx.set(dut.events, {"accepted": 0})
+        await ctx.tick().repeat(60)
+        ctx.set(dut.events, {"sent": 1})
+        await ctx.tick()
+        ctx.set(dut.events, {"sent": 0})
+        halves = [await read(ctx, dut, register) for register in (Register.CYCLES, Register.CYCLES_HIGH)]
+        assert halves[0] | halves[1] << 32 == (1 << 32) - missing + 77
+
+    simulate(dut, script)
