@@ -17,6 +17,10 @@ from bcsim.execution.input_text import reading_from_text
 
 __all__ = ["InputMeaning", "compiled_meaning", "input_meaning", "label_note"]
 
+HIT = 0.02
+"""Parts of a level by which floats made of pixels may miss it, as float32 and four digits of a mean do."""
+HIT_IMAGES = 16
+
 UNLIKE = 0.05
 """Part of a range by which the network's own quantiser must differ before a note tells so."""
 
@@ -126,18 +130,16 @@ def _check(
 
 
 def _fitting(data: Dataset, shape: tuple[int, ...]) -> str:
-    """The `--input` that covers float data, in the fewest digits that do."""
+    """The `--input` that covers float data: in so many digits that they are its levels, or in the fewest that do."""
     x = data.x.reshape(len(data), -1)
     if np.array_equal(x, np.rint(x)) and x.min() >= 0 and x.max() <= 255:
         return "raw"
     if x.min() >= -1 and x.max() <= 1:
         return "centred"
     ranges = _channel_ranges(x, shape)
-    for digits in range(3, 17):
-        found = _normalisation(ranges, digits)
-        if _covers(found, ranges):
-            return found
-    raise AssertionError(f"no reading covers {ranges}")
+    found = [_normalisation(ranges, digits) for digits in range(3, 17)]
+    covering = [text for text in found if _covers(text, ranges)]
+    return next((text for text in covering if _hits(text, x, shape)), covering[0])
 
 
 def _normalisation(ranges: list[tuple[float, float]], digits: int) -> str:
@@ -159,6 +161,19 @@ def _channel_ranges(x: NDArray[np.generic], shape: tuple[int, ...]) -> list[tupl
     each = [(float(part.min()), float(max(part.max(), part.min() + 1e-6))) for part in parts]
     alike = np.ptp(np.array(each), axis=0).max() < (whole[0][1] - whole[0][0]) / 255
     return whole if alike else each
+
+
+def _hits(text: str, x: NDArray[np.generic], shape: tuple[int, ...]) -> bool:
+    """Whether the first values are the floats of whole levels, so that the text is how they were made of pixels."""
+    reading, some = reading_from_text(text, 8, 255), x[:HIT_IMAGES].astype(np.float64)
+    encodings = reading.channels or (reading.pixel,)
+    index = channel_indices(shape, 3) if len(encodings) > 1 else np.zeros(some.shape[1], dtype=np.intp)
+    scales, offsets = (
+        np.array([float(getattr(encoding, name)) for encoding in encodings])[index]
+        for name in ("scale", "offset")
+    )
+    levels = (some - offsets) / scales
+    return bool(np.abs(levels - np.rint(levels)).max() <= HIT)
 
 
 def _covers(text: str, ranges: list[tuple[float, float]]) -> bool:

@@ -206,9 +206,19 @@ def test_colour_floats_are_refused_with_a_mean_for_each_channel(tmp_path: Path) 
     pixels = np.random.default_rng(7).integers(0, 256, (400, 3, 4, 4))
     x = (pixels / 255 - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
     with pytest.raises(
-        bcsim.BcsimError, match=r"--input mean=0\.491,0\.482,0\.447,std=0\.247,0\.243,0\.262 fits them$"
+        bcsim.BcsimError, match=r"--input mean=0\.4914,0\.4822,0\.4465,std=0\.247,0\.2435,0\.2616 fits them$"
     ):
         run(colour_network(tmp_path), floats(x))
+
+
+def test_floats_of_pixels_are_refused_with_the_mean_and_std_that_made_them(
+    normalised: bcsim.Model,
+) -> None:
+    """In float32, as torchvision's Normalize leaves them, all 256 levels or a few."""
+    for pixels in (np.arange(256), np.array([0, 3, 77, 255])):
+        x = (np.resize(pixels, (5, 64)) / np.float32(255) - np.float32(0.1307)) / np.float32(0.3081)
+        with pytest.raises(bcsim.BcsimError, match=r"--input mean=0\.1307,std=0\.3081 fits them$"):
+            run(normalised, floats(x))
 
 
 @pytest.mark.parametrize(
