@@ -1,6 +1,7 @@
 """The first results of a new user: PyTorch networks of four kinds, trained, exported and run with no flag but files.
 
 python -m bench.first_result            # trains on MNIST, 2 minutes of one core; needs the extra [train]
+python -m bench.first_result 0 3        # some of the four
 
 Where `bcsim run` ends in a sentence, the flag that the sentence names is added, as the user would, and it runs again.
 """
@@ -11,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +29,7 @@ from bench.common import run_main
 __all__ = ["First", "first_results"]
 
 MEAN, STD = 0.1307, 0.3081
-TRAINED, BATCH, MOST_FLAGS = 20_000, 128, 3
+TRAINED, BATCH, MOST_FLAGS, KINDS = 20_000, 128, 3, 4
 NAMED = re.compile(r"--input (\S+) fits|(--weight-bits)")
 """The flag that a sentence names."""
 
@@ -93,17 +94,21 @@ class First:
     last: float
 
 
-def first_results(folder: Path) -> Iterator[First]:
-    """One after the other, each trained for an epoch of TRAINED images."""
-    torch.manual_seed(0)
+def first_results(folder: Path, kinds: Sequence[int]) -> Iterator[First]:
+    """Of the networks of these numbers, each trained for an epoch of TRAINED images."""
     torch.set_num_threads(1)
     unit = {part: _images(part) for part in ("train", "test")}
     normal = {part: ((x - MEAN) / STD, y) for part, (x, y) in unit.items()}
-    real, binary = _cnn(nn.Conv2d, nn.Linear), (BinaryConv2d, BinaryLinear)
-    yield _first("one-bit weights, normalised floats", _cnn(*binary), normal, folder)
-    yield _first("one-bit weights, normalises itself, pixels", [Normalise(), *_cnn(*binary)], unit, folder)
-    yield _first("one-bit weights, pixels as floats from 0 to 1", _cnn(*binary), unit, folder)
-    yield _first("real weights, normalised floats", real, normal, folder)
+    for kind in kinds:
+        torch.manual_seed(0)
+        real, binary = _cnn(nn.Conv2d, nn.Linear), _cnn(BinaryConv2d, BinaryLinear)
+        name, layers, data = (
+            ("one-bit weights, normalised floats", binary, normal),
+            ("one-bit weights, normalises itself, floats from 0 to 1", [Normalise(), *binary], unit),
+            ("one-bit weights, floats from 0 to 1", binary, unit),
+            ("real weights, normalised floats", real, normal),
+        )[kind]
+        yield _first(name, layers, data, folder)
 
 
 def _images(part: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,7 +183,8 @@ def _named(sentence: str) -> list[str]:
 
 def main() -> None:
     with TemporaryDirectory() as name:
-        for result in first_results(Path(name)):
+        kinds = [int(number) for number in sys.argv[1:]] or range(KINDS)
+        for result in first_results(Path(name), kinds):
             first = "a sentence" if result.first is None else f"{result.first:.2%}"
             flags = " ".join(result.flags) or "none"
             print(
