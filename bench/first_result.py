@@ -171,7 +171,7 @@ def _run(model: Path, images: Path, *flags: str) -> tuple[float | None, str]:
         return None, done.stderr.strip().replace(f"{model.parent}/", "")
     result = json.loads(out.read_text(encoding="utf-8"))
     assumed = [note for note in result["notes"] if "assumed" in note]
-    return float(result["accuracy_program"]), " ".join(assumed)
+    return float(result["accuracy"]["program"]), " ".join(assumed)
 
 
 def _named(sentence: str) -> list[str]:
