@@ -70,6 +70,29 @@ def test_the_loader_writes_whole_images_and_counts_no_others(lanes, size, buffer
     prove_invariant(LoaderProof(small))
 
 
+def batches():
+    return machine(
+        lanes=2, pes=2, requantisers=2, input_buffers=1, activation_words=8, spatial=True, reuse=2, batch=2
+    )
+
+
+def test_the_loader_writes_the_images_of_a_batch_one_behind_the_other():
+    prove_invariant(LoaderProof(batches()))
+
+
+class OnTop(LoaderProof):
+    """Claims that all images of a batch begin where its region does."""
+
+    def _batch(self, m, image_end):
+        _, complete = super()._batch(m, image_end)
+        return Const(0), complete
+
+
+def test_a_wrong_claim_about_a_batch_is_refuted():
+    with pytest.raises(BcsimError, match=REFUTED):
+        prove_invariant(OnTop(batches()))
+
+
 class AlwaysReady(LoaderProof):
     """Claims that an image's first word is accepted where no region is free."""
 
