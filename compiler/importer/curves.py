@@ -24,7 +24,9 @@ ONE, ZERO = np.ones(()), np.zeros(())
 _RISING = ("Asinh", "Atan", "Erf", "Exp", "Sigmoid", "Sinh", "Softplus", "Softsign", "Tanh")
 _PLAIN = (*_RISING, "HardSwish", "Mish")
 # What torch writes for x * Sigmoid(x) and x * HardSigmoid(x) in operator sets that lack the product.
-_GATED = {"Sigmoid": "Swish", "HardSigmoid": "HardSwish"}
+_SOFTPLUS = "Softplus"
+"""Itself no gate, but its Tanh is that of Mish."""
+_GATED = {"Sigmoid": "Swish", "HardSigmoid": "HardSwish", _SOFTPLUS: _SOFTPLUS}
 
 
 @operator("LeakyRelu")
@@ -56,7 +58,9 @@ def bent(context: NodeContext, x: Activation, slope: FloatArray) -> Lowered:
 def plain(context: NodeContext) -> Lowered:
     x = context.activation()
     lowered = _chained(context, x, lambda fields: Curve(*fields, context.op))
-    return _gate(lowered, _GATED.get(context.op, ""), x)
+    if context.op == "Tanh" and x.gate and x.gate[0] == _SOFTPLUS:
+        return _gate(lowered, "Mish", x.gate[1])
+    return _gate(lowered, _GATED.get(context.op, ""), x.name)
 
 
 @operator("Elu")
@@ -149,14 +153,14 @@ def hard_sigmoid(context: NodeContext) -> Lowered:
         lambda fields: Clip(*fields, 0.0, 1.0),
     )
     sixth = abs(alpha * 6 - 1) < 1e-6 and beta == 0.5
-    return _gate(lowered, _GATED["HardSigmoid"] if sixth else "", x)
+    return _gate(lowered, _GATED["HardSigmoid"] if sixth else "", x.name)
 
 
 def gated(context: NodeContext) -> Lowered | None:
     """x * gate(x), which is one curve; None for any other product of two tensors."""
     for index in range(2):
         x, gate = context.activation(1 - index), context.activation(index)
-        if gate.gate and gate.gate[1] == x.name and gate.layout == x.layout:
+        if gate.gate and gate.gate[0] != _SOFTPLUS and gate.gate[1] == x.name and gate.layout == x.layout:
             return _chained(context, x, partial(_curve, function=gate.gate[0]))
     return None
 
@@ -165,10 +169,10 @@ def _curve(fields: Fields, function: str) -> Node:
     return Curve(*fields, function)
 
 
-def _gate(lowered: Lowered, product: str, x: Activation) -> Lowered:
-    """The result of a function of x, by which x may be multiplied to give the curve `product`."""
+def _gate(lowered: Lowered, product: str, tensor: str) -> Lowered:
+    """The result of a function of a tensor, by which that may be multiplied to give the curve `product`."""
     assert isinstance(lowered.value, Activation)
-    return replace(lowered, value=replace(lowered.value, gate=(product, x.name) if product else None))
+    return replace(lowered, value=replace(lowered.value, gate=(product, tensor) if product else None))
 
 
 def _chained(context: NodeContext, x: Activation, *steps: Step) -> Lowered:

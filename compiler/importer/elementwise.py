@@ -17,7 +17,8 @@ from bcsim.compiler.importer.values import Activation, Constant, Shape
 ONE, ZERO = np.ones(()), np.zeros(())
 # PyTorch writes a GELU as products with an Erf below operator set 20.
 PRODUCTS = (
-    "; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export with opset 20)"
+    "; of products x * Sigmoid(x), x * HardSigmoid(x), x * Tanh(Softplus(x)), and a GELU as one operator (export with "
+    "opset 20)"
 )
 
 

@@ -55,12 +55,24 @@ def test_a_product_with_its_gate(gate, function, order, tmp_path):
     assert [n.function for n in graph.nodes if n.output == "y" and isinstance(n, Curve)] == [function]
 
 
+def test_a_product_with_the_tanh_of_its_softplus(tmp_path):
+    nodes = [node("Softplus", "x", "s"), node("Tanh", "s", "g"), node("Mul", "x g", "y")]
+    graph = check_equal(model(nodes), tmp_path, X, witness=runtime)
+    assert [n.function for n in graph.nodes if n.output == "y" and isinstance(n, Curve)] == ["Mish"]
+
+
+@pytest.mark.parametrize("made", [("Softplus", "x"), ("Tanh", "x")])
+def test_a_product_that_is_no_mish(made, tmp_path):
+    nodes = [node(*made, "g"), node("Mul", "x g", "y")]
+    assert "both inputs depend on the network's input" in refusal(model(nodes), tmp_path)
+
+
 def test_other_products_of_tensors(tmp_path):
     nodes = [node("Sigmoid", "x", "g"), node("Relu", "x", "r"), node("Mul", "r g", "y")]
     assert refusal(model(nodes), tmp_path) == (
         "Node 'n_y' (Mul): both inputs depend on the network's input; accepted are Add of two such tensors, and a "
-        "constant on either side; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export "
-        "with opset 20)"
+        "constant on either side; of products x * Sigmoid(x), x * HardSigmoid(x), x * Tanh(Softplus(x)), and a GELU as "
+        "one operator (export with opset 20)"
     )
 
 

@@ -184,8 +184,8 @@ RESIDUAL = (
     "and a constant on either side"
 )
 PRODUCT = (
-    f"{RESIDUAL}; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export with "
-    "opset 20)"
+    f"{RESIDUAL}; of products x * Sigmoid(x), x * HardSigmoid(x), x * Tanh(Softplus(x)), and a GELU as one "
+    "operator (export with opset 20)"
 )
 SHAPES = "accepted are one value, or one for each channel"
 REFUSED = [

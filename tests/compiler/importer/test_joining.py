@@ -86,8 +86,8 @@ REFUSED = {
     "product": (
         [node("GlobalAveragePool", "x", "b"), node("Mul", "x b", "a"), FLAT],
         "Node 'n_a' (Mul): both inputs depend on the network's input; accepted are Add of two such tensors, and a "
-        "constant on either side; of products x * Sigmoid(x), x * HardSigmoid(x), and a GELU as one operator (export "
-        "with opset 20)",
+        "constant on either side; of products x * Sigmoid(x), x * HardSigmoid(x), x * Tanh(Softplus(x)), and a GELU "
+        "as one operator (export with opset 20)",
     ),
     "rows": (
         [node("Conv", "x w", "b"), node("Concat", "b b", "a", axis=2), FLAT],
