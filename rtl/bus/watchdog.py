@@ -82,12 +82,14 @@ class Watchdog(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         cycles, units, tick = Signal(range(UNIT)), Signal(LIMIT_BITS), Signal()
+        after = Signal(LIMIT_BITS + 1)
         m.d.comb += [
             tick.eq((cycles == UNIT - 1) & ~self.waiting),
-            self.expired.eq(tick & (units + 1 == self.limit)),
+            after.eq(units + tick),
+            self.expired.eq(tick & (after == self.limit)),
         ]
         with m.If(~self.running | self.progress | self.expired):
             m.d.sync += [cycles.eq(0), units.eq(0)]
         with m.Elif(~self.waiting):
-            m.d.sync += [cycles.eq(cycles + 1), units.eq(units + tick)]
+            m.d.sync += [cycles.eq(cycles + 1), units.eq(after)]
         return m
