@@ -122,7 +122,12 @@ def test_the_bus_loads_only_the_words_that_stay():
 
 
 @pytest.mark.parametrize(
-    "text", ["tiny,weight_stream_bytes=16", "conv,lanes=4,pes=8,requantisers=2,weight_stream_bytes=1"]
+    "text",
+    [
+        "tiny,weight_stream_bytes=16",
+        "conv,lanes=4,pes=8,requantisers=2,weight_stream_bytes=1",
+        "tiny,weight_stream_bytes=4,activation_banks=2",
+    ],
 )
 def test_the_verilog_is_clean_and_multiplies_nowhere(text, tmp_path):
     verilog = to_verilog(Accelerator(parse_machine(text)), "accelerator")
