@@ -28,6 +28,7 @@ from bench.gallery_plot import plot
 SUITED: Mapping[str, Sequence[str]] = {
     "digits": ("tiny",),
     "mnist-mlp": ("medium", "medium,spatial=true,reuse=4,batch=4"),
+    "mnist-vat": ("medium,digit=4", "medium,digit=4,spatial=true,reuse=4,batch=4"),
     "cifar10-cnn": ("conv", "conv,reuse=4"),
     "cifar10-fast": ("conv,digit=4,reuse=4",),
     "cifar10-small": ("conv,digit=4,reuse=4", "conv,lanes=8,pes=8,digit=4,requantisers=8"),

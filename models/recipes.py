@@ -198,6 +198,7 @@ mnist_vat = Recipe(
     loss="cross-entropy",
     adversarial=4.0,
     activation_bits=4,
+    averaging=0.97,
     precision="bfloat16",
 )
 cifar10_cnn = Recipe("cifar10-cnn", epochs=500, batch=50, lr_start=3e-3, lr_end=2e-6)

@@ -9,6 +9,7 @@ import typer
 
 from bcsim.commands.completion import complete_data, complete_model
 from bcsim.common.errors import BcsimError
+from bcsim.common.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from bcsim.results.model import Model
@@ -47,7 +48,7 @@ ModelPath: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="ONNX file, or a bundled network: digits, mnist-mlp, cifar10-cnn, cifar10-small.",
+        help=f"ONNX file, or a bundled network: {', '.join(SHIPPED)}.",
         autocompletion=complete_model,
     ),
 ]

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __all__ = ["SHIPPED"]
 
-SHIPPED = ("digits", "mnist-mlp", "cifar10-cnn", "cifar10-small")
+SHIPPED = ("digits", "mnist-mlp", "mnist-vat", "cifar10-cnn", "cifar10-fast", "cifar10-small")
 """The first is what `bcsim run` runs when no network is given."""

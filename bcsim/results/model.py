@@ -50,7 +50,7 @@ class Model:
 
 
 def load(path: str | Path, *, weight_bits: int | None = None) -> Model:
-    """The network in an ONNX file, or a bundled one by name (digits, mnist-mlp, cifar10-cnn, cifar10-small).
+    """The network in an ONNX file, or a bundled one by name: those of `bcsim.models.SHIPPED`.
 
     weight_bits : 2 to 8, that real weights are rounded to after training, for each output; by default they are refused.
     Raises BcsimError, one sentence, for whatever cannot be read or is not supported.

@@ -22,7 +22,7 @@ SLOTS = 64
 
 WAKE, VOLATILE, QUAD, READ = (0xAB, 8), (0x50, 8), (0x3102, 16), (0x6B, 8)
 """Commands and their bits: release from power-down, let the next write of a status register be of this power-up alone,
-bit QE of status register 2, fast read with four outputs (Winbond W25Q128JV, revision H, chapter 8)."""
+bit QE of status register 2, fast read with four outputs (Winbond W25Q128JV, chapter 8)."""
 
 ADDRESS_BITS, DUMMY = 24, 8
 """Of a read: the address's bits, and the clocks between it and the first data."""

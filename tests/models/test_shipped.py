@@ -69,7 +69,9 @@ def test_metadata_say_how_pixels_enter(name: str) -> None:
 def test_sizes_are_those_of_lean_storage() -> None:
     assert shipped_path("digits").stat().st_size < 40_000
     assert shipped_path("mnist-mlp").stat().st_size < 3_100_000
+    assert shipped_path("mnist-vat").stat().st_size < 1_520_000
     assert shipped_path("cifar10-cnn").stat().st_size < 7_200_000
+    assert shipped_path("cifar10-fast").stat().st_size < 830_000
     assert shipped_path("cifar10-small").stat().st_size < 480_000
 
 
@@ -80,7 +82,14 @@ def test_digits_error_is_that_of_the_card() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("mnist-mlp", 0.0129), ("cifar10-cnn", 0.11), ("cifar10-small", 0.136)]
+    ("name", "most"),
+    [
+        ("mnist-mlp", 0.0129),
+        ("mnist-vat", 0.0096),
+        ("cifar10-cnn", 0.11),
+        ("cifar10-fast", 0.11),
+        ("cifar10-small", 0.136),
+    ],
 )
 def test_error_is_that_of_the_card(name: str, most: float) -> None:
     wrong, images = _card_error(name)
@@ -94,7 +103,7 @@ def test_error_is_that_of_the_card(name: str, most: float) -> None:
     assert abs(measured - wrong) <= 2
 
 
-@pytest.mark.parametrize("name", ["cifar10-small"])
+@pytest.mark.parametrize("name", ["mnist-vat", "cifar10-fast", "cifar10-small"])
 def test_networks_trained_with_their_rounding_are_exact_programs(name: str) -> None:
     program = compile(load(name))
     assert program.exact
@@ -111,6 +120,6 @@ def test_networks_trained_with_their_rounding_are_exact_programs(name: str) -> N
 def test_unknown_name() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^Shipped network must be one of digits, mnist-mlp, cifar10-cnn, cifar10-small, not 'vgg'$",
+        match=rf"^Shipped network must be one of {', '.join(SHIPPED)}, not 'vgg'$",
     ):
         shipped_path("vgg")

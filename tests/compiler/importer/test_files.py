@@ -13,10 +13,10 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.graph.evaluate import evaluate_graph
 from bcsim.compiler.graph.nodes import Conv, Dense
 from bcsim.compiler.importer import import_onnx, inspect_onnx
+from bcsim.models import SHIPPED, shipped_path
 from tests.compiler.build import BREVITAS, check_equal, model, node, tensors
 
 DATA = Path(os.environ.get("BCSIM_DATA", "/nonexistent"))
-SHIPPED = Path(__file__).parents[3] / "models"
 
 
 def network(name):
@@ -77,9 +77,9 @@ def test_cnv_scores_that_the_fpga_printed(image):
     assert ((scores + 512) / 2).tolist() == golden["hw"].tolist()
 
 
-@pytest.mark.parametrize("name", ["digits.onnx", "mnist-mlp.onnx", "cifar10-cnn.onnx", "cifar10-small.onnx"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks(name):
-    graph = import_onnx(SHIPPED / name)
+    graph = import_onnx(shipped_path(name))
     layers = [n for n in graph.nodes if isinstance(n, (Dense, Conv))]
     assert all(set(np.unique(layer.weights)) == {-1, 1} and (layer.scale == 1).all() for layer in layers)
     assert set(graph.metadata) >= {"bcsim.dataset", "bcsim.input_scale", "bcsim.input_offset"}
