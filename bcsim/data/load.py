@@ -117,7 +117,7 @@ def _from_arrays(name: str, where: str, x: NDArray[np.generic], y: NDArray[np.ge
     if x.dtype.kind == "f":
         if not np.isfinite(x).all():
             raise BcsimError(f"Array x{where} must be finite, and has NaN or infinite values")
-        if x.size and (most := np.abs(x).max()) > GREATEST:
+        if x.size and (most := float(np.abs(x).max())) > GREATEST:
             raise BcsimError(
                 f"Array x{where} must hold floats of a magnitude up to {GREATEST:g}, not {most:g}"
             )

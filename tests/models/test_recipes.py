@@ -39,7 +39,7 @@ def test_an_exponential_rate_is_the_same_for_all_steps_of_an_epoch() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("method", "ternary", "Method must be one of det, stoch, none, dropout, bnn, not 'ternary'"),
+        ("method", "quinary", "Method must be one of det, stoch, none, dropout, bnn, ternary, not 'quinary'"),
         (
             "optimiser",
             "lion",
@@ -111,7 +111,7 @@ def test_bad_options(option: str, value: Any, message: str) -> None:
         (
             {"network": "digits", "method": "none", "optimiser": "muon"},
             "Optimiser muon holds filters at unit norm, which signs do not see: "
-            "method must be det, stoch or bnn, not none",
+            "method must be det, stoch, bnn or ternary, not none",
         ),
         (
             {"method": "det"},

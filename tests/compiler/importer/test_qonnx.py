@@ -220,9 +220,9 @@ def test_infinite_weights(tmp_path):
 
 
 def test_unknown_operator_of_a_known_domain(tmp_path):
-    assert refusal(model([node("Trunc", "x", "y", domain=BREVITAS)]), tmp_path) == (
-        "Node 'n_y' (Trunc): this operator of domain 'onnx.brevitas' is not supported; "
-        "accepted are BipolarQuant, IntQuant, MultiThreshold, Quant"
+    assert refusal(model([node("Truncate", "x", "y", domain=BREVITAS)]), tmp_path) == (
+        "Node 'n_y' (Truncate): this operator of domain 'onnx.brevitas' is not supported; "
+        "accepted are BipolarQuant, IntQuant, MultiThreshold, Quant, Trunc"
     )
 
 
