@@ -131,7 +131,13 @@ def _evaluator(model: ModelProto, graph: Graph) -> Runner:
     domains = {node.domain for node in model.graph.node} - known
     model.opset_import.extend(helper.make_opsetid(domain, 1) for domain in sorted(domains))
     session: Any = ReferenceEvaluator(model, new_ops=list(OPERATORS))
-    return lambda x: np.asarray(session.run(None, {graph.input: x})[0])
+
+    def run(x: NDArray[Any]) -> NDArray[Any]:
+        # Beyond floats lies infinity, without a word, as in onnxruntime.
+        with np.errstate(all="ignore"):
+            return np.asarray(session.run(None, {graph.input: x})[0])
+
+    return run
 
 
 def _batches(images: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:

@@ -53,8 +53,9 @@ CURVES: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def evaluate_curve(name: str, x: FloatArray) -> FloatArray:
-    """The function of x, float64, the shape of x."""
-    return np.asarray(CURVES[name](x), dtype=np.float64)
+    """The function of x, float64, the shape of x; infinite where floats end, as any engine has it."""
+    with np.errstate(over="ignore"):
+        return np.asarray(CURVES[name](x), dtype=np.float64)
 
 
 def round_floats(x: FloatArray, kind: str) -> FloatArray:

@@ -82,6 +82,16 @@ def test_batch_normalisation_before_opset_14_is_not_training(tmp_path: Path) -> 
     np.testing.assert_allclose(found.scores, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_floats_that_overflow_are_infinite_without_a_word(tmp_path: Path) -> None:
+    quantiser = node("Quant", "m s z b", "y", BREVITAS, signed=1, narrow=0, rounding_mode="ROUND")
+    path = built(
+        tmp_path, node("MatMul", "x w", "m"), quantiser, s=np.float32(1e-38), z=np.float32(0), b=np.float32(8)
+    )
+    found = run_float(path, Graph("g", "x", (4,), (), "y"), 100 * X[:9])
+    sums = (100 * X[:9]).astype(np.float32) @ WEIGHTS.astype(np.float32)
+    np.testing.assert_allclose(found.scores, np.where(sums > 0, 127, -128) * 1e-38, rtol=1e-6)
+
+
 def test_multi_threshold_counts_thresholds_reached(tmp_path: Path) -> None:
     thresholds = np.sort(RNG.normal(size=(3, 3)), axis=1)
     domain = "finn.custom_op.general"

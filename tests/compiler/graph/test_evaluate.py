@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.graph.curves import evaluate_curve
 from bcsim.compiler.graph.evaluate import evaluate_graph, evaluate_node
 from bcsim.compiler.graph.nodes import (
     Add,
@@ -215,3 +216,7 @@ def test_graph_refuses_other_shapes(shape):
 def test_unknown_node():
     with pytest.raises(TypeError, match=r"^Node must be one of bcsim\.compiler\.graph\.nodes, not Node$"):
         evaluate_node(Node(*HEAD), np.zeros((1, 1)))
+
+
+def test_curves_are_infinite_where_floats_end():
+    assert evaluate_curve("Sinh", np.array([-800.0, 0.0, 800.0])).tolist() == [-np.inf, 0, np.inf]
