@@ -30,6 +30,8 @@ def im2col(context: NodeContext) -> Lowered:
         raise BcsimError(f"it pads with {value}; accepted is pad_value = 0")
     kernel = _two(context, "kernel_size", [])
     pads = context.attribute("pad_amount", [0, 0, 0, 0])
+    if len(pads) != 4:
+        raise BcsimError(f"its attribute 'pad_amount' has {len(pads)} values; accepted are four, one a side")
     attributes = {
         "kernel_shape": kernel,
         "strides": _two(context, "stride", []),

@@ -95,6 +95,7 @@ def test_im2col_and_matmul_are_a_convolution(domain: str, depthwise: int, tmp_pa
     [
         ({"pad_value": 1}, "it pads with 1; accepted is pad_value = 0"),
         ({"stride": [1]}, "its attribute 'stride' has 1 values; accepted are two, for rows and columns"),
+        ({"pad_amount": [1, 1]}, "its attribute 'pad_amount' has 2 values; accepted are four, one a side"),
         (
             {"kernel_size": [2, 2]},
             "weight tensor 'w' has shape (27, 2) behind node 'n_p' (Im2Col), whose windows have 2 x 2 x 3 values",
