@@ -52,6 +52,8 @@ def cut(context: NodeContext) -> Lowered:
         raise BcsimError(
             f"its starts are {starts} and its ends {ends} along axes {axes}; expected as many of each"
         )
+    if 0 in steps:
+        raise BcsimError(f"its steps are {steps}; accepted are steps other than 0")
     chosen = [
         (_axis(context, x, axis), slice(start, end if abs(end) < NEAR_END else None, step))
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)

@@ -139,6 +139,10 @@ def test_a_part_of_a_flattened_image(tmp_path):
             node("Split", "x sizes", "y z", axis=1),
             "its parts are [1, 2] of 4 channels; accepted are parts from 1 up that make them all",
         ),
+        (
+            node("Slice", "x zero two one zero", "y"),
+            "its steps are [0]; accepted are steps other than 0",
+        ),
     ],
 )
 def test_parts_refused(made, message, tmp_path):
