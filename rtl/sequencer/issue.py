@@ -277,7 +277,7 @@ class IssueWalker(wiring.Component):
     def _choose_accumulator(self, m: Module, walk: IssueWalk) -> None:
         """Which accumulator the step adds to: its position's, in the set that the pass before does not drain from."""
         ends, advance = walk.loops.ends, self.step.valid
-        place, odd = Signal(len(self.step.accumulator) - 1), Signal()
+        place, odd = Signal(len(self.step.accumulator) - 1, name="place"), Signal(name="odd")
         m.d.comb += self.step.accumulator.eq(Cat(place, odd))
         with m.If(walk.go):
             m.d.sync += self.step.first.eq(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 __all__ = ["drop_unread", "name_next_states", "name_pieces", "order_ports", "rename", "shift_powers"]
 
@@ -20,8 +20,11 @@ FLIP_FLOP = re.compile(
     r"    connect \\D (\$\d+)(?: \[\d+:?\d*\])?\n    connect \\CLK .*\n    connect \\Q \\(\S+)\n",
     re.MULTILINE,
 )
+CELL_PORT = re.compile(r"^    connect \\\S+", re.MULTILINE)
 PIECE = re.compile(r"\\port\$\d+\$\d+")
-DRIVEN = re.compile(r"^connect (\\port\$\d+\$\d+) (\$\d+ \[[\d:]+\])$", re.MULTILINE)
+DRIVEN = re.compile(r"^connect (\\port\$\d+\$\d+) ([\\$]\S+ \[[\d:]+\])$", re.MULTILINE)
+PART = re.compile(r"^connect \\(\S+) ([\\$]\S+) \[(\d+)(?::(\d+))?\]$", re.MULTILINE)
+PORT_WIRE = re.compile(r"^  wire width (\d+) (?:input|output) \d+ +(\\port\$\d+\$\d+)$", re.MULTILINE)
 POWER = re.compile(
     r"^  cell \$mul (\S+\n(?:    parameter .*\n)*    connect \\A .*\n    connect \\B )(\d+)'(0*10*)\n",
     re.MULTILINE,
@@ -34,11 +37,15 @@ def rename(body: str, names: Mapping[str, str]) -> str:
 
 
 def name_pieces(body: str, members: Sequence[str]) -> dict[str, str]:
-    """Names for the ports that Amaranth cut a member into, where that is made of several signals: `member_0` and so on.
+    """Names for the ports that Amaranth made of members' bits, by the name that each has now.
 
-    From the least significant piece up, by the name that the port has now.
+    Several members in one port: `low_high`, from the least significant up. One member in several ports, as it is made
+    of several signals: `member_0` and so on.
     """
-    taken, names = set(NAME.findall(body)), dict[str, str]()
+    taken, names = set(NAME.findall(CELL_PORT.sub("", body))), dict[str, str]()
+    for port, joined in _joined(body, members):
+        if (name := f"\\{'_'.join(joined)}") not in taken:
+            names[port] = name
     for member in members:
         whole = re.search(rf"^connect \\{re.escape(member)} (.*)\n", body, re.MULTILINE)
         value = whole[1] if whole else ""
@@ -49,6 +56,27 @@ def name_pieces(body: str, members: Sequence[str]) -> dict[str, str]:
             if (name := f"\\{member}_{index}") not in taken:
                 names[piece] = name
     return names
+
+
+def _joined(body: str, members: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The ports that several whole members share, and those members."""
+    parts = [
+        (name, source, int(low or high), int(high))
+        for name, source, high, low in PART.findall(body)
+        if name in members
+    ]
+    for width, port in PORT_WIRE.findall(body):
+        driver = re.search(
+            rf"^connect {re.escape(port)} ([\\$]\S+) \[(\d+)(?::(\d+))?\]$", body, re.MULTILINE
+        )
+        source, high, low = driver.groups() if driver else (port, str(int(width) - 1), "0")
+        within = sorted(
+            (first, name)
+            for name, of, first, last in parts
+            if of == source and int(low or high) <= first and last <= int(high)
+        )
+        if len(within) > 1:
+            yield port, [name for _, name in within]
 
 
 def shift_powers(body: str) -> str:

@@ -94,6 +94,27 @@ def test_a_piece_does_not_take_a_name_that_is_taken() -> None:
     assert name_pieces(body, ["data"]) == {}
 
 
+def test_a_port_that_members_share_has_their_names_from_the_least_significant_up() -> None:
+    wire = "  wire width 14 output 3  \\port$2414$4\n"
+    parts = "connect \\place \\current [17:5]\nconnect \\search \\current [4]\n"
+    driven = "connect \\port$2414$4 \\current [17:4]\n"
+    members = ["search", "place"]
+    assert name_pieces(wire + parts + driven, members) == {"\\port$2414$4": "\\search_place"}
+    cell = "    connect \\search_place $68 [13:0]\n"
+    assert name_pieces(wire + cell + parts + driven, members) == {"\\port$2414$4": "\\search_place"}
+    used = parts.replace("\\current [17:5]", "\\port$2414$4 [13:1]").replace(
+        "\\current [4]", "\\port$2414$4 [0]"
+    )
+    assert name_pieces(wire.replace("output", "input") + used, members) == {"\\port$2414$4": "\\search_place"}
+
+
+def test_a_piece_that_a_signal_drives_is_numbered_like_the_others() -> None:
+    body = (
+        "connect \\step { \\ends [6] $4 [1:0] }\nconnect \\port$9$6 \\ends [6]\nconnect \\port$4$0 $4 [1:0]\n"
+    )
+    assert name_pieces(body, ["step"]) == {"\\port$4$0": "\\step_0", "\\port$9$6": "\\step_1"}
+
+
 def product(constant: str) -> str:
     return (
         "  cell $mul $2\n    parameter \\B_WIDTH 4\n    connect \\A \\index [2:0]\n"
