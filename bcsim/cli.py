@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -43,6 +44,9 @@ UNFORESEEN = 70
 """EX_SOFTWARE of sysexits.h."""
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk or device gives."""
 
 debug = False
 """Whether an unforeseen error shows its traceback."""
@@ -87,13 +91,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     def guard(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+            sys.stdout.flush()
         except Terminated:
             _fail("Terminated", TERMINATED)
         except KeyboardInterrupt:
             _fail("Interrupted", INTERRUPTED)
         except BrokenPipeError:
-            # Whoever reads the output has enough; flushing at exit must not fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # Whoever reads it has enough.
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
@@ -111,8 +115,7 @@ def _tell(error: Exception) -> NoReturn:
     if isinstance(error, MemoryError):
         _fail("There is not enough memory for this: use fewer images (--images)")
     if isinstance(error, OSError):
-        where = f" {error.filename}" if error.filename else ""
-        _fail(f"Cannot access{where or ' a file'}: {error.strerror or error}")
+        _fail(_refused(error))
     if debug:
         raise error
     found = shortened(sentence(f"{type(error).__name__}: {error}").rstrip("."), MOST_OF_UNFORESEEN)
@@ -121,6 +124,19 @@ def _tell(error: Exception) -> NoReturn:
         "bcsim --debug COMMAND ... shows the traceback",
         UNFORESEEN,
     )
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused; of all files standard output alone does not tell its name."""
+    if error.filename is None and error.errno in FULL:
+        _drop_output()
+        return f"Cannot write standard output: {error.strerror}"
+    return f"Cannot access {error.filename or 'a file'}: {error.strerror or error}"
+
+
+def _drop_output() -> None:
+    """Let what is left of standard output go nowhere: flushing it at exit must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int = USER_ERROR) -> NoReturn:
@@ -160,8 +176,20 @@ def _terminate(_: int, __: FrameType | None) -> NoReturn:
 def main() -> None:
     """Entry point of the `bcsim` script."""
     signal.signal(signal.SIGTERM, _terminate)
+    _open_closed_streams()
     plain_where_needed()
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        # Help and version are printed outside of any command.
+        errors.print(f"bcsim: {sentence(_refused(error))}")
+        sys.exit(USER_ERROR)
+
+
+def _open_closed_streams() -> None:
+    """Let what is printed go nowhere where the caller closed standard output or standard error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

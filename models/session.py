@@ -166,7 +166,7 @@ def export_ensemble(
 ) -> list[Path]:
     """Write `members` networks sampled from the one with the lowest validation error into `folder`; their paths."""
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BcsimError(f"Cannot write {folder}: {error.strerror}") from error
     paths = [folder / f"member-{i:02}.onnx" for i in range(1, members + 1)]
@@ -185,7 +185,7 @@ def _export(recipe: Recipe, model: nn.Module, test: Samples, path: Path, packed:
 
 def write_preprocessed(splits: Splits, folder: Path) -> None:
     """Write preprocessed images as the exported network takes them: calibration.npz and test.npz (x levels, y)."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, samples, count in (
         ("calibration", splits.train, _CALIBRATION_IMAGES),
         ("test", splits.test, None),

@@ -15,6 +15,7 @@ from bcsim.commands.completion import complete_machine
 from bcsim.commands.hardware import DataName, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output
+from bcsim.common.files import check_outputs, write_text
 
 if TYPE_CHECKING:
     from bcsim.interface.board import BoardBuild
@@ -63,7 +64,12 @@ def build(
     from bcsim import api
     from bcsim.commands.options import parse_bits, refuse_compiled
     from bcsim.interface.board import build as build_program
+    from bcsim.rtl.boards.catalogue import find_board
+    from bcsim.rtl.generate.folder import check_new_folder
 
+    find_board(board)
+    check_new_folder(output, force=force)
+    check_outputs((json,), (model, data, calibrate))
     loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(
@@ -101,8 +107,6 @@ def _report(result: BoardBuild, output: Path, json: str | None) -> None:
     for line in _lines(result, output):
         console.print(line, markup=False, highlight=False)
     if json is not None:
-        from bcsim.common.files import write_text
-
         write_text(json, text)
         console.print(f"Wrote {json}", markup=False)
 

@@ -21,7 +21,7 @@ from bcsim.commands.options import (
     refuse_compiled,
 )
 from bcsim.common.console import standard_output
-from bcsim.common.files import check_apart
+from bcsim.common.files import check_outputs
 
 __all__ = ["compile"]
 
@@ -59,7 +59,7 @@ def compile(
     from bcsim.results.input_meaning import compiled_meaning
     from bcsim.results.summary import print_program
 
-    check_apart([output], (model, data, calibrate))
+    check_outputs([output], (model, data, calibrate))
     loaded = api.load(model, weight_bits=weight_bits)
     if standard:
         refuse_compiled(loaded, bits, calibrate, input)

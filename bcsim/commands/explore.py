@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +13,11 @@ from rich.console import Console
 from bcsim.commands.options import ModelPath, parse_bits
 from bcsim.common.console import errors, standard_output, track
 from bcsim.common.errors import BcsimError
+from bcsim.common.files import check_folder
 from bcsim.common.tables import new_table
 
 if TYPE_CHECKING:
+    from bcsim.machine.parameters import Machine
     from bcsim.search.explore import Row, Runner
 
 __all__ = ["explore"]
@@ -76,14 +79,11 @@ def explore(
     An interrupted sweep goes on where it was.
     """
     from bcsim.costs.energy import TABLES, load_table
-    from bcsim.costs.external_memories import with_memory
     from bcsim.costs.parts import find_part
-    from bcsim.search.explore import Sweep, grid, in_turn, read_table
+    from bcsim.search.explore import Sweep, in_turn
     from bcsim.search.explore import explore as sweep_machines
     from bcsim.search.page import write_pages
 
-    programs, accuracy = _programs(model, bits, images)
-    spatial = any(not layer.geometry.point for program in programs.values() for layer in program.layers)
     values = {
         "lanes": _numbers("--lanes", lanes),
         "pes": _numbers("--pes", pes),
@@ -93,24 +93,57 @@ def explore(
         "batch": _numbers("--batch", batch),
         "weight_words": _numbers("--weight-words", weight_words),
     }
-    machines = grid(values, spatial or any(count > 1 for count in values["batch"]))
-    if memory:
-        machines = [with_memory(machine, memory) for machine in machines]
-    sweep = Sweep(programs, accuracy, find_part(part), load_table(TABLES[0]), clock)
+    if weight_words is not None and memory is None:
+        raise BcsimError("--weight-words needs --memory: without one all weights are on the chip")
+    check_folder(out)
+    others = _other_sweep(compare)
+    chosen_part, table = find_part(part), load_table(TABLES[0])
+    # Whether the network needs a spatial machine is known once it is compiled; wrong values are told before.
+    _machines(values, spatial=True, clock=clock, memory=memory)
+    programs, accuracy = _programs(model, bits, images)
+    spatial = any(not layer.geometry.point for program in programs.values() for layer in program.layers)
+    machines = _machines(values, spatial=spatial, clock=clock, memory=memory)
+    sweep = Sweep(programs, accuracy, chosen_part, table, clock)
     runner = _on_cluster(scheduler, workers) if scheduler or workers else _tracked(in_turn)
     rows = sweep_machines(sweep, machines, out, runner)
-    command = f"bcsim verilog {model} -o out --fit --machine {{machine}}" + (" --bits {bits}" if bits else "")
-    index = write_pages(out, f"{programs[next(iter(programs))].name} on {sweep.part.name}", command, rows)
+    name = next(iter(programs.values())).name
+    index = write_pages(out, f"{name} on {chosen_part.name}", _command(model, bits), rows)
     _write_parquet(out / "table.parquet", rows)
     console = standard_output(soft_wrap=True)
     _print_best(rows, console)
     if compare is not None:
-        if not (compare / "table.csv").is_file():
-            raise BcsimError(f"Folder {compare} holds no sweep: it has no table.csv")
-        _print_comparison(rows, read_table(compare / "table.csv"), out, compare, console)
+        _print_comparison(rows, others, out, compare, console)
     console.print(
         f"Wrote {out / 'table.csv'} ({len(rows)} points) and {index}", markup=False, highlight=False
     )
+
+
+def _other_sweep(folder: Path | None) -> list[Row]:
+    """The rows of the sweep to compare with."""
+    from bcsim.search.explore import read_table
+
+    if folder is None:
+        return []
+    if not (folder / "table.csv").is_file():
+        raise BcsimError(f"Folder {folder} holds no sweep: it has no table.csv")
+    return read_table(folder / "table.csv")
+
+
+def _machines(
+    values: Mapping[str, Sequence[int]], *, spatial: bool, clock: float | None, memory: str | None
+) -> list[Machine]:
+    from bcsim.costs.external_memories import with_memory
+    from bcsim.search.explore import grid
+
+    spatial = spatial or any(count > 1 for count in values["batch"])
+    machines = grid(values, spatial) if clock is None else grid(values, spatial, clock)
+    return [with_memory(machine, memory) for machine in machines] if memory else machines
+
+
+def _command(model: str, bits: str | None) -> str:
+    """The command line of a point, with its machine and bits to fill in."""
+    of_bits = " --bits {bits}" if bits else ""
+    return f"bcsim verilog {quote(model)} -o out --fit --machine {{machine}}{of_bits}"
 
 
 def _programs(model: str, bits: str | None, images: int) -> tuple[dict[str, Any], dict[str, float | None]]:

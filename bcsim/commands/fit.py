@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output
-from bcsim.common.files import write_text
+from bcsim.common.files import check_outputs, write_text
 from bcsim.common.formatting import count, percent
 from bcsim.common.tables import new_table
 
@@ -70,6 +70,7 @@ def fit(
     from bcsim.costs.parts import find_part
     from bcsim.search.fit import fit_part
 
+    check_outputs((json,), (model, calibrate))
     found_part = find_part(part)
     loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)

@@ -12,6 +12,7 @@ import typer
 
 from bcsim.commands.completion import complete_data
 from bcsim.common.console import standard_output
+from bcsim.common.files import check_outputs, write_text
 
 if TYPE_CHECKING:
     from bcsim.interface.infer import Inference
@@ -50,11 +51,9 @@ def infer(
 
     Every score and class is compared with the program's; the exit code is 1 where any differs.
     """
-    from bcsim.common.files import check_folder, write_text
     from bcsim.interface.infer import infer as infer_images
 
-    if json not in (None, "-"):
-        check_folder(str(json))
+    check_outputs((json,), (data,))
     result = infer_images(folder, port, data=data, images=images, baud=baud)
     text = json_module.dumps(_fields(result), indent=2) + "\n"
     if json == "-":

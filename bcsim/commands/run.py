@@ -25,7 +25,7 @@ from bcsim.commands.options import (
 )
 from bcsim.common.console import standard_output
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import atomic_write, check_apart, check_folder, write_text
+from bcsim.common.files import atomic_write, check_outputs, write_text
 from bcsim.common.shipped import SHIPPED
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def run(
         typer.Option(
             metavar="NAME|P=V,...",
             autocompletion=complete_machine,
-            help="Preset (bcsim machines) or parameters. Default: medium; tiny for networks of the digits.",
+            help="Preset (bcsim machines) or parameters. Default: the lanes of medium (tiny for the digits), the rest "
+            "as MODEL needs it.",
         ),
     ] = None,
     bits: Bits = None,
@@ -103,12 +104,9 @@ def run(
     from bcsim.results.ensemble import combine, member_paths
 
     report = report or (None if model else DEMO_REPORT)
-    written = (json if json != "-" else None, report, outputs, trace)
-    for path in written:
-        if path is not None:
-            check_folder(path)
-    check_apart(written, (model, data, energy_table, calibrate))
-    loaded = [api.load(path, weight_bits=weight_bits) for path in member_paths(model or SHIPPED[0])]
+    members = member_paths(model or SHIPPED[0])
+    check_outputs((json, report, outputs, trace), (*members, data, energy_table, calibrate))
+    loaded = [api.load(path, weight_bits=weight_bits) for path in members]
     for member in loaded:
         refuse_compiled(member, bits, calibrate, input)
     dataset = load_dataset(_data_name(data, loaded[0]))

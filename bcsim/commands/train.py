@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.escape import printable
-from bcsim.common.files import check_apart, check_folder
+from bcsim.common.files import check_folder, check_outputs
 
 if TYPE_CHECKING:
     from bcsim.models.recipes import Recipe
@@ -158,7 +159,7 @@ def train(
         "seed": seed,
     }
     recipe = _recipe(_given(config, options), resume)
-    files = _files(output, checkpoint, resume, log, preprocessed, ensemble)
+    files = _files(output, checkpoint, resume, log, preprocessed, ensemble, (config, weights))
     _check(recipe, files, ensemble)
     if resume is not None and weights is not None:
         raise BcsimError("--weights begins a training and --resume goes on with one: give one of them")
@@ -235,19 +236,25 @@ def _files(
     log: Path | None,
     preprocessed: Path | None,
     ensemble: int,
+    inputs: Sequence[Path | None],
 ) -> Files:
-    """Where everything goes; raises BcsimError, before hours of training, for what could not be written after them."""
+    """Where everything goes; raises BcsimError, before hours of training, for what could not be written after them.
+
+    inputs : files that are read, beside `resume`, over which the checkpoint may go.
+    """
     from bcsim.models.session import Files
 
-    if ensemble and output is not None and output.is_file():
-        raise BcsimError(f"Cannot write {output}: an ensemble needs a folder, and it is a file")
-    for path in (None if ensemble else output, checkpoint, log):
-        if path is not None:
-            check_folder(path)
     beside = output.with_suffix(".pt") if output else None
     curves = output.with_suffix(".csv") if output else None
-    check_apart((output, checkpoint, log))
-    return Files(output, checkpoint or resume or beside, log or curves, preprocessed)
+    found = Files(output, checkpoint or resume or beside, log or curves, preprocessed)
+    if ensemble and output is not None and output.is_file():
+        raise BcsimError(f"Cannot write {output}: an ensemble needs a folder, and it is a file")
+    for folder in (output if ensemble else None, preprocessed):
+        if folder is not None:
+            check_folder(folder)
+    read = inputs if found.checkpoint == resume else (*inputs, resume)
+    check_outputs((None if ensemble else output, found.checkpoint, found.log), read)
+    return found
 
 
 def _check(recipe: Recipe, files: Files, ensemble: int) -> None:

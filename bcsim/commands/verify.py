@@ -14,7 +14,7 @@ import typer
 from bcsim.commands.hardware import DataName, Images, MachineName, Pauses, prepare, print_meaning
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
 from bcsim.common.console import standard_output
-from bcsim.common.files import check_apart
+from bcsim.common.files import check_outputs, write_text
 
 if TYPE_CHECKING:
     from bcsim.results.input_meaning import InputMeaning
@@ -51,7 +51,7 @@ def verify(
     """Generate the hardware of MODEL, run it in an RTL simulator and hold it to the simulator, cycle for cycle."""
     from bcsim.rtl.generate.verify import verify as verify_mapping
 
-    check_apart((json if json != "-" else None, waves), (model, data, calibrate))
+    check_outputs((json, waves), (model, data, calibrate))
     mapping, stimulus, meaning = prepare(
         model,
         bits=bits,
@@ -80,8 +80,6 @@ def _report(result: Verification, meaning: InputMeaning | None, json: str | None
     for line in _lines(result):
         console.print(line, markup=False, highlight=False)
     if json is not None:
-        from bcsim.common.files import write_text
-
         write_text(json, text)
     for path in (json, waves):
         if path is not None:

@@ -64,8 +64,9 @@ def verilog(
 ) -> None:
     """Write the accelerator of MODEL as Verilog; `pytest FOLDER` runs its bench."""
     from bcsim.interface.hardware import write_folder
-    from bcsim.rtl.generate.folder import new_folder
+    from bcsim.rtl.generate.folder import check_new_folder, new_folder
 
+    check_new_folder(output, force=force)
     mapping, stimulus, meaning = prepare(
         model,
         bits=bits,

@@ -12,27 +12,52 @@ from typing import BinaryIO, TypeAlias
 from bcsim.common.errors import BcsimError
 from bcsim.common.leftovers import hold, sweep
 
-__all__ = ["atomic_write", "check_apart", "check_folder", "read_file", "write_bytes", "write_text"]
+__all__ = ["atomic_write", "check_folder", "check_outputs", "read_file", "write_bytes", "write_text"]
 
 
 Place: TypeAlias = str | os.PathLike[str] | None
 
 
+def check_outputs(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> None:
+    """Raise BcsimError where one of the files `outputs` cannot be written: before hours of work, not after.
+
+    No two of them may be one file, and none may be a file among `inputs`. None and "-", standard output, are no files.
+    """
+    files = [path for path in outputs if path is not None and path != "-"]
+    for path in files:
+        _check_place(Path(path))
+    _check_apart(files, inputs)
+
+
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Raise BcsimError where `path` cannot be written for want of a folder: before hours of work, not after."""
-    folder = Path(path).absolute().parent
+    """Raise BcsimError where files cannot be written to the folder `path`, which need not be there yet, as
+    `check_outputs` does."""
+    place = Path(path).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise BcsimError(f"Cannot write to {path}: {place} is no folder")
+    _check_permission(Path(path), place)
+
+
+def _check_place(target: Path) -> None:
+    folder = target.absolute().parent
     if not folder.is_dir():
-        raise BcsimError(f"Cannot write {path}: there is no folder {folder}")
-    if Path(path).is_dir():
-        raise BcsimError(f"Cannot write {path}: it is a folder")
+        raise BcsimError(f"Cannot write {target}: there is no folder {folder}")
+    if target.is_dir():
+        raise BcsimError(f"Cannot write {target}: it is a folder")
+    # A device is written itself; a file by renaming another one over it.
+    _check_permission(target, target if target.exists() and not target.is_file() else folder)
 
 
-def check_apart(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> None:
-    """Raise BcsimError where two of `outputs` are one file, or one of them is a file among `inputs`."""
+def _check_permission(target: Path, place: Path) -> None:
+    if not os.access(place, os.W_OK):
+        raise BcsimError(f"Cannot write {target}: there is no permission to write to {place}")
+
+
+def _check_apart(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[Place]) -> None:
     taken = {os.path.realpath(path) for path in inputs if path is not None and os.path.isfile(path)}
     for path in outputs:
-        if path is None:
-            continue
         place = os.path.realpath(path)
         if place in taken and (os.path.isfile(place) or not os.path.exists(place)):
             raise BcsimError(

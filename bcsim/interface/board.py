@@ -84,10 +84,11 @@ def build(
         from bcsim.rtl.boards.catalogue import find_board
         from bcsim.rtl.flow.build import build_board
         from bcsim.rtl.flow.prove import check_provable, prove_build
-        from bcsim.rtl.generate.folder import new_folder
+        from bcsim.rtl.generate.folder import check_new_folder, new_folder
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     chosen = find_board(board)
+    check_new_folder(Path(folder), force=force)
     if prove:
         check_provable(chosen)
     mapping = mapped(require_program(program), require_machine(machine), chosen)

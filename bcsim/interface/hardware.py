@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bcsim.common.arguments import require_path, require_switch, require_text, require_whole
 from bcsim.common.errors import BcsimError
 from bcsim.common.extras import missing_package
+from bcsim.common.files import check_outputs
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.compiler.program.layers import Program
 from bcsim.compiler.program.onnx_format import save_program
@@ -64,8 +65,9 @@ def verilog(
     require_path("Folder", folder)
     require_switch("Option force", force)
     try:
-        from bcsim.rtl.generate.folder import new_folder
+        from bcsim.rtl.generate.folder import check_new_folder, new_folder
 
+        check_new_folder(Path(folder), force=force)
         prepared = prepare(program, machine, data, images, pauses)
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
@@ -103,6 +105,7 @@ def verify(
     require_text("Simulator", simulator, ("verilator", "icarus"))
     if waves is not None:
         require_path("File of waves", waves)
+        check_outputs([waves])
     try:
         from bcsim.rtl.generate.verify import verify as verify_mapping
     except ModuleNotFoundError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from zlib import crc32
 
 from bcsim.common.arguments import require_text
@@ -233,8 +234,11 @@ PRESETS: Mapping[str, Machine] = {m.name: m for m in (TINY, SMALL, MEDIUM, LARGE
 def _convert(name: str, text: str) -> int | float | bool | str:
     kinds = {f.name: f.type for f in fields(Machine)}
     if name not in kinds or name == "name":
-        accepted = ", ".join(k for k in kinds if k != "name")
-        raise BcsimError(f"Unknown machine parameter {name!r}; the parameters are {accepted}")
+        near = get_close_matches(name, [kind for kind in kinds if kind != "name"], n=2)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        raise BcsimError(
+            f"Unknown machine parameter {name!r}; {meant}bcsim machines lists all with their values"
+        )
     if kinds[name] == "str":
         return text
     if kinds[name] == "bool":
@@ -250,12 +254,16 @@ def _convert(name: str, text: str) -> int | float | bool | str:
 def parse_machine(text: str) -> Machine:
     """A machine from a preset's name, `parameter=value,...`, or `preset,parameter=value,...`.
 
-    Raises BcsimError for an unknown preset or parameter and for values that no machine can have.
+    Raises BcsimError for an unknown preset or parameter, a parameter given twice and values that no machine can have.
     """
     require_text("Machine", text)
     base, changes = MEDIUM, {}
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if parts and "=" not in parts[0]:
+    if not parts:
+        raise BcsimError(
+            f"Machine {text!r} names nothing; give a preset ({', '.join(PRESETS)}) or parameters such as lanes=32"
+        )
+    if "=" not in parts[0]:
         name = parts.pop(0)
         if name not in PRESETS:
             raise BcsimError(
@@ -264,8 +272,12 @@ def parse_machine(text: str) -> Machine:
             )
         base = PRESETS[name]
     for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals:
+        key, _, value = (word.strip() for word in part.partition("="))
+        if not key or "=" not in part or "=" in value:
             raise BcsimError(f"Machine parameter {part!r} must have the form name=value")
-        changes[key.strip()] = _convert(key.strip(), value.strip())
+        if key in changes:
+            raise BcsimError(
+                f"Machine parameter {key} is given twice, the second time as {value!r}; give it once"
+            )
+        changes[key] = _convert(key, value)
     return replace(base, name="custom", **changes) if changes else base  # type: ignore[arg-type]

@@ -55,8 +55,9 @@ class Sweep:
     clock: float | None
 
 
-def grid(values: Mapping[str, Sequence[int]], spatial: bool) -> list[Machine]:
-    """Every machine of these values that there is; by default pes are lanes, and requantisers an eighth of them."""
+def grid(values: Mapping[str, Sequence[int]], spatial: bool, clock: float = 100.0) -> list[Machine]:
+    """Every machine of these values that there is, for a clock in MHz; by default pes are lanes, and requantisers an
+    eighth of them. Raises BcsimError where there is none."""
     machines, refusals = [], []
     names = [name for name in values if values[name]]
     for choice in product(*(values[name] for name in names)):
@@ -66,7 +67,13 @@ def grid(values: Mapping[str, Sequence[int]], spatial: bool) -> list[Machine]:
         given.setdefault("requantisers", max(1, min(lanes, pes) // 8))
         try:
             machines.append(
-                Machine(name="fitted", spatial=spatial, input_bytes=min(4, lanes & -lanes), **given)  # type: ignore[arg-type]
+                Machine(
+                    name="fitted",
+                    spatial=spatial,
+                    clock_mhz=clock,
+                    input_bytes=min(4, lanes & -lanes),
+                    **given,  # type: ignore[arg-type]
+                )
             )
         except BcsimError as error:
             refusals.append(str(error))

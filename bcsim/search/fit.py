@@ -141,7 +141,7 @@ def _candidates(
                 batch=reuse if batches else 1,
                 spatial=spatial or reuse > 1,
                 input_bytes=min(4, lanes & -lanes),
-                clock_mhz=clock or 100.0,
+                clock_mhz=100.0 if clock is None else clock,
                 loading=False,
                 counters=False,
                 readable_parameters=False,

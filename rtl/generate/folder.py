@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import write_text
+from bcsim.common.files import check_folder, write_text
 from bcsim.common.leftovers import held_folder, sweep
 from bcsim.common.version import __version__
 
-__all__ = ["MANIFEST", "new_folder"]
+__all__ = ["MANIFEST", "check_new_folder", "new_folder"]
 
 MANIFEST = "manifest.json"
 """The file that names every other with its SHA-256: what is not in it, or differs, is the user's."""
@@ -48,8 +48,7 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _restore(target)
-        if not force:
-            _users_files(target)
+        check_new_folder(target, force=force)
         beside = Path(mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
         with held_folder(beside):
             beside.chmod(0o755)
@@ -59,6 +58,14 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
             _replace(beside, target)
     except OSError as error:
         raise BcsimError(f"Cannot write {target}: {error.strerror or error}") from error
+
+
+def check_new_folder(target: Path, *, force: bool = False) -> None:
+    """Raise BcsimError where `new_folder` would before it gives a folder: before minutes of work, not after."""
+    _check_place(target)
+    check_folder(target)
+    if not force:
+        _users_files(target)
 
 
 def _check_place(target: Path) -> None:

@@ -280,14 +280,6 @@ def test_network_that_names_no_data_set(folder: Path) -> None:
     fails(f"File {path} names no data set: give --data, a name, an .npz file or a folder", "run", path)
 
 
-@pytest.mark.parametrize("option", ["--json", "--report", "--outputs", "--trace"])
-def test_folder_that_is_missing_is_found_before_the_work(
-    folder: Path, option: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api, "load", pytest.fail)
-    fails(f"Cannot write no/file: there is no folder {folder / 'no'}", "run", "digits", option, "no/file")
-
-
 def test_full_disk_when_compiling() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

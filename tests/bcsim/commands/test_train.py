@@ -162,6 +162,27 @@ class TestWithTorch:
             *QUICK, "-o", "missing/x.onnx",
         )  # fmt: skip
 
+    @pytest.mark.parametrize(
+        ("path", "arguments"),
+        [
+            ("net.pt", ["-o", "net.pt"]),
+            ("net.pt", ["-o", "net.onnx", "--weights", "net.pt"]),
+            ("net.csv", ["-o", "net.onnx", "--checkpoint", "net.csv"]),
+        ],
+    )
+    def test_no_file_is_written_over_another_one(self, path: str, arguments: list[str]) -> None:
+        Path("net.pt").write_text("mine")
+        message = "this command reads or writes another file there; give another name"
+        fails(f"Cannot write {path}: {message}", *QUICK, *arguments)
+        assert Path("net.pt").read_text() == "mine"
+
+    def test_folder_of_preprocessed_images_is_checked_first(self, tmp_path: Path) -> None:
+        Path("file").touch()
+        fails(
+            f"Cannot write to file: {tmp_path / 'file'} is no folder",
+            *QUICK, "--preprocess", "gcn", "--preprocessed", "file",
+        )  # fmt: skip
+
     def test_ensemble_needs_a_folder(self) -> None:
         Path("x.onnx").touch()
         fails(

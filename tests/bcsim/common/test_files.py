@@ -1,13 +1,14 @@
 """Files that are whole or absent."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import atomic_write, check_apart, check_folder, write_text
+from bcsim.common.files import atomic_write, check_folder, check_outputs, write_text
 
 
 def test_whole_file_and_nothing_else(tmp_path: Path) -> None:
@@ -54,20 +55,42 @@ def test_missing_folder(tmp_path: Path) -> None:
         write_text(path, "text")
     message = f"Cannot write {path}: there is no folder {tmp_path / 'none'}"
     with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
-        check_folder(path)
+        check_outputs([path])
 
 
 def test_folder_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(BcsimError, match=f"^Cannot write {re.escape(str(tmp_path))}: it is a folder$"):
-        check_folder(tmp_path)
-    check_folder(tmp_path / "new")
+        check_outputs([tmp_path])
+    check_outputs([tmp_path / "new", None, "-", "-"])
+
+
+def test_place_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A super-user may write anywhere: the system's answer is given."""
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    for path in (tmp_path / "new", tmp_path / "x" / "y"):
+        message = f"Cannot write {path}: there is no permission to write to {tmp_path}"
+        with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
+            check_folder(path)
+    with pytest.raises(BcsimError, match=r"^Cannot write .*/new: there is no permission to write to "):
+        check_outputs([tmp_path / "new"])
+    check_outputs(["/dev/null"])
+
+
+def test_place_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check_folder(tmp_path / "a" / "b")
+    check_folder(tmp_path)
+    message = f"Cannot write to {tmp_path / 'file' / 'a'}: {tmp_path / 'file'} is no folder"
+    with pytest.raises(BcsimError, match=f"^{re.escape(message)}$"):
+        check_folder(tmp_path / "file" / "a")
 
 
 def test_outputs_stand_apart_from_each_other_and_from_what_is_read(tmp_path: Path) -> None:
     read, link = tmp_path / "model.onnx", tmp_path / "link"
     read.write_text("")
     link.symlink_to(read)
-    check_apart([tmp_path / "a", None, tmp_path / "b", "/dev/null", "/dev/null"], [read, None, "digits"])
+    (tmp_path / "x").mkdir()
+    check_outputs([tmp_path / "a", None, tmp_path / "b", "/dev/null", "/dev/null"], [read, None, "digits"])
     for outputs in (
         [tmp_path / "a", str(tmp_path / "." / "a")],
         [read],
@@ -77,4 +100,4 @@ def test_outputs_stand_apart_from_each_other_and_from_what_is_read(tmp_path: Pat
         with pytest.raises(
             BcsimError, match=r"^Cannot write .*: this command reads or writes another file there"
         ):
-            check_apart(outputs, [read])
+            check_outputs(outputs, [read])
