@@ -11,6 +11,7 @@ from bcsim.compiler.graph.nodes import Affine, BatchNorm, FloatArray
 from bcsim.compiler.importer.curves import gated
 from bcsim.compiler.importer.joining import add_tensors
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
+from bcsim.compiler.importer.quotients import quotient
 from bcsim.compiler.importer.registry import operator
 from bcsim.compiler.importer.values import Activation, Constant, Shape
 
@@ -79,20 +80,16 @@ def negate(context: NodeContext) -> Lowered:
 
 @operator("Div")
 def divide(context: NodeContext) -> Lowered:
-    """x / c. Where 1 / c is no float64, a batch normalisation of variance c**2, which is x / c exactly."""
     x, constant, first = _with_constant(context)
     if first:
         raise BcsimError(
             "it divides by a tensor that depends on the network's input; accepted is division by a constant"
         )
-    if not ((np.abs(constant) >= 1e-100) & (np.abs(constant) <= 1e100)).all():
-        raise BcsimError(
-            f"its divisor {context.operand_name(1)!r} must be from 1e-100 to 1e100 in magnitude everywhere"
-        )
+    fields = (context.name, context.op, (x.name,), context.output)
+    node = quotient(fields, constant, f"its divisor {context.operand_name(1)!r}")
+    # The reciprocal of a power of two is a float.
     if (np.abs(np.frexp(constant)[0]) == 0.5).all():
         return _affine(context, x, 1 / constant, ZERO)
-    fields = (context.name, context.op, (x.name,), context.output)
-    node = BatchNorm(*fields, np.sign(constant), ZERO, ZERO, constant**2, 0.0)
     return Lowered(x.at(context.output), (node,))
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from onnx import NodeProto
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import BatchNorm, FloatArray
+from bcsim.compiler.graph.nodes import FloatArray
 from bcsim.compiler.importer.linear_quant import dequantised, read_grid, settled
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
+from bcsim.compiler.importer.quotients import quotient
 from bcsim.compiler.importer.registry import MICROSOFT, ONNX, find, operator
 from bcsim.compiler.importer.values import Activation, Codes, Constant, Value
 
-ONE, ZERO = np.ones(()), np.zeros(())
 _UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
 
 
@@ -95,8 +95,7 @@ def _whole(context: NodeContext) -> Activation:
     x, whole = settled(context, codes, f"{name}/values"), f"{name}/whole"
     off = np.asarray(codes.zero_point - zero)
     fields = (context.name, context.op, (x.name,), f"{whole}{'' if not off else f'{off:+g}'}")
-    # Exactly x / scale + off.
-    context.before.append(BatchNorm(*fields, ONE, off, ZERO, np.asarray(codes.scale**2), 0.0))
+    context.before.append(quotient(fields, np.asarray(codes.scale), f"the scale of {name!r}", off))
     return x.at(fields[-1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
 
@@ -9,7 +10,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from bcsim.common.errors import BcsimError
-from bcsim.compiler.graph.nodes import Affine, BatchNorm, FloatArray, Node, Quant, Round
+from bcsim.compiler.graph.nodes import Affine, FloatArray, Quant, Round
 from bcsim.compiler.importer.channels_last import between_transposes, image_channels_last
 from bcsim.compiler.importer.node_context import Lowered, NodeContext
 from bcsim.compiler.importer.qonnx import (
@@ -20,12 +21,13 @@ from bcsim.compiler.importer.qonnx import (
     rounding_mode,
     switch,
 )
+from bcsim.compiler.importer.quotients import GREATEST, LEAST, RANGE, quotient
 from bcsim.compiler.importer.registry import NAMED_QONNX, QONNX, find, operator
 from bcsim.compiler.importer.values import Activation
 
 __all__: list[str] = []
 
-ONE, ZERO = np.ones(()), np.zeros(())
+ZERO = np.zeros(())
 
 
 @operator("QuantAvgPool2d", domains=NAMED_QONNX)
@@ -56,7 +58,10 @@ def _mean(context: NodeContext, kernel: int, stride: int) -> Lowered:
     proto.output.append(f"{context.output}/mean")
     sizes = {"kernel_shape": [kernel, kernel], "strides": [stride, stride]}
     proto.attribute.extend(helper.make_attribute(name, value) for name, value in sizes.items())
-    if context.attribute("data_layout", "NCHW") == "NHWC":
+    layout = context.attribute("data_layout", "NCHW")
+    if layout not in ("NCHW", "NHWC"):
+        raise BcsimError(f"its data_layout is {layout!r}; accepted are NCHW and NHWC")
+    if layout == "NHWC":
         return between_transposes(context, proto, proto.op_type, [image_channels_last(context)])
     return find(proto)(_standing_for(context, proto))
 
@@ -65,42 +70,65 @@ def _standing_for(context: NodeContext, proto: NodeProto) -> NodeContext:
     return NodeContext(proto, context.operands, 13, context.folder, context.batch, before=context.before)
 
 
+@dataclass(frozen=True, slots=True)
+class _Truncation:
+    """What is left of whole numbers that lose their low bits.
+
+    dropped : how many bits. bits, low, high : of the numbers that are left. scale, zero_point : of what they mean.
+    """
+
+    dropped: int
+    bits: int
+    low: int
+    high: int
+    scale: float
+    zero_point: float
+
+
 @operator("Trunc", domains=QONNX)
 def trunc(context: NodeContext) -> Lowered:
     """Version 1 has five inputs, the last two widths in bits; version 2 has an output scale, and clips."""
+    if not 5 <= len(context.operands) <= 7:
+        raise BcsimError(f"it has {len(context.operands)} inputs; accepted are 5 to 7")
     x, scale, zero = context.activation(), positive_scale(context), context.scalar(2, "zero point")
-    given = _bits(context.scalar(3, "input's bit width"), "input's bit width")
-    bits = _bits(context.scalar(len(context.operands) - 1, "bit width"), "bit width")
-    if len(context.operands) > 5:
-        out = context.scalar(4, "output scale")
-        if out <= 0:
-            raise BcsimError(f"its output scale must be positive, and is {out:g}")
-        dropped = round(log2(out / scale))
-        low, high = integer_range(
-            bits, bool(switch(context, "signed", 1)), bool(switch(context, "narrow", 0))
-        )
-        notes: tuple[str, ...] = ()
-    else:
-        out, dropped = scale, given - bits
-        # Signed or not is not said.
-        low, high = -(1 << bits - 1), (1 << bits) - 1
-        notes = (
-            f"Node {context.name!r} (Trunc): its result is read as whole numbers of {bits} bits, as it says",
-        )
-    if bits > MAX_BITS:
-        raise BcsimError(f"its bit width is {bits}; accepted are 1 to {MAX_BITS}")
-    behind = zero / 2.0**dropped if len(context.operands) > 5 else zero
     names = [x.name, *(f"{context.output}/{place}" for place in range(4)), context.output]
     fields = [(context.name, context.op, (a,), b) for a, b in pairwise(names)]
-    nodes: tuple[Node, ...] = (
-        # Exactly x / scale + zero.
-        BatchNorm(*fields[0], ONE, np.asarray(zero), ZERO, np.asarray(scale**2), 0.0),
+    whole = quotient(fields[0], _number(scale), f"its scale {context.operand_name(1)!r}", _number(zero))
+    first = len(context.operands) == 5
+    left = _first_version(context, scale, zero) if first else _second_version(context, scale, zero)
+    nodes = (
+        whole,
         Round(*fields[1], "ROUND"),
-        Affine(*fields[2], _number(2.0**-dropped), ZERO),
-        Quant(*fields[3], 1.0, 0.0, low, high, rounding_mode(context, "FLOOR")),
-        Affine(*fields[4], _number(out), _number(-behind * out)),
+        Affine(*fields[2], _number(2.0**-left.dropped), ZERO),
+        Quant(*fields[3], 1.0, 0.0, left.low, left.high, rounding_mode(context, "FLOOR")),
+        Affine(*fields[4], _number(left.scale), _number(-left.zero_point * left.scale)),
     )
-    return Lowered(x.at(context.output), nodes, notes)
+    said = (
+        f"Node {context.name!r} (Trunc): its result is read as whole numbers of {left.bits} bits, as it says"
+    )
+    return Lowered(x.at(context.output), nodes, (said,) if first else ())
+
+
+def _first_version(context: NodeContext, scale: float, zero: float) -> _Truncation:
+    given, bits = _bits(context.scalar(3, "input's bit width"), "input's bit width"), _result_bits(context)
+    # Signed or not is not said.
+    return _Truncation(given - bits, bits, -(1 << bits - 1), (1 << bits) - 1, scale, zero)
+
+
+def _second_version(context: NodeContext, scale: float, zero: float) -> _Truncation:
+    out, bits = context.scalar(4, "output scale"), _result_bits(context)
+    if not LEAST <= out <= GREATEST:
+        raise BcsimError(f"its output scale must be {RANGE}, and is {out:g}")
+    dropped = round(log2(out) - log2(scale))
+    low, high = integer_range(bits, bool(switch(context, "signed", 1)), bool(switch(context, "narrow", 0)))
+    return _Truncation(dropped, bits, low, high, out, zero / 2.0**dropped)
+
+
+def _result_bits(context: NodeContext) -> int:
+    bits = _bits(context.scalar(len(context.operands) - 1, "bit width"), "bit width")
+    if bits > MAX_BITS:
+        raise BcsimError(f"its bit width is {bits}; accepted are 1 to {MAX_BITS}")
+    return bits
 
 
 def _number(value: float) -> FloatArray:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from onnx import ModelProto, helper
+from onnx import ModelProto, helper, numpy_helper
 
 import bcsim
 from bcsim.common.errors import BcsimError
@@ -197,9 +197,20 @@ def test_trunc_behind_a_sum(inputs: str, attributes: dict[str, int], tmp_path: P
     check(built, tmp_path, pixels(rng, 20, (3, 6, 6)), scores)
 
 
+def test_means_of_an_unknown_layout_are_refused(tmp_path: Path) -> None:
+    pool = node("QuantAvgPool2d", "x", "y", QONNX, kernel=2, ibits=8, obits=8, data_layout="NWHC")
+    assert refusal(model([pool], shape=(2, 4, 4)), tmp_path) == (
+        "Node 'n_y' (QuantAvgPool2d): its data_layout is 'NWHC'; accepted are NCHW and NHWC"
+    )
+
+
 TRUNC_REFUSED = [
     ("m s z i h", "its bit width is 2.5; accepted are whole numbers from 1 to 64"),
-    ("m s z i t o", "its output scale must be positive, and is -1"),
+    ("m s z i t o", "its output scale must be from 1e-100 to 1e100, and is -1"),
+    ("m s z i", "it has 4 inputs; accepted are 5 to 7"),
+    ("m tiny z i o", "its scale 'tiny' must be from 1e-100 to 1e100 in magnitude everywhere"),
+    ("m tiny z i s o", "its scale 'tiny' must be from 1e-100 to 1e100 in magnitude everywhere"),
+    ("m huge z i o", "its scale 'huge' must be from 1e-100 to 1e100 in magnitude everywhere"),
     ("m s z i w", "its bit width is 40; accepted are 1 to 16"),
 ]
 
@@ -210,5 +221,7 @@ def test_truncs_that_are_refused(inputs: str, message: str, tmp_path: Path) -> N
         "s": np.float32(20), "z": np.float32(0), "i": np.float32(8), "h": np.float32(2.5), "t": np.float32(-1),
         "o": np.float32(4), "w": np.float32(40),
     }  # fmt: skip
-    built = model([node("Identity", "x", "m"), node("Trunc", inputs, "y", QONNX)], tensors(**arrays))
+    doubles = {"tiny": np.float64(1e-320), "huge": np.float64(1e200)}
+    stored = tensors(**arrays) + [numpy_helper.from_array(np.asarray(a), name) for name, a in doubles.items()]
+    built = model([node("Identity", "x", "m"), node("Trunc", inputs, "y", QONNX)], stored)
     assert refusal(built, tmp_path) == f"Node 'n_y' (Trunc): {message}"
