@@ -47,18 +47,15 @@ def read_board(folder: Path) -> BoardFile:
     return BoardFile(
         board=str(fields.get("board", "board")),
         baud=baud,
-        program_with=_command(folder, fields),
+        program_with=_command(folder, "program_with", fields.get("program_with", [])),
         registers=fields.get("registers") is True,
-        flash_with=_command(folder, flash or {}),
+        flash_with=() if flash is None else _command(folder, "flash.program_with", flash.get("program_with")),
     )
 
 
-def _command(folder: Path, fields: MappingType[str, Any]) -> tuple[str, ...]:
-    command = fields.get("program_with", [])
+def _command(folder: Path, field: str, command: object) -> tuple[str, ...]:
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
-        raise BcsimError(
-            f"File {folder / 'board.json'}: program_with must be a list of strings, not {command!r}"
-        )
+        raise BcsimError(f"File {folder / 'board.json'}: {field} must be a list of strings, not {command!r}")
     return tuple(command)
 
 

@@ -91,29 +91,15 @@ def build_board(
 
     Raises BcsimError where the design does not fit, the clock is not reached, or a tool is missing or fails.
     """
-    wanted = board.clock_mhz if clock_mhz is None else clock_mhz
     speed = board.baud if baud is None else baud
     seconds: dict[str, float] = {}
     require_memories(board, mapping.machine)
     if board.family == "7-series":
-        return _project(folder, mapping, board, wanted, speed)
-    for _ in range(ATTEMPTS):
-        clock = clock_settings(board, wanted)
-        divisor = baud_divisor(clock.hz, speed)
-        placement = _attempt(folder, mapping, board, clock, divisor, seeds, seconds)
-        if placement.mhz * 1e6 >= clock.hz:
-            break
-        if clock_mhz is not None:
-            raise BcsimError(
-                f"The clock of {clock.hz / 1e6:g} MHz is not reached: this placement allows {placement.mhz:.1f}; "
-                "take a slower --clock, more --seeds or a smaller machine"
-            )
-        errors.print(f"{clock.hz / 1e6:g} MHz not reached ({placement.mhz:.1f}): once more, slower")
-        wanted = placement.mhz * MARGIN
-    else:
-        raise BcsimError(f"No clock was reached in {ATTEMPTS} attempts; give --clock, below {wanted:.0f}")
+        return _project(folder, mapping, board, _wanted(board, clock_mhz), speed)
+    flash = _flash_contents(folder, mapping, board)
+    clock, placement = _reached(folder, mapping, board, clock_mhz, speed, seeds, seconds)
     start = time.monotonic()
-    bitstream, flash = pack(folder, board), _flash_contents(folder, mapping, board)
+    bitstream = pack(folder, board)
     seconds["pack"] = time.monotonic() - start
     logic, memories = placement.count(board.family)
     built = Built(
@@ -122,7 +108,7 @@ def build_board(
         clock_hz=clock.hz,
         mhz=placement.mhz,
         baud=speed,
-        divisor=divisor,
+        divisor=baud_divisor(clock.hz, speed),
         seed=placement.seed,
         logic_cells=logic,
         of_logic_cells=board.luts,
@@ -137,6 +123,7 @@ def build_board(
 
 
 def _flash_contents(folder: Path, mapping: Mapping, board: Board) -> FlashContents | None:
+    """The weights that stream from the board's flash, in the folder; None where none do."""
     if not streams(mapping) or board.flash is None:
         return None
     size, command = write_weights(folder, mapping, board), tuple(flash_command(board))
@@ -162,6 +149,36 @@ def _project(folder: Path, mapping: Mapping, board: Board, wanted: float, baud: 
     )
     _describe(folder, mapping, board, built)
     return built
+
+
+def _wanted(board: Board, clock_mhz: float | None) -> float:
+    return board.clock_mhz if clock_mhz is None else clock_mhz
+
+
+def _reached(
+    folder: Path,
+    mapping: Mapping,
+    board: Board,
+    clock_mhz: float | None,
+    baud: int,
+    seeds: Sequence[int],
+    seconds: dict[str, float],
+) -> tuple[ClockSettings, Placement]:
+    """A clock that a placement allows, and the placement: the clock given, or the board's, or slower."""
+    wanted = _wanted(board, clock_mhz)
+    for _ in range(ATTEMPTS):
+        clock = clock_settings(board, wanted)
+        placement = _attempt(folder, mapping, board, clock, baud_divisor(clock.hz, baud), seeds, seconds)
+        if placement.mhz * 1e6 >= clock.hz:
+            return clock, placement
+        if clock_mhz is not None:
+            raise BcsimError(
+                f"The clock of {clock.hz / 1e6:g} MHz is not reached: this placement allows {placement.mhz:.1f}; "
+                "take a slower --clock, more --seeds or a smaller machine"
+            )
+        errors.print(f"{clock.hz / 1e6:g} MHz not reached ({placement.mhz:.1f}): once more, slower")
+        wanted = placement.mhz * MARGIN
+    raise BcsimError(f"No clock was reached in {ATTEMPTS} attempts; give --clock, below {wanted:.0f}")
 
 
 def _attempt(

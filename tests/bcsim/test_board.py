@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def test_a_machine_that_streams_weights_has_the_pace_of_the_boards_flash() -> No
     machine = mapped(PROGRAM, text, find_board("icebreaker")).machine
     assert (machine.weight_stream_interval, machine.weight_stream_latency) == (16, 0)
     assert machine.activation_words & (machine.activation_words - 1) == 0
+
+
+def test_weights_that_the_flash_has_no_room_for_are_refused_before_the_tools_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = find_board("icebreaker")
+    assert board.flash is not None
+    small = replace(board, flash=replace(board.flash, room=16))
+    mapping = mapped(PROGRAM, "tiny,weight_words=2,weight_stream_bytes=4", small)
+    monkeypatch.setattr(flow, "_attempt", pytest.fail)
+    with pytest.raises(
+        BcsimError, match=r"^The weights take [0-9,]+ bytes; the flash of icebreaker has room for 16$"
+    ):
+        flow.build_board(tmp_path, mapping, small)
 
 
 def test_a_proof_that_cannot_be_made_is_refused_before_the_build(tmp_path: Path) -> None:

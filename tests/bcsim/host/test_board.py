@@ -87,7 +87,9 @@ def test_a_port_that_is_not_there_is_told(tmp_path):
     [
         ([], r"must hold an object$"),
         ({"baud": "fast"}, r"baud must be a positive integer, not 'fast'$"),
-        ({"program_with": "iceprog"}, r"program_with must be a list of strings, not 'iceprog'$"),
+        ({"program_with": "iceprog"}, r"json: program_with must be a list of strings, not 'iceprog'$"),
+        ({"flash": "weights.bin"}, r"flash must be an object or null, not 'weights\.bin'$"),
+        ({"flash": {}}, r"flash\.program_with must be a list of strings, not None$"),
     ],
 )
 def test_a_board_file_that_is_wrong_is_told(tmp_path, fields, message):
