@@ -24,6 +24,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import parse_machine
+from bcsim.rtl.flow.fan_out import spread_registers
 from bcsim.rtl.generate.project import TOP, write_verilog
 from bcsim.rtl.generate.verilog import Port
 from bcsim.rtl.tools.yosys import run_yosys
@@ -112,6 +113,8 @@ def synthesise(folder: Path, network: str, machine: str, part: Part, fit: bool) 
     # Older nextpnr do not know cells that only tell where others came from.
     script = f"read_verilog {TOP}.v harness.v\n{part.synthesis}\ndelete t:$scopeinfo\nwrite_json netlist.json"
     run_yosys(script, cwd=folder)
+    if mapping.machine.pipeline_registers:
+        spread_registers(folder / "netlist.json", "harness")
 
 
 def route(folder: Path, name: str, machine: str, seed: int) -> Clock:

@@ -10,12 +10,14 @@ from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
 from bcsim.compiler.mapping.image import Image
+from bcsim.machine.latency import pipeline_stages
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.program_image import program_checksum, program_memories
 from bcsim.rtl.bus.registers import Registers
 from bcsim.rtl.bus.watchdog import Unanswered
 from bcsim.rtl.common.axi import LiteSignature, StreamSignature
-from bcsim.rtl.common.loaded_memory import SLICE_BITS, LoadedMemory, LoadedRegister, LoadSignature
+from bcsim.rtl.common.delay import delayed
+from bcsim.rtl.common.loaded_memory import SLICE_BITS, LoadedMemory, LoadedRegister
 from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter, WriteSignature
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.register_map import ADDRESS_BITS, ProgramMemory
@@ -169,10 +171,11 @@ class Accelerator(wiring.Component):
             self._drain.record.eq(drain.data),
             self._array.weights.eq(weights.data),
         ]
-        # The array takes the weights one cycle behind the activations.
+        # The array takes the weights one cycle behind the activations, on whose way there are as many more registers.
+        further = pipeline_stages(self.machine)[0]
         m.d.sync += [
-            weights.address.eq(self._issue.weight_address),
-            weights.enable.eq(self._issue.weight_enable),
+            weights.address.eq(delayed(m, self._issue.weight_address, further, "weight_address")),
+            weights.enable.eq(delayed(m, self._issue.weight_enable, further, "weight_enable")),
         ]
         # A second position's requantisers divide by the same words; only the first one's search.
         for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=False)):
@@ -188,9 +191,10 @@ class Accelerator(wiring.Component):
         """The bus's way into the memories; where weights can stream, it has theirs while the machine is stopped."""
         program = self._registers.program
         loads = [record.load, *(memory.load for memory in memories)]
+        loads[ProgramMemory.WEIGHTS] = self._late_load(m, memories[ProgramMemory.WEIGHTS - 1])
         if self._weight_loader:
             loads[ProgramMemory.WEIGHTS] = self._share_weights(
-                m, self._weight_loader, memories[ProgramMemory.WEIGHTS - 1]
+                m, self._weight_loader, loads[ProgramMemory.WEIGHTS]
             )
         for load, enable in zip(loads, program.enable, strict=True):
             m.d.comb += [
@@ -199,12 +203,24 @@ class Accelerator(wiring.Component):
                 load.data.eq(program.data.replicate(len(load.data) // SLICE_BITS)),
             ]
 
-    def _share_weights(self, m: Module, loader: WeightLoader, weights: LoadedMemory) -> PureInterface:
+    def _late_load(self, m: Module, weights: LoadedMemory) -> PureInterface:
+        """Where weights are written: as many registers before their memory as the addresses of reads have."""
+        further = pipeline_stages(self.machine)[0]
+        if not further:
+            return weights.load
+        load = weights.load.signature.flip().create()
+        for name in load.signature.members:
+            m.d.comb += getattr(weights.load, name).eq(
+                delayed(m, getattr(load, name), further, f"weight_load_{name}")
+            )
+        return load
+
+    def _share_weights(self, m: Module, loader: WeightLoader, load: PureInterface) -> PureInterface:
         """Where the bus writes weights."""
-        bus = LoadSignature(width=weights.width, depth=weights.depth, unit=weights.unit).create()
-        for name in ("slices", "address", "data"):
+        bus = load.signature.create()
+        for name in bus.signature.members:
             of_bus, of_stream = getattr(bus, name), getattr(loader.write, name)
-            m.d.comb += getattr(weights.load, name).eq(Mux(bus.slices.any(), of_bus, of_stream))
+            m.d.comb += getattr(load, name).eq(Mux(bus.slices.any(), of_bus, of_stream))
         return bus
 
     def _stream_weights(
@@ -219,7 +235,7 @@ class Accelerator(wiring.Component):
         issue, registers, axis, stream = self._issue, self._registers, self.s_axis_weights, loader.stream
         m.submodules.weight_stream_memory = records
         if not self.machine.loading:
-            connect(m, loader.write, weights.load)
+            connect(m, loader.write, flipped(self._late_load(m, weights)))
         m.d.comb += [
             records.address.eq(loader.record_address),
             loader.record.eq(records.data),

@@ -137,4 +137,5 @@ def random_machine(rng: np.random.Generator) -> Machine:
         input_bytes=int(rng.choice([b for b in (1, 2, 4) if lanes % b == 0])),
         shift_planes=True,
         divide_cycles=1 + (lanes % 3 == 0),
+        pipeline_registers=max(0, lanes // requantisers - 3),
     )

@@ -79,6 +79,7 @@ def explore(
     An interrupted sweep goes on where it was.
     """
     from bcsim.costs.energy import TABLES, load_table
+    from bcsim.costs.fpga_model import piped
     from bcsim.costs.parts import find_part
     from bcsim.search.explore import Sweep, in_turn
     from bcsim.search.explore import explore as sweep_machines
@@ -103,6 +104,7 @@ def explore(
     programs, accuracy = _programs(model, bits, images)
     spatial = any(not layer.geometry.point for program in programs.values() for layer in program.layers)
     machines = _machines(values, spatial=spatial, clock=clock, memory=memory)
+    machines = [piped(machine, chosen_part) for machine in machines]
     sweep = Sweep(programs, accuracy, chosen_part, table, clock)
     runner = _on_cluster(scheduler, workers) if scheduler or workers else _tracked(in_turn)
     rows = sweep_machines(sweep, machines, out, runner)

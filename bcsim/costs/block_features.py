@@ -6,13 +6,21 @@ The datapath's features are the inventory of bcsim.costs.structure; the control'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bcsim.costs.structure import machine_units
 from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
 
-__all__ = ["BLOCKS", "Features", "block_features", "block_numbers", "datapath_registers"]
+__all__ = [
+    "BLOCKS",
+    "Features",
+    "block_features",
+    "block_numbers",
+    "datapath_registers",
+    "pipeline_flip_flops",
+]
 
 Features = Mapping[str, float]
 
@@ -54,6 +62,12 @@ def datapath_registers(machine: Machine) -> int:
         for unit in machine_units(machine)
         if unit.kind == "register" and not unit.shares
     )
+
+
+def pipeline_flip_flops(machine: Machine) -> int:
+    """Of `pipeline_registers`, which no block's features have: exact, but for the few of the weights' addresses."""
+    without = replace(machine, pipeline_registers=0)
+    return datapath_registers(machine) - datapath_registers(without)
 
 
 def _address(depth: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bcsim.costs.block_features import BLOCKS, block_features, block_numbers
+from bcsim.costs.block_features import BLOCKS, block_features, block_numbers, pipeline_flip_flops
 from bcsim.costs.memory_use import MemoryUse, memory_use
 from bcsim.costs.parts import Part
 from bcsim.machine.parameters import Machine, parse_machine
 
-__all__ = ["Estimate", "estimate", "estimate_clock"]
+__all__ = ["Estimate", "estimate", "estimate_clock", "piped"]
 
 BASE = "tiny,input_bytes=1,outputs=10,activation_words=96,weight_words=416,parameter_words=64,layers=4,"
 """What the machines of the tables have beside what their lines say."""
@@ -115,9 +115,20 @@ def estimate(machine: Machine, family: str) -> Estimate:
     )
     return Estimate(
         luts=round(luts) + total.luts,
-        flip_flops=round(flip_flops) + total.flip_flops,
+        flip_flops=round(flip_flops) + total.flip_flops + pipeline_flip_flops(machine),
         memories=total.blocks,
     )
+
+
+LARGE_ARRAY = 512
+"""Lanes of an array from which its wires need registers on their way, where the part has a die for it."""
+
+
+def piped(machine: Machine, part: Part) -> Machine:
+    """The machine with the pipeline registers that a large array needs on the part, unless it has some already."""
+    if part.family != "ecp5" or machine.slots < LARGE_ARRAY or machine.pipeline_registers:
+        return machine
+    return replace(machine, pipeline_registers=2)
 
 
 def estimate_clock(machine: Machine, part: Part) -> float | None:

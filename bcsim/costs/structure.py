@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bcsim.costs.units import MemoryShape, Unit, When
-from bcsim.machine.latency import tree_levels
+from bcsim.machine.latency import pipeline_stages, tree_levels
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import QUOTIENT_BITS, SLICE_BITS
 
@@ -140,17 +140,27 @@ def _late_pairs(machine: Machine) -> int:
 
 
 def _lanes(machine: Machine) -> Iterator[Unit]:
-    """`same` and `differ` of every pair, once for all elements; a late pair's digits wait for a cycle."""
-    pairs, digit = machine.lanes // 2, machine.digit
+    """`same` and `differ` of every pair, once for all elements; a late pair's digits wait for a cycle.
+
+    Of the pipeline's registers the last is behind the pairs, the others are before them.
+    """
+    pairs, digit, further = machine.lanes // 2, machine.digit, machine.pipeline_registers
+    yield _register("pipelined digits", "lanes", 2 * pairs * digit, max(0, further - 1), When.STEP)
     yield _register("late digits", "lanes", 2 * digit, _late_pairs(machine), When.STEP)
     yield _adder("pair sums", "lanes", digit, 2 * pairs, When.STEP)
     yield _register("pairs", "lanes", 2 * (digit + 1), pairs, When.STEP)
+    yield _register("pipelined pairs", "lanes", 2 * (digit + 1), pairs * min(1, further), When.STEP)
 
 
 def _flags(machine: Machine) -> Iterator[Unit]:
-    """A step's flags beside its sums; where there is a Horner stage, each element has its own beside it."""
+    """A step's flags beside its sums; where there is a Horner stage, each element has its own beside it.
+
+    And the pipeline's registers of weights, which are beside them.
+    """
     bits, several = flag_bits(machine), machine.reuse > 1
-    yield _register("flags", "array", bits, tree_levels(machine) + 2, When.STEP)
+    cycles = machine.pipeline_registers + tree_levels(machine) + 2
+    yield _register("flags", "array", bits, cycles, When.STEP)
+    yield _register("pipelined weights", "array", machine.slots, pipeline_stages(machine)[1], When.WEIGHT)
     if several:
         yield _register("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)
         yield _adder("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)

@@ -49,6 +49,7 @@ PARAMETERS: Mapping[str, str] = {
     "drains": "positions whose sums are requantised at once, each by units of its own: 1, or 2 with reuse",
     "activation_banks": "activation memories: 1 of two ports, or 2 of one port, read and written by turns",
     "batch": "images that a dense network takes at once, a power of two up to reuse, for fewer weight reads",
+    "pipeline_registers": "further registers between memories and array, 0 to 4, for arrays that fill a large die",
     "six_input_luts": "whether additions are written for six-input LUTs, as 7-series FPGAs have",
     "clock_mhz": "clock for times in reports; nothing else depends on it",
 }

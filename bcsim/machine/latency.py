@@ -16,6 +16,7 @@ __all__ = [
     "WEIGHTS_TO_STEP",
     "WEIGHT_START",
     "array_latency",
+    "pipeline_stages",
     "round_cycles",
     "shadow_latency",
     "tree_levels",
@@ -65,13 +66,23 @@ def tree_levels(machine: Machine) -> int:
     return (machine.lanes // 2 - 1).bit_length()
 
 
+def pipeline_stages(machine: Machine) -> tuple[int, int]:
+    """How `pipeline_registers` divide on the weights' way: on their addresses' to the memory, and on theirs from it.
+
+    Of an odd number the addresses have the one more: each of them goes to every block of the memory.
+    """
+    addresses = (machine.pipeline_registers + 1) // 2
+    return addresses, machine.pipeline_registers - addresses
+
+
 def array_latency(machine: Machine) -> int:
-    """From the issue of a step to the accumulator that includes it: 5 + tree levels + Horner stage.
+    """From a step's issue to the accumulator that includes it: 5 + pipeline registers + tree levels + Horner stage.
 
     The five are the activation memory's read and its output register, the pairs, the selected terms, and the
     accumulator itself; the table under "A step" in docs/machine.md has them cycle by cycle.
     """
-    return 5 + tree_levels(machine) + (machine.activation_bits > machine.digit)
+    horner = machine.activation_bits > machine.digit
+    return 5 + machine.pipeline_registers + tree_levels(machine) + horner
 
 
 def shadow_latency(machine: Machine) -> int:

@@ -48,6 +48,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "drains": (1, 2),
     "activation_banks": (1, 2),
     "batch": (1, 16),
+    "pipeline_registers": (0, 4),
 }
 
 

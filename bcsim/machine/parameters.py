@@ -26,6 +26,7 @@ OPTIONAL: Mapping[str, int | str] = {
     "drains": 1,
     "activation_banks": 1,
     "batch": 1,
+    "pipeline_registers": 0,
 }
 """Parameters that add nothing to a machine at this value: programs for one that never had them go on running."""
 
@@ -82,6 +83,8 @@ class Machine:
         activation_words is a power of two then.
     batch : the most images that a program takes at once, a power of two up to `reuse`: a weight word of a dense network
         is read once for all of them, and the activation memory holds as many images' values.
+    pipeline_registers : further registers between memories and array, 0 to 4, on the way of activations, weights
+        and their addresses alike: on a large die wires that cross it take longer than the logic at their ends.
     six_input_luts : whether additions are written for an FPGA of six-input LUTs, 7-series and later; the same sums.
     clock_mhz : for times in reports; nothing else depends on it.
     """
@@ -119,6 +122,7 @@ class Machine:
     drains: int = 1
     activation_banks: int = 1
     batch: int = 1
+    pipeline_registers: int = 0
     six_input_luts: bool = False
     clock_mhz: float = 100.0
 

@@ -13,6 +13,7 @@ from bcsim.compiler.mapping.batch import batch_obstacle
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.energy import TABLES, EnergyTable, load_table
 from bcsim.costs.external_memories import with_memory
+from bcsim.costs.fpga_model import piped
 from bcsim.costs.parts import Part, larger_part
 from bcsim.machine.limits import DIGITS
 from bcsim.machine.parameters import Machine
@@ -130,7 +131,7 @@ def _candidates(
                 continue
             if lanes * pes * LUTS_OF_LANE[digit] > part.luts or pes < rounds:
                 continue
-            machine = Machine(
+            shape = Machine(
                 name="fitted",
                 lanes=lanes,
                 pes=pes,
@@ -147,6 +148,7 @@ def _candidates(
                 readable_parameters=False,
                 watchdog=False,
             )
+            machine = piped(shape, part)
             yield _bound(program, machine), with_memory(machine, memory) if memory else machine
 
 

@@ -88,6 +88,8 @@ def machine_text(machine: Machine) -> str:
     # A machine with reuse must be spatial; whether any other is, the fitting finds out.
     if machine.reuse > 1:
         parts.append("spatial=true")
+    if machine.pipeline_registers:
+        parts.append(f"pipeline_registers={machine.pipeline_registers}")
     if machine.batch > 1:
         parts.append(f"batch={machine.batch}")
     if machine.weight_stream_bytes:

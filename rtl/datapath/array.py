@@ -7,7 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
+from bcsim.machine.latency import pipeline_stages
 from bcsim.machine.parameters import Machine
+from bcsim.rtl.common.delay import delayed
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.common.step import StepLayout
 from bcsim.rtl.datapath.lanes import Lanes
@@ -37,11 +39,12 @@ class Array(wiring.Component):
     Where weights are used again every element has several sums to drain, those of a strip's positions in turn.
 
     Latency: `array_latency(machine) - 3` cycles from `step` to `tile`; one step a cycle, tiles back to back.
-    In the cycles of a step issued in cycle t:
+    In the cycles of a step issued in cycle t, with the `a` registers of its weight address beyond the first
+    (`pipeline_stages(machine)`):
 
     ============== ========================================================================
     t + 2          `activation`, `step`
-    t + 3          `weights`, one cycle behind: N * M registers fewer than delaying them here
+    t + 3 + a      `weights`, at least a cycle behind: N * M registers fewer than delaying them here
     s - 2          `tile`, for a tile's last step; s = t + `shadow_latency(machine)`
     s + k * V - 2  `shift`, for round k
     s + k * V      `drained` begins to hold elements k * R to k * R + R - 1
@@ -50,8 +53,8 @@ class Array(wiring.Component):
     Parameters
     ----------
     machine : Machine
-        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers, shift_planes, reuse and drains count
-        here.
+        Its lanes, pes, digit, activation_bits, accumulator_bits, requantisers, shift_planes, reuse, drains and
+        pipeline_registers count here.
 
     Members
     -------
@@ -94,14 +97,17 @@ class Array(wiring.Component):
         m = Module()
         machine = self.machine
         elements = [processing_element(machine) for _ in range(machine.pes)]
-        m.submodules.lanes = lanes = Lanes(lanes=machine.lanes, digit=machine.digit)
+        m.submodules.lanes = lanes = Lanes(
+            lanes=machine.lanes, digit=machine.digit, registers=machine.pipeline_registers
+        )
         m.d.comb += lanes.activation.eq(self.activation)
         step = self._flags(m, elements[0])
+        weights = delayed(m, self.weights, pipeline_stages(machine)[1], "weights")
         for i, element in enumerate(elements):
             m.submodules[f"element_{i}"] = element
             m.d.comb += [
                 element.pairs.eq(lanes.pairs),
-                element.weights.eq(self.weights.word_select(i, machine.lanes)),
+                element.weights.eq(weights.word_select(i, machine.lanes)),
                 element.step.eq(step),
             ]
         restart = self.tile | self.onward if machine.reuse > 1 else self.tile
@@ -148,7 +154,7 @@ class Array(wiring.Component):
     def _flags(self, m: Module, element: ProcessingElement) -> View:
         """The step's flags beside the terms' sum; `tile` beside a tile's last total at its accumulator."""
         step = self.step
-        for cycle in range(3, 5 + element.levels):
+        for cycle in range(3, 5 + self.machine.pipeline_registers + element.levels):
             delayed = Signal(StepLayout(self.machine.reuse), name=f"step_{cycle}")
             m.d.sync += delayed.eq(step)
             step = delayed

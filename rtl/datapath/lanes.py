@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
+from bcsim.rtl.common.delay import delayed
 from bcsim.rtl.common.require import require_positive
 
 __all__ = [
@@ -92,7 +93,8 @@ def term_sum(activation: int, weights: int, *, lanes: int, digit: int) -> int:
 class Lanes(wiring.Component):
     """The pairs' sums, formed once for all processing elements.
 
-    Latency: 1 cycle, and 2 for the pairs that are late (`is_late`); throughput: one activation word a cycle.
+    Latency: 1 + `registers` cycles, and one more for the pairs that are late (`is_late`); throughput: one activation
+    word a cycle.
 
     Parameters
     ----------
@@ -100,6 +102,8 @@ class Lanes(wiring.Component):
         Even, at least 2.
     digit : int
         Bits of a lane's digit, at least 1.
+    registers : int
+        Further ones on the way, each a cycle: the last behind the pairs, the others before them.
 
     Members
     -------
@@ -109,10 +113,10 @@ class Lanes(wiring.Component):
         Pair j is of lanes 2 * j and 2 * j + 1.
     """
 
-    def __init__(self, *, lanes: int, digit: int) -> None:
+    def __init__(self, *, lanes: int, digit: int, registers: int = 0) -> None:
         require_lanes(lanes)
         require_positive("Digit", digit)
-        self.lanes, self.digit = lanes, digit
+        self.lanes, self.digit, self.registers = lanes, digit, registers
         super().__init__(
             {
                 "activation": In(lanes * digit),
@@ -122,8 +126,9 @@ class Lanes(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        activation = delayed(m, self.activation, max(0, self.registers - 1), "activation")
         for j in range(self.lanes // 2):
-            digits = self.activation.word_select(j, 2 * self.digit)
+            digits = activation.word_select(j, 2 * self.digit)
             if is_late(j, self.digit):
                 late = Signal(2 * self.digit, name=f"late_{j}", reset_less=True)
                 m.d.sync += late.eq(digits)
@@ -132,5 +137,5 @@ class Lanes(wiring.Component):
             pair = Signal(PairLayout(self.digit), name=f"pair_{j}", reset_less=True)
             m.d.sync += pair.same.eq(a + b)
             m.d.sync += pair.differ.eq(a + ~b)
-            m.d.comb += self.pairs[j].eq(pair)
+            m.d.comb += self.pairs[j].eq(delayed(m, pair, min(1, self.registers), f"pair_{j}"))
         return m

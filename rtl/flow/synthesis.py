@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bcsim.rtl.boards.board import Board
+from bcsim.rtl.flow.fan_out import spread_registers
 from bcsim.rtl.tools.yosys import run_yosys
 
 __all__ = ["NETLIST", "PART_MODULES", "TOP", "synthesise_top"]
@@ -16,10 +17,12 @@ NETLIST = "netlist.v"
 PART_MODULES = "part.v"
 
 
-def synthesise_top(folder: Path, board: Board) -> None:
+def synthesise_top(folder: Path, board: Board, *, spread: bool = False) -> None:
     """Turn top.v of `folder` into top.json and netlist.v; the log is synthesis.log. Raises BcsimError.
 
     Modules of PART_MODULES, where there is such a file, take the place of those of the same names.
+
+    spread : copy registers that drive much, as far as the family's are known (`spread_registers`).
     """
     commands = {
         "ice40": f"synth_ice40 -device {'u' if board.device == 'up5k' else 'hx'}",
@@ -33,3 +36,5 @@ def synthesise_top(folder: Path, board: Board) -> None:
         f"write_json {TOP}.json\nwrite_verilog -noattr {NETLIST}\nstat"
     )
     (folder / "synthesis.log").write_text(run_yosys(script, cwd=folder))
+    if spread:
+        spread_registers(folder / f"{TOP}.json", TOP)

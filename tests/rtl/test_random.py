@@ -49,7 +49,16 @@ MACHINES = (
         divide_cycles=2,
         **MEMORIES,
     ),
-    Machine(lanes=12, pes=6, digit=8, requantisers=6, input_bytes=4, shift_planes=True, **MEMORIES),
+    Machine(
+        lanes=12,
+        pes=6,
+        digit=8,
+        requantisers=6,
+        input_bytes=4,
+        shift_planes=True,
+        pipeline_registers=2,
+        **MEMORIES,
+    ),
     Machine(lanes=8, pes=8, digit=4, requantisers=4, input_bytes=2, shift_planes=True, **WINDOWS),
     Machine(
         lanes=4, pes=6, digit=1, requantisers=2, input_bytes=4, shift_planes=True, divide_cycles=2, **WINDOWS
@@ -61,6 +70,7 @@ MACHINES = (
         requantisers=3,
         input_bytes=2,
         weight_stream_bytes=4,
+        pipeline_registers=1,
         **MEMORIES | {"weight_words": 20},
     ),
     Machine(
@@ -81,6 +91,7 @@ MACHINES = (
         input_bytes=4,
         weight_stream_bytes=2,
         shift_planes=True,
+        pipeline_registers=3,
         **STREAMING,
     ),
     Machine(
@@ -93,6 +104,7 @@ MACHINES = (
         shift_planes=True,
         reuse=2,
         drains=2,
+        pipeline_registers=4,
         **STREAMING,
     ),
     Machine(

@@ -25,6 +25,8 @@ CHANGES = {
     "reuse 2 without Horner, streamed": "spatial=true,reuse=2,activation_bits=4,pes=8,weight_stream_bytes=2",
     "batch 4, 7 scores": "spatial=true,reuse=4,batch=4,outputs=7",
     "reuse 4, two drains": "pes=8,spatial=true,reuse=4,drains=2",
+    "two pipeline registers": "lanes=8,pes=8,pipeline_registers=2",
+    "four, streamed p1": "digit=1,activation_bits=1,pipeline_registers=4,weight_stream_bytes=2",
     "streamed spatial p4": "spatial=true,weight_stream_bytes=4,activation_bits=5",
 }
 """Dense, spatial and streamed; with and without a Horner stage; one round to eight; one pair to seven."""

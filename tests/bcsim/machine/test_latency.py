@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.machine.latency import array_latency, round_cycles, shadow_latency, tree_levels, write_cycles
+from bcsim.machine.latency import (
+    array_latency,
+    pipeline_stages,
+    round_cycles,
+    shadow_latency,
+    tree_levels,
+    write_cycles,
+)
 from bcsim.machine.parameters import Machine
 
 
@@ -26,6 +33,17 @@ def test_values_wider_than_a_digit_pass_one_more_stage() -> None:
     wide = replace(narrow, digit=4)
     assert (array_latency(narrow), array_latency(wide)) == (9, 10)
     assert (shadow_latency(narrow), shadow_latency(wide)) == (10, 11)
+
+
+def test_pipeline_registers_are_cycles_of_the_array_and_are_shared_by_both_sides_of_the_weight_memory() -> (
+    None
+):
+    stages = []
+    for registers in range(5):
+        machine = Machine(lanes=32, pes=32, digit=8, pipeline_registers=registers)
+        assert (array_latency(machine), shadow_latency(machine)) == (9 + registers, 10 + registers)
+        stages.append(pipeline_stages(machine))
+    assert stages == [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.costs.external_memories import with_memory
+from bcsim.costs.fpga_model import piped
 from bcsim.costs.parts import PARTS
 from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.search import fit
@@ -64,6 +65,17 @@ def test_its_command_line_makes_the_machine_again() -> None:
     assert {name: getattr(again, name) for name in ("lanes", "pes", "digit", "requantisers", "loading")} == {
         name: getattr(found, name) for name in ("lanes", "pes", "digit", "requantisers", "loading")
     }
+
+
+def test_large_arrays_on_ecp5_have_pipeline_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "LANES", (16, 32))
+    for part, least in ((PARTS["lfe5u-85"], 512), (PARTS["xc7z020"], 1 << 20)):
+        for _, machine in fit._candidates(PROGRAM, part, None, None):
+            registers = 2 if machine.slots >= least else 0
+            assert machine.pipeline_registers == registers
+            assert parse_machine(machine_text(machine)).pipeline_registers == registers
+    given = parse_machine("medium,pipeline_registers=1")
+    assert piped(given, PARTS["lfe5u-85"]) == given
 
 
 def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

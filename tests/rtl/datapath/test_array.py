@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bcsim.machine.latency import round_cycles, shadow_latency
+from bcsim.machine.latency import pipeline_stages, round_cycles, shadow_latency
 from bcsim.machine.parameters import PRESETS
 from bcsim.rtl.datapath.array import Array
 from bcsim.rtl.datapath.processing_element import tile_sum
@@ -20,6 +20,8 @@ MACHINES = [
         {"lanes": 6, "pes": 3, "requantisers": 1, "digit": 1, "activation_bits": 1},
         {"lanes": 8, "pes": 8, "requantisers": 2, "digit": 4, "shift_planes": True},
         {"lanes": 16, "pes": 4, "requantisers": 4, "digit": 2, "activation_bits": 5},
+        {"lanes": 4, "pes": 4, "requantisers": 2, "digit": 4, "pipeline_registers": 1},
+        {"lanes": 10, "pes": 2, "requantisers": 2, "digit": 1, "pipeline_registers": 4},
     )
 ]
 
@@ -82,13 +84,14 @@ def test_rounds_show_the_accumulators_of_each_tile(machine, search):
         for k in range(rounds)
     }
     dut = Array(machine)
+    behind = 3 + pipeline_stages(machine)[0]
 
     async def script(ctx):
         for cycle in range(max(shown) + interval):
             word, _, flags = issued.get(cycle - 2, (generator.getrandbits(4), None, {"valid": 0}))
             ctx.set(dut.activation, word)
             ctx.set(dut.step, {"valid": 0, "last_digit": 1, "double": 1, "last": 1} | flags)
-            _, weights, _ = issued.get(cycle - 3, (None, generator.getrandbits(4), None))
+            _, weights, _ = issued.get(cycle - behind, (None, generator.getrandbits(4), None))
             ctx.set(dut.weights, weights)
             ctx.set(dut.shift, int(cycle + 2 in shown))
             assert ctx.get(dut.tile) == (cycle + 2 in starts)
