@@ -14,15 +14,23 @@ __all__ = ["EXTERNAL_MEMORIES", "ExternalMemory", "with_memory"]
 
 @dataclass(frozen=True, slots=True)
 class ExternalMemory:
-    """bandwidth : MB/s of long bursts, bus width times transfers. latency : ns to a burst's first word, row included.
+    """bandwidth : MB/s of long bursts, bus width times transfers; 0 where `cycles` says it.
 
+    latency : ns to a burst's first word, row included.
     word : bytes of the port's words.
+    cycles : of the machine's clock for a byte, where this project's reader makes the memory's clock from it; a tile
+        begins like any other word then.
     """
 
     name: str
     bandwidth: float
     latency: float
     word: int
+    cycles: int = 0
+
+    def interval(self, clock_mhz: float) -> int:
+        """Cycles from a word to the next one at a machine's clock."""
+        return self.word * self.cycles or max(1, ceil(self.word * clock_mhz / self.bandwidth))
 
 
 EXTERNAL_MEMORIES: Mapping[str, ExternalMemory] = {
@@ -30,17 +38,18 @@ EXTERNAL_MEMORIES: Mapping[str, ExternalMemory] = {
     for memory in (
         ExternalMemory("arty-ddr3", 1_333.0, 60.0, 16),
         ExternalMemory("ulx3s-sdram", 266.0, 60.0, 2),
-        ExternalMemory("icebreaker-flash", 25.0, 320.0, 1),
+        ExternalMemory("icebreaker-flash", 0.0, 0.0, 1, cycles=4),
     )
 }
-"""From the data sheets of the boards' devices: 16 bits at 667 MT/s, 16 bits at 133 MHz, 4 bits at 50 MHz after a
-command of 8 and an address of 24 bits. Their energy is the energy table's `dram`."""
+"""From the data sheets of the boards' devices: 16 bits at 667 MT/s, 16 bits at 133 MHz. The flash is as
+bcsim.rtl.link.flash_reader reads it: a clock of two cycles brings four bits. Their energy is the table's `dram`."""
 
 
 def with_memory(machine: Machine, name: str) -> Machine:
     """The machine with a weight stream from a named memory, at the machine's own clock. Raises BcsimError.
 
-    A word comes every ceil(bytes * clock / bandwidth) cycles, a tile's first one ceil(latency * clock) later.
+    A word comes every ceil(bytes * clock / bandwidth) cycles, a tile's first one ceil(latency * clock) later; from the
+    flash every 4 * bytes.
     """
     if name not in EXTERNAL_MEMORIES:
         raise BcsimError(f"Unknown external memory {name!r}; known are {', '.join(EXTERNAL_MEMORIES)}")
@@ -48,6 +57,6 @@ def with_memory(machine: Machine, name: str) -> Machine:
     return replace(
         machine,
         weight_stream_bytes=memory.word,
-        weight_stream_interval=max(1, ceil(memory.word * machine.clock_mhz / memory.bandwidth)),
+        weight_stream_interval=memory.interval(machine.clock_mhz),
         weight_stream_latency=ceil(memory.latency * machine.clock_mhz / 1000),
     )

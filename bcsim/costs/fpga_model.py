@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bcsim.costs.block_features import BLOCKS, block_features, block_numbers, pipeline_flip_flops
 from bcsim.costs.memory_use import MemoryUse, memory_use
 from bcsim.costs.parts import Part
+from bcsim.costs.single_ports import single_port_memories
 from bcsim.machine.parameters import Machine, parse_machine
 
 __all__ = ["Estimate", "estimate", "estimate_clock", "piped"]
@@ -38,12 +39,16 @@ PULL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """LUT sites, flip-flops, block memories (of 18 Kbit, of 4 Kbit on iCE40) and DSP blocks: none."""
+    """LUT sites, flip-flops, block memories (of 18 Kbit, of 4 Kbit on iCE40) and DSP blocks: none.
+
+    single_ports : the part's memories of one port that hold the activations.
+    """
 
     luts: int
     flip_flops: int
     memories: int
     dsps: int = 0
+    single_ports: int = 0
 
     def fits(self, part: Part) -> bool:
         """Whether the part holds it; a LUT site and a flip-flop that share a cell count once."""
@@ -99,15 +104,15 @@ def _weights(rows: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[n
     return weights
 
 
-def estimate(machine: Machine, family: str) -> Estimate:
-    """What Yosys would count of the machine on the family."""
+def estimate(machine: Machine, family: str, single_ports: int = 0) -> Estimate:
+    """What Yosys would count of the machine on the family; on a part with so many memories of one port."""
     features, numbers, models = block_features(machine), block_numbers(machine), family_model(family)
     luts = flip_flops = 0.0
     for block, model in models.items():
         row = np.array([*(features[block][name] for name in model.features), 1.0])
         luts += numbers[block] * float(row @ model.luts)
         flip_flops += numbers[block] * float(row @ model.flip_flops)
-    memory = memory_use(machine, family)
+    memory = memory_use(machine, family, single_ports)
     total = MemoryUse(
         sum(use.luts for use in memory),
         sum(use.flip_flops for use in memory),
@@ -117,6 +122,7 @@ def estimate(machine: Machine, family: str) -> Estimate:
         luts=round(luts) + total.luts,
         flip_flops=round(flip_flops) + total.flip_flops + pipeline_flip_flops(machine),
         memories=total.blocks,
+        single_ports=apart if (apart := single_port_memories(machine)) <= single_ports else 0,
     )
 
 
@@ -135,7 +141,7 @@ def estimate_clock(machine: Machine, part: Part) -> float | None:
     """MHz that place and route would reach; None where nothing of the family was placed."""
     if part.delay is None:
         return None
-    memories = sum(use.blocks for use in memory_use(machine, part.family))
+    memories = sum(use.blocks for use in memory_use(machine, part.family, part.single_ports))
     return 1000 / (
         part.delay.base + part.delay.remainder * machine.remainder_bits + part.delay.memory * memories
     )

@@ -6,9 +6,10 @@ Where the bus loads a memory of more than 32 bits, each 32 bits are written alon
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bcsim.costs.memory_blocks import BLOCKS, SLICE_BITS, fewest_blocks, written_parts
+from bcsim.costs.single_ports import single_port_memories
 from bcsim.costs.structure import machine_memories
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
@@ -24,11 +25,12 @@ __all__ = ["MemoryUse", "memory_use"]
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What memories take."""
+    """What memories take. name : which ones, as bcsim.costs.structure.machine_memories has it, or `record`."""
 
     luts: int
     flip_flops: int
     blocks: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,27 @@ RULES: Mapping[str, Rules] = {
 }
 
 
-def memory_use(machine: Machine, family: str) -> list[MemoryUse]:
-    """Of every memory, the stream record's register included."""
-    uses = [_use(width, words, part, family, number) for width, words, part, number in _memories(machine)]
+def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[MemoryUse]:
+    """Of every memory, the stream record's register included.
+
+    single_ports : memories of one port that the part has, which the activation memories are where they can be.
+    """
+    apart = 0 < single_port_memories(machine) <= single_ports
+    uses = [
+        replace(
+            MemoryUse(0, width, 0)
+            if apart and name == "activation"
+            else _use(width, words, part, family, number),
+            name=name,
+        )
+        for name, width, words, part, number in _memories(machine)
+    ]
     stream = record_bits(stream_fields(machine)) if machine.loading else 0
     return [*uses, MemoryUse(0, stream, 0)]
 
 
-def _memories(machine: Machine) -> Iterator[tuple[int, int, int, int]]:
-    """Bits of a word, words, bits that are written at once, and how many there are."""
+def _memories(machine: Machine) -> Iterator[tuple[str, int, int, int, int]]:
+    """Its name, bits of a word, words, bits that are written at once, and how many there are."""
     shapes = machine_memories(machine)
     for name, shape in shapes.items():
         if name in ("output", "pool"):  # measured within their blocks
@@ -70,12 +84,12 @@ def _memories(machine: Machine) -> Iterator[tuple[int, int, int, int]]:
         written = SLICE_BITS if loaded and machine.loading else shape.word_bits
         if name == "activation":
             written = machine.digit * machine.requantisers
-        yield shape.word_bits, shape.words, written, shape.memories
+        yield name, shape.word_bits, shape.words, written, shape.memories
     records = [record_bits(issue_fields(machine)), record_bits(drain_fields(machine))]
     if machine.weight_stream_bytes:
         records.append(record_bits(weight_stream_fields(machine)))
     for bits in records:
-        yield bits, max(2, machine.layers), SLICE_BITS if machine.loading else bits, 1
+        yield "record", bits, max(2, machine.layers), SLICE_BITS if machine.loading else bits, 1
 
 
 def _use(width: int, words: int, part: int, family: str, number: int) -> MemoryUse:

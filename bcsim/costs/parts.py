@@ -30,6 +30,7 @@ class Part:
 
     luts : LUT sites of 4 inputs, of 6 on 7-series. memories : block memories as the family counts them: 18 Kbit on
     ECP5, 7-series (half a RAMB36) and Gowin, 4 Kbit on iCE40. delay : None where nothing of the family was placed.
+    single_ports : memories of 16,384 x 16 bits with one port.
     """
 
     name: str
@@ -38,13 +39,14 @@ class Part:
     flip_flops: int
     memories: int
     delay: Delay | None = None
+    single_ports: int = 0
 
 
 UP5K, HX, ECP5 = Delay(17.8, 0.298, 0.0), Delay(7.6, 0.128, 0.0), Delay(6.9, 0.0, 0.0517)
 PARTS: Mapping[str, Part] = {
     part.name: part
     for part in (
-        Part("up5k", "ice40", 5_280, 5_280, 30, UP5K),
+        Part("up5k", "ice40", 5_280, 5_280, 30, UP5K, single_ports=4),
         Part("hx1k", "ice40", 1_280, 1_280, 16, HX),
         Part("hx4k", "ice40", 7_680, 7_680, 32, HX),
         Part("hx8k", "ice40", 7_680, 7_680, 32, HX),

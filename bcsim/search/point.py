@@ -68,7 +68,7 @@ def evaluate(
         machine=replace(sized, clock_mhz=round(clock, 1)),
         cycles=found.per_image,
         latency=found.latency,
-        size=estimate(sized, part.family),
+        size=estimate(sized, part.family, part.single_ports),
         clock_mhz=clock,
         energy_pj=energy_of(count_mapping(replace(found.placement, machine=sized)), table).total,
         utilisation=work / (found.placement.images * found.per_image * machine.slots),
@@ -90,8 +90,14 @@ def machine_text(machine: Machine) -> str:
         parts.append("spatial=true")
     if machine.pipeline_registers:
         parts.append(f"pipeline_registers={machine.pipeline_registers}")
+    if machine.drains > 1:
+        parts.append(f"drains={machine.drains}")
     if machine.batch > 1:
         parts.append(f"batch={machine.batch}")
+    if machine.activation_banks > 1:
+        parts.append(f"activation_banks={machine.activation_banks}")
+    if machine.input_buffers < Machine().input_buffers:
+        parts.append(f"input_buffers={machine.input_buffers}")
     if machine.weight_stream_bytes:
         parts += [
             f"{name}={getattr(machine, name)}" for name in ("weight_stream_latency", "weight_stream_interval")

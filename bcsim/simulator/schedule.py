@@ -145,7 +145,9 @@ def _walk_passes(
     Passes are walked in runs that wait for weights together: a streamed tile's, or all of the layer's.
     """
     run = nest.passes_of_tile if nest.streamed else nest.passes
-    intervals, first_steps = np.append(pass_intervals(nest), 0), int(pass_steps(nest)[0])
+    first_steps, drain = int(pass_steps(nest)[0]), nest.turns(nest.strip_last) * nest.drain_full
+    # A pass's last step from that of the layer's first one, were there nothing to wait for.
+    places = np.concatenate([[0], np.cumsum(pass_intervals(nest))])
     ends: list[Cycles] = []
     arrived: list[int] = []
     waited = 0
@@ -155,11 +157,12 @@ def _walk_passes(
             arrived.append(arrivals.arrive())
             begin = max(first, arrived[-1] + WEIGHTS_TO_STEP)
         waited += begin - first
-        last = np.cumsum([max(begin + first_steps - 1, drained), *intervals[start : start + run - 1]])
+        last = places[start : start + run] + (max(begin + first_steps - 1, drained) - int(places[start]))
+        end = int(last[-1])
         if nest.streamed:
-            arrivals.release(int(last[-1]))
+            arrivals.release(end)
         ends.append(last)
-        first, drained = int(last[-1]) + 1, int(last[-1]) + nest.turns(nest.strip_last) * nest.drain_full
+        first, drained = end + 1, end + drain
     return np.concatenate(ends), arrived, waited
 
 

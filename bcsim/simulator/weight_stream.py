@@ -44,6 +44,9 @@ class WeightArrivals:
         self._starts = np.cumsum([0, *beats])
         self._gaps = None if gaps is None else np.asarray(gaps, dtype=np.int64)
         self._memory = memory_gaps(mapping, 1)
+        # From a stream's begin to before each of its words, were every one taken at once.
+        idle = self._memory if self._gaps is None else self._gaps
+        self._cycles = np.concatenate([[0], np.cumsum(idle + 1)])
         self._accepted = WEIGHT_START - 1
         self._released: list[int] = []
 
@@ -51,17 +54,15 @@ class WeightArrivals:
         """The cycle in which the next tile's last word is accepted; the tiles before must have been released."""
         index = len(self._released)
         image, tile = divmod(index, len(self._opens))
-        gaps = self._word_gaps(image, tile)
+        before = 0 if self._gaps is None else image * len(self._memory)
+        begin, end = before + self._starts[tile], before + self._starts[tile + 1]
+        gap = int(self._cycles[begin + 1] - self._cycles[begin]) - 1
         change = int(index > 0 and self._opens[tile])
         free = self._released[-SLOTS] + 1 if index >= SLOTS else 0
-        first = max(self._accepted + 1 + max(int(gaps[0]), change), free)
-        self._accepted = first + int((gaps[1:] + 1).sum())
+        first = max(self._accepted + 1 + max(gap, change), free)
+        self._accepted = first + int(self._cycles[end] - self._cycles[begin + 1])
         return self._accepted
 
     def release(self, cycle: int) -> None:
         """The tile that arrived last has its last step in this cycle."""
         self._released.append(cycle)
-
-    def _word_gaps(self, image: int, tile: int) -> NDArray[np.int64]:
-        gaps, before = (self._memory, 0) if self._gaps is None else (self._gaps, image * len(self._memory))
-        return gaps[before + self._starts[tile] : before + self._starts[tile + 1]]

@@ -5,12 +5,16 @@ Yosys' own mapping gives each group of lanes that is written alone a memory of 1
 
 from __future__ import annotations
 
+from bcsim.costs.single_ports import (
+    SPRAM_BITS,
+    SPRAM_ENABLE,
+    SPRAM_WORDS,
+    single_port_memories,
+    spram_cells,
+)
 from bcsim.machine.parameters import Machine
 
 __all__ = ["BITS", "SPRAM_WORDS", "single_port_banks", "single_port_memories"]
-
-SPRAM_WORDS, SPRAM_BITS, SPRAM_ENABLE = 1 << 14, 16, 4
-"""Words, their bits, and bits of a write enable of SB_SPRAM256KA (Lattice FPGA-TN-02022)."""
 
 BITS = SPRAM_WORDS * SPRAM_BITS
 """What one holds."""
@@ -40,17 +44,13 @@ CELL = """\
 """
 
 
-def single_port_memories(machine: Machine) -> int:
-    """How many of the part's memories the activation banks take; 0 where they cannot be such."""
-    groups_fit = machine.requantisers * machine.digit % SPRAM_ENABLE == 0
-    if machine.activation_banks == 1 or machine.bank_words > SPRAM_WORDS or not groups_fit:
-        return 0
-    return machine.activation_banks * _cells(machine)
-
-
 def single_port_banks(machine: Machine) -> str:
     """Verilog of module `activation_bank`, port for port that of rtl/common/activation_bank.py."""
-    bits, cells, width = machine.lanes * machine.digit, _cells(machine), (machine.bank_words - 1).bit_length()
+    bits, cells, width = (
+        machine.lanes * machine.digit,
+        spram_cells(machine),
+        (machine.bank_words - 1).bit_length(),
+    )
     nibbles = machine.requantisers * machine.digit // SPRAM_ENABLE
     masks = "".join(
         f"  assign mask[{nibble}] = "
@@ -66,10 +66,6 @@ def single_port_banks(machine: Machine) -> str:
         masks=masks,
         cells="".join(_cell(index, width) for index in range(cells)),
     )
-
-
-def _cells(machine: Machine) -> int:
-    return -(-machine.lanes * machine.digit // SPRAM_BITS)
 
 
 def _cell(index: int, width: int) -> str:

@@ -1,13 +1,15 @@
 """Blocks of accelerators on FPGA families, by Yosys: `python -m bcsim.rtl.generate.measure_blocks --family ecp5`.
 
-Every machine is synthesised once with its hierarchy kept, so that a module that it has many times is measured once.
-What the blocks take goes into a table from which bcsim.costs.fpga_model is fitted.
+Every machine of SHAPES is synthesised with its hierarchy kept, so that a module that it has many times is measured
+once. Random machines are synthesised as a whole, flat, as a user's design is: blocks share what lies between them then.
+What both take goes into a table from which bcsim.costs.fpga_model is fitted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +25,16 @@ from bcsim.costs.block_features import BLOCKS
 from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.accelerator import Accelerator
+from bcsim.rtl.generate.random_machines import CALIBRATED, random_machine
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.memory_images import without_contents
-from bcsim.rtl.tools.synthesis import FAMILIES, Family
+from bcsim.rtl.tools.synthesis import FAMILIES, Family, Resources, synthesise
 from bcsim.rtl.tools.yosys import run_yosys
 
-__all__ = ["MACHINES", "measure_blocks"]
+__all__ = ["MACHINES", "WHOLES", "measure_blocks", "measure_whole"]
+
+WHOLES = 24
+"""Random machines of a table."""
 
 NARROW = (
     "record_bits=chunks:4 planes:0 tiles:4 read_base:7 wait:2 drain_full:6 drain_last:5 doubles:1 read_base_odd:7 "
@@ -82,6 +88,20 @@ def measure_blocks(machine: Machine, family: Family) -> dict[str, list[int]]:
     }
 
 
+def measure_whole(machine: Machine, family: Family) -> Resources:
+    """What the whole machine takes, without hierarchy. Raises BcsimError where Yosys is missing or fails."""
+    with scratch_folder() as folder:
+        _write_verilog(folder, machine)
+        return synthesise(folder / "design.v", "top", family)
+
+
+def _write_verilog(folder: Path, machine: Machine) -> None:
+    verilog = to_verilog(Accelerator(machine, _image(machine)), "top")
+    (folder / "design.v").write_text(without_contents(verilog.text))
+    for name, contents in verilog.images.items():
+        (folder / name).write_text(contents)
+
+
 def _image(machine: Machine) -> Image | None:
     """Random words where the machine takes no program over the bus; modules of their own, they change no other one."""
     if machine.loading:
@@ -108,10 +128,7 @@ def _modules(machine: Machine, family: Family) -> Mapping[str, Any]:
     keep = "" if "-flatten" in family.command else " -noflatten"
     command = family.command.replace(" -flatten", "") + keep
     with scratch_folder() as folder:
-        verilog = to_verilog(Accelerator(machine, _image(machine)), "top")
-        (folder / "design.v").write_text(without_contents(verilog.text))
-        for name, contents in verilog.images.items():
-            (folder / name).write_text(contents)
+        _write_verilog(folder, machine)
         run_yosys(f"read_verilog design.v\n{command} -top top\ntee -q -o cells.json stat -json", cwd=folder)
         modules: Mapping[str, Any] = json.loads((folder / "cells.json").read_text())["modules"]
     return modules
@@ -130,26 +147,37 @@ def _total(modules: Mapping[str, Any], name: str, family: Family) -> tuple[int, 
     return luts, flip_flops
 
 
-def _measured(family: Family, known: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    by_machine = {entry["machine"]: entry for entry in known}
-    for shape, machine in track(list(zip(SHAPES, MACHINES, strict=True)), f"Synthesis for {family.name}"):
-        yield by_machine.get(shape) or {"machine": shape, "blocks": measure_blocks(machine, family)}
+def _blocks(text: str, family: Family) -> dict[str, Any]:
+    return {"machine": text, "blocks": measure_blocks(MACHINES[SHAPES.index(text)], family)}
+
+
+def _whole(text: str, family: Family) -> dict[str, Any]:
+    return {"machine": text, **asdict(measure_whole(parse_machine(text), family))}
 
 
 def main(
     family: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(FAMILIES)}; all.")] = None,
     folder: Annotated[Path, typer.Option(help="Where the tables are.")] = Path("bcsim/costs/parts"),
     again: Annotated[bool, typer.Option(help="Measure what the tables hold already, too.")] = False,
+    wholes: Annotated[int, typer.Option(help="Random machines.")] = WHOLES,
 ) -> None:
     """Measure the blocks of the machines of the model; tables go on where they were interrupted."""
+    texts = {"machines": list(SHAPES), "wholes": [random_machine(CALIBRATED + n) for n in range(wholes)]}
     for name in family or FAMILIES:
         path = folder / f"{name}.json"
-        known = json.loads(path.read_text())["machines"] if path.exists() and not again else []
-        done: list[dict[str, Any]] = []
-        for entry in _measured(FAMILIES[name], known):
-            done.append(entry)
-            table = {"family": name, "yosys": version("pyosys"), "machines": done}
-            write_text(path, json.dumps(table, indent=1) + "\n")
+        known = json.loads(path.read_text()) if path.exists() and not again else {}
+        table: dict[str, Any] = {"family": name, "yosys": version("pyosys")}
+        for kind, measure in (("machines", _blocks), ("wholes", _whole)):
+            measured = {entry["machine"]: entry for entry in known.get(kind, [])}
+            table[kind] = []
+            for text in track(texts[kind], f"Synthesis for {name}: {kind}"):
+                table[kind].append(measured.get(text) or measure(text, FAMILIES[name]))
+                write_text(path, json.dumps(table | _left(known, table), indent=1) + "\n")
+
+
+def _left(known: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file holds and was not come to yet."""
+    return {kind: known[kind] for kind in ("machines", "wholes") if kind in known and kind not in table}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from bcsim.costs.external_memories import with_memory
 from bcsim.costs.fpga_model import piped
 from bcsim.costs.parts import PARTS
 from bcsim.machine.parameters import Machine, parse_machine
-from bcsim.search import fit
+from bcsim.rtl.link.flash_reader import word_cycles
+from bcsim.search import candidates as shapes
+from bcsim.search import fit, room
+from bcsim.search.candidates import candidates as every_shape
 from bcsim.search.fit import OBJECTIVES, fit_part
 from bcsim.search.point import evaluate, machine_text
 from bcsim.simulator.cycles import scheduled_cycles
@@ -23,8 +26,8 @@ HX8K = PARTS["hx8k"]
 
 @pytest.fixture(autouse=True)
 def few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "LANES", (2, 4, 8))
-    monkeypatch.setattr(fit, "ROUNDS", (1, 2))
+    monkeypatch.setattr(shapes, "LANES", (2, 4, 8))
+    monkeypatch.setattr(shapes, "ROUNDS", (1, 2))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -32,21 +35,20 @@ def test_nothing_that_fits_is_better(objective: str) -> None:
     found = fit_part(PROGRAM, HX8K, objective=objective, clock=50.0)
     value, table = OBJECTIVES[objective], load_table(TABLES[0])
     everything = [
-        evaluate(PROGRAM, machine, HX8K, table, 50.0)
-        for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None)
+        evaluate(PROGRAM, machine, HX8K, table, 50.0) for _, machine in every_shape(PROGRAM, HX8K, 50.0, None)
     ]
-    fitting = [point for point in everything if fit._fits(point, HX8K)]
+    fitting = [point for point in everything if room.fits(point, HX8K)]
     assert value(found.best) == min(map(value, fitting))
     assert found.best.size.fits(HX8K)
 
 
 def test_bounds_are_never_above_the_cycles() -> None:
-    for bound, machine in fit._candidates(PROGRAM, HX8K, 50.0, None):
+    for bound, machine in every_shape(PROGRAM, HX8K, 50.0, None):
         assert bound <= scheduled_cycles(PROGRAM, machine).per_image
 
 
 def test_several_images_at_once_are_tried_for_energy_alone() -> None:
-    candidates = [machine for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None, batches=True)]
+    candidates = [machine for _, machine in every_shape(PROGRAM, HX8K, 50.0, None, batches=True)]
     assert {machine.batch for machine in candidates} == {1, 2, 4, 8}
     for machine in candidates:
         assert machine.batch == machine.reuse
@@ -56,7 +58,7 @@ def test_several_images_at_once_are_tried_for_energy_alone() -> None:
     assert several.machine.batch > 1
     assert several.cycles == run.per_image
     assert several.utilisation == pytest.approx(run.utilisation)
-    assert {machine.batch for _, machine in fit._candidates(PROGRAM, HX8K, 50.0, None)} == {1}
+    assert {machine.batch for _, machine in every_shape(PROGRAM, HX8K, 50.0, None)} == {1}
 
 
 def test_its_command_line_makes_the_machine_again() -> None:
@@ -68,9 +70,9 @@ def test_its_command_line_makes_the_machine_again() -> None:
 
 
 def test_large_arrays_on_ecp5_have_pipeline_registers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "LANES", (16, 32))
+    monkeypatch.setattr(shapes, "LANES", (16, 32))
     for part, least in ((PARTS["lfe5u-85"], 512), (PARTS["xc7z020"], 1 << 20)):
-        for _, machine in fit._candidates(PROGRAM, part, None, None):
+        for _, machine in every_shape(PROGRAM, part, None, None):
             registers = 2 if machine.slots >= least else 0
             assert machine.pipeline_registers == registers
             assert parse_machine(machine_text(machine)).pipeline_registers == registers
@@ -80,8 +82,9 @@ def test_large_arrays_on_ecp5_have_pipeline_registers(monkeypatch: pytest.Monkey
 
 def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "FULL", 0.001)
+    monkeypatch.setattr(room, "FULL", 0.001)
     with pytest.raises(
-        BcsimError, match=r"^No machine for .* fits the hx8k, the nearest takes [0-9,]+ LUTs of "
+        BcsimError, match=r"^No machine for .* fits the hx8k, the nearest takes [0-9,]+ of 8 LUTs"
     ):
         fit_part(PROGRAM, HX8K, clock=50.0)
 
@@ -95,10 +98,9 @@ def test_an_objective_that_is_none_is_told() -> None:
 
 def test_a_memory_is_parameters_of_the_weight_stream() -> None:
     flash = with_memory(Machine(clock_mhz=50.0), "icebreaker-flash")
-    assert (flash.weight_stream_bytes, flash.weight_stream_interval, flash.weight_stream_latency) == (
-        1,
-        2,
-        16,
-    )
+    assert flash.weight_stream_interval == word_cycles(flash.weight_stream_bytes) == 4
+    assert flash.weight_stream_latency == 0
+    sdram = with_memory(Machine(clock_mhz=50.0), "ulx3s-sdram")
+    assert (sdram.weight_stream_bytes, sdram.weight_stream_interval, sdram.weight_stream_latency) == (2, 1, 3)
     with pytest.raises(BcsimError, match=r"^Unknown external memory 'hbm'; known are arty-ddr3, "):
         with_memory(Machine(), "hbm")
