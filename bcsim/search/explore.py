@@ -35,7 +35,8 @@ COLUMNS = (
         "luts",
         "flip_flops",
     ),
-    *("memories", "fits", "utilisation", "accuracy", "slots", "refused"),
+    *("memories", "fits", "utilisation", "accuracy", "slots", "gops", "peak_gops", "traffic", "bandwidth"),
+    "refused",
 )
 NUMBERS = frozenset(COLUMNS) - {"bits", "machine", "refused"}
 MOST_CLAIM, MOST_TABLE = 1 << 20, 1 << 28
@@ -107,6 +108,10 @@ def _figures(point: Point, sweep: Sweep, bits: str) -> Row:
         "utilisation": round(point.utilisation, 4),
         "accuracy": "" if sweep.accuracy[bits] is None else sweep.accuracy[bits],
         "slots": machine.slots,
+        "gops": round(point.gops, 4),
+        "peak_gops": round(point.peak_gops, 4),
+        "traffic": round(point.traffic, 2),
+        "bandwidth": round(point.bandwidth, 2),
     }
 
 

@@ -38,7 +38,9 @@ def write_pages(folder: Path, title: str, command: str, rows: Sequence[Row]) -> 
         for x, y, x_name, y_name in FRONTS
         if any(point[y] != "" for point in points)
     ]
-    data = json.dumps({"points": points, "fronts": fronts}).replace("<", "\\u003c")
+    data = json.dumps({"points": [_with_intensity(point) for point in points], "fronts": fronts}).replace(
+        "<", "\\u003c"
+    )
     index = folder / "index.html"
     write_text(index, template.render(title=title, data=data, refused=len(rows) - len(points)))
     machines = folder / "machines"
@@ -51,6 +53,12 @@ def write_pages(folder: Path, title: str, command: str, rows: Sequence[Row]) -> 
 def _point(number: int, row: Row, command: str) -> dict[str, Any]:
     line = command.replace("{bits}", row["bits"]).replace("{machine}", row["machine"])
     return {"number": number, "command": line, **row}
+
+
+def _with_intensity(point: dict[str, Any]) -> dict[str, Any]:
+    """The point with its accumulations for each byte of its traffic."""
+    operations = point["gops"] * 1e9 / point["images_per_second"]
+    return {**point, "intensity": operations / point["traffic"]}
 
 
 def _front(points: Sequence[Row], cost: str, gain: str) -> list[int]:

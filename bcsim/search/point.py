@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bcsim.compiler.mapping.fitted_machine import sized_machine
 from bcsim.compiler.program.layers import Program
-from bcsim.costs.counts import count_mapping
+from bcsim.costs.counts import count_mapping, count_stream_bits
 from bcsim.costs.energy import EnergyTable, energy_of
 from bcsim.costs.fpga_model import Estimate, estimate, estimate_clock
 from bcsim.costs.parts import Part
@@ -34,6 +34,8 @@ class Point:
 
     size : on the part's family. clock_mhz : given, estimated, or 100 where the family has no estimate.
     energy_pj : of an image by the energy table. utilisation : useful accumulations a lane and cycle.
+    operations : accumulations of an image. traffic : bytes of an image from the memory beside the part; where no
+        weights stream from one, of its pixels and scores.
     """
 
     machine: Machine
@@ -43,6 +45,8 @@ class Point:
     clock_mhz: float
     energy_pj: float
     utilisation: float
+    operations: int
+    traffic: float
 
     @property
     def images_per_second(self) -> float:
@@ -52,6 +56,24 @@ class Point:
     def latency_us(self) -> float:
         return self.latency / self.clock_mhz
 
+    @property
+    def gops(self) -> float:
+        """1e9 accumulations a second."""
+        return self.operations * self.images_per_second / 1e9
+
+    @property
+    def peak_gops(self) -> float:
+        """The same, were every lane useful in every cycle."""
+        return self.gops / self.utilisation
+
+    @property
+    def bandwidth(self) -> float:
+        """MB/s of the port that `traffic` goes through, were it never idle."""
+        machine = self.machine
+        if machine.weight_stream_bytes:
+            return self.clock_mhz * machine.weight_stream_bytes / machine.weight_stream_interval
+        return self.clock_mhz * machine.input_bytes
+
 
 def evaluate(
     program: Program, machine: Machine, part: Part, table: EnergyTable, clock: float | None = None
@@ -60,18 +82,24 @@ def evaluate(
     found = scheduled_cycles(program, machine)
     sized = sized_machine(found.placement)
     clock = clock or estimate_clock(sized, part) or machine.clock_mhz
-    work = sum(
-        len(layer.planes) * layer.inputs * layer.outputs * nest.digits * nest.results
-        for layer, nest in zip(program.layers, found.placement.nests, strict=True)
-    )
+    images, layers = found.placement.images, zip(program.layers, found.placement.nests, strict=True)
+    work = [
+        (len(layer.planes) * layer.inputs * layer.outputs * nest.results, nest.digits)
+        for layer, nest in layers
+    ]
+    on_sized = replace(found.placement, machine=sized)
+    counts, streams = count_mapping(on_sized), count_stream_bits(on_sized)
     return Point(
         machine=replace(sized, clock_mhz=round(clock, 1)),
         cycles=found.per_image,
         latency=found.latency,
         size=estimate(sized, part.family, part.single_ports),
         clock_mhz=clock,
-        energy_pj=energy_of(count_mapping(replace(found.placement, machine=sized)), table).total,
-        utilisation=work / (found.placement.images * found.per_image * machine.slots),
+        energy_pj=energy_of(counts, table).total,
+        utilisation=sum(count * digits for count, digits in work)
+        / (images * found.per_image * machine.slots),
+        operations=sum(count for count, _ in work) // images,
+        traffic=((counts.stream_bits - streams) or streams) / 8,
     )
 
 

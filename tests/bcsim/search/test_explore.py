@@ -1,10 +1,12 @@
 """Sweeps: every point once, however often they are interrupted; their page in a browser; workers that die."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,10 @@ import pytest
 from bcsim.commands.explore import _numbers
 from bcsim.common.errors import BcsimError
 from bcsim.costs.energy import TABLES, load_table
+from bcsim.costs.external_memories import with_memory
 from bcsim.costs.parts import PARTS
 from bcsim.machine.parameters import Machine
-from bcsim.search.explore import COLUMNS, Row, Sweep, explore, grid, in_turn, pareto, read_table
+from bcsim.search.explore import COLUMNS, Row, Sweep, evaluate_row, explore, grid, in_turn, pareto, read_table
 from bcsim.search.on_dask import on_dask
 from bcsim.search.page import write_pages
 from tests.programs import random_program
@@ -103,6 +106,19 @@ def test_a_click_shows_a_points_command(tmp_path: Path) -> None:
     assert 'class="front chosen"' in dom
     assert "<pre>bcsim verilog net --fit --machine lanes=" in dom
     assert (tmp_path / "machines" / "0.html").is_file()
+    roofs = re.findall(r'<path class="own" d="(M[^"]+)"', dom)
+    assert len(roofs) == 1
+    assert roofs[0].count("L") >= 1
+
+
+def test_no_point_is_above_its_roof() -> None:
+    streamed = with_memory(replace(MACHINES[0], weight_words=64), "icebreaker-flash")
+    for machine in (*MACHINES, streamed):
+        row = evaluate_row(SWEEP, "", machine)
+        intensity = row["gops"] * 1e9 / row["images_per_second"] / row["traffic"]
+        assert row["gops"] <= row["peak_gops"]
+        assert row["gops"] <= 1.01 * row["bandwidth"] * intensity / 1000
+    assert row["traffic"] > evaluate_row(SWEEP, "", MACHINES[0])["traffic"]
 
 
 def test_a_worker_that_dies_loses_no_point() -> None:
@@ -129,11 +145,11 @@ def test_a_worker_that_dies_loses_no_point() -> None:
         (
             "table.csv",
             (",".join(COLUMNS) + "\na,b\n").encode(),
-            "Line 2 of .* has not the 15 values of a row",
+            "Line 2 of .* has not the 19 values of a row",
         ),
         (
             "table.csv",
-            (",".join(COLUMNS) + "\n,m,x" + ",1" * 12 + "\n").encode(),
+            (",".join(COLUMNS) + "\n,m,x" + ",1" * 16 + "\n").encode(),
             "no table of a sweep: invalid",
         ),
     ],
