@@ -110,7 +110,9 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        turn, stale, carry = Signal(len(self.names), init=1), Signal(len(self.names)), Signal()
+        turn, carry = Signal(len(self.names), init=1), Signal()
+        # What the memory holds before the first start, or from before a reset, counts as 0.
+        stale = Signal(len(self.names), init=(1 << len(self.names)) - 1)
         turns = dict(zip(self.names, turn, strict=True))
         source, place, addend = Signal(PLACE_BITS), Signal(PLACE_BITS), Signal(NOTED_BITS)
         copying = self._address(m, turns, source, place)
