@@ -24,7 +24,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.machine.parameters import parse_machine
-from bcsim.rtl.flow.fan_out import spread_registers
+from bcsim.rtl.flow.synthesis import large_array_script, spread_over_die
 from bcsim.rtl.generate.project import TOP, write_verilog
 from bcsim.rtl.generate.verilog import Port
 from bcsim.rtl.tools.yosys import run_yosys
@@ -110,11 +110,13 @@ def synthesise(folder: Path, network: str, machine: str, part: Part, fit: bool) 
     mapping = place(compile(load(MODELS / f"{network}.onnx")), parse_machine(machine))
     verilog = write_verilog(folder, mapping)
     (folder / "harness.v").write_text(harness(verilog.ports))
+    large = mapping.machine.pipeline_registers > 0
+    synthesis = large_array_script("harness") if large and "ecp5" in part.synthesis else part.synthesis
     # Older nextpnr do not know cells that only tell where others came from.
-    script = f"read_verilog {TOP}.v harness.v\n{part.synthesis}\ndelete t:$scopeinfo\nwrite_json netlist.json"
+    script = f"read_verilog {TOP}.v harness.v\n{synthesis}\ndelete t:$scopeinfo\nwrite_json netlist.json"
     run_yosys(script, cwd=folder)
-    if mapping.machine.pipeline_registers:
-        spread_registers(folder / "netlist.json", "harness")
+    if large:
+        spread_over_die(folder / "netlist.json", "harness")
 
 
 def route(folder: Path, name: str, machine: str, seed: int) -> Clock:

@@ -191,10 +191,10 @@ def _attempt(
     seconds: dict[str, float],
 ) -> Placement:
     """One round of Verilog, synthesis, place and route."""
-    spread = mapping.machine.pipeline_registers > 0
+    large = mapping.machine.pipeline_registers > 0
     steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
         ("verilog", "Generating Verilog", lambda: write_top(folder, mapping, board, clock, divisor)),
-        ("synthesis", "Synthesis", lambda: synthesise_top(folder, board, spread=spread)),
+        ("synthesis", "Synthesis", lambda: synthesise_top(folder, board, large=large)),
     )
     for name, title, step in steps:
         start = time.monotonic()

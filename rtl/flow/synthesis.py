@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.flow.fan_out import spread_registers
+from bcsim.rtl.flow.netlist import Netlist
+from bcsim.rtl.flow.output_registers import use_output_registers
 from bcsim.rtl.tools.yosys import run_yosys
 
-__all__ = ["NETLIST", "PART_MODULES", "TOP", "synthesise_top"]
+__all__ = [
+    "NETLIST",
+    "PART_MODULES",
+    "TOP",
+    "large_array_script",
+    "spread_over_die",
+    "synthesise_top",
+]
 
 TOP = "top"
 NETLIST = "netlist.v"
@@ -17,12 +27,12 @@ NETLIST = "netlist.v"
 PART_MODULES = "part.v"
 
 
-def synthesise_top(folder: Path, board: Board, *, spread: bool = False) -> None:
+def synthesise_top(folder: Path, board: Board, *, large: bool = False) -> None:
     """Turn top.v of `folder` into top.json and netlist.v; the log is synthesis.log. Raises BcsimError.
 
     Modules of PART_MODULES, where there is such a file, take the place of those of the same names.
 
-    spread : copy registers that drive much, as far as the family's are known (`spread_registers`).
+    large : the array fills a large die, see `spread_over_die`.
     """
     commands = {
         "ice40": f"synth_ice40 -device {'u' if board.device == 'up5k' else 'hx'}",
@@ -31,10 +41,33 @@ def synthesise_top(folder: Path, board: Board, *, spread: bool = False) -> None:
     }
     # Place and route of 2022 does not know the cells that only say where others came from.
     part = f"read_verilog -overwrite {PART_MODULES}\n" if (folder / PART_MODULES).exists() else ""
+    command = f"{commands[board.family]} -top {TOP}"
+    if large and board.family == "ecp5":
+        command = large_array_script(TOP)
     script = (
-        f"read_verilog {TOP}.v\n{part}{commands[board.family]} -top {TOP}\ndelete t:$scopeinfo\n"
+        f"read_verilog {TOP}.v\n{part}{command}\ndelete t:$scopeinfo\n"
         f"write_json {TOP}.json\nwrite_verilog -noattr {NETLIST}\nstat"
     )
     (folder / "synthesis.log").write_text(run_yosys(script, cwd=folder))
-    if spread:
-        spread_registers(folder / f"{TOP}.json", TOP)
+    if large:
+        spread_over_die(folder / f"{TOP}.json", TOP)
+
+
+def large_array_script(top: str) -> str:
+    """Yosys' passes for a large array on ECP5: module by module, and flattened only then.
+
+    That is faster, and every element keeps what drives its registers to itself.
+    """
+    return f"synth_ecp5 -noflatten -top {top}\nflatten\nopt_clean"
+
+
+def spread_over_die(file: Path, top: str) -> None:
+    """Let the flat netlist in a JSON file use block memories' output registers, and copy registers that drive much.
+
+    Both on ECP5 alone; other families' netlists stay as they are.
+    """
+    design = json.loads(file.read_text())
+    netlist = Netlist(design["modules"][top])
+    use_output_registers(netlist)
+    spread_registers(netlist)
+    file.write_text(json.dumps(design))
