@@ -145,11 +145,12 @@ def _lanes(machine: Machine) -> Iterator[Unit]:
     Of the pipeline's registers the last is behind the pairs, the others are before them.
     """
     pairs, digit, further = machine.lanes // 2, machine.digit, machine.pipeline_registers
-    yield _register("pipelined digits", "lanes", 2 * pairs * digit, max(0, further - 1), When.STEP)
     yield _register("late digits", "lanes", 2 * digit, _late_pairs(machine), When.STEP)
     yield _adder("pair sums", "lanes", digit, 2 * pairs, When.STEP)
     yield _register("pairs", "lanes", 2 * (digit + 1), pairs, When.STEP)
-    yield _register("pipelined pairs", "lanes", 2 * (digit + 1), pairs * min(1, further), When.STEP)
+    if further:
+        yield _register("pipelined digits", "lanes", 2 * pairs * digit, further - 1, When.STEP)
+        yield _register("pipelined pairs", "lanes", 2 * (digit + 1), pairs, When.STEP)
 
 
 def _flags(machine: Machine) -> Iterator[Unit]:
@@ -160,12 +161,13 @@ def _flags(machine: Machine) -> Iterator[Unit]:
     bits, several = flag_bits(machine), machine.reuse > 1
     cycles = machine.pipeline_registers + tree_levels(machine) + 2
     yield _register("flags", "array", bits, cycles, When.STEP)
-    yield _register("pipelined weights", "array", machine.slots, pipeline_stages(machine)[1], When.WEIGHT)
+    yield _register("tile flag", "array", 1, 1, When.PASS)
+    if machine.pipeline_registers:
+        yield _register("pipelined weights", "array", machine.slots, pipeline_stages(machine)[1], When.WEIGHT)
     if several:
         yield _register("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)
         yield _adder("drained accumulator", "array", accumulator_bits(machine), 1, When.SUM)
     if machine.activation_bits > machine.digit:
-        yield _register("tile flag", "array", 1, 1, When.PASS)
         yield _register("element flags", "element", bits, machine.pes, When.STEP)
         if several:
             yield _register("accumulator of a tile", "array", accumulator_bits(machine), 1, When.STEP)

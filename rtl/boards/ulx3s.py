@@ -32,7 +32,7 @@ BOARDS = tuple(
         clock_mhz=80,
         baud=1_000_000,
         machine="tiny",
-        large_machine="medium,requantisers=8",
+        large_machine="medium,requantisers=8,pipeline_registers=2",
         program_with=("openFPGALoader", "-b", "ulx3s", "{}"),
         wiring="one USB cable at US1: its FT231X programs the FPGA and is the serial line",
     )

@@ -153,14 +153,12 @@ class Array(wiring.Component):
 
     def _flags(self, m: Module, element: ProcessingElement) -> View:
         """The step's flags beside the terms' sum; `tile` beside a tile's last total at its accumulator."""
-        step = self.step
+        step = before = self.step
         for cycle in range(3, 5 + self.machine.pipeline_registers + element.levels):
             delayed = Signal(StepLayout(self.machine.reuse), name=f"step_{cycle}")
             m.d.sync += delayed.eq(step)
-            step = delayed
-        finished = step.valid & step.last
-        if element.horner:
-            m.d.sync += self.tile.eq(finished)
-        else:
-            m.d.comb += self.tile.eq(finished)
+            before, step = step, delayed
+        # From a register: the drain walker takes it through all that it has to decide in the cycle.
+        finishing = step if element.horner else before
+        m.d.sync += self.tile.eq(finishing.valid & finishing.last)
         return step

@@ -126,7 +126,11 @@ class Loader(wiring.Component):
         return min(len(field), address_bits(machine.activation_words * machine.lanes // machine.input_bytes))
 
     def _collect(self, m: Module, accepted: Signal, clear: Signal, digit: Signal) -> Value:
-        """A chunk's values; returns whether the word to come is the chunk's last."""
+        """A chunk's values; returns whether the word to come is the chunk's last.
+
+        A chunk's first word clears what the others of the chunk before have left. The end of an image would come later
+        in its cycle, through the count of its words, to every bit.
+        """
         machine, size = self.machine, self.machine.input_bytes
         width = -(-machine.activation_bits // machine.digit) * machine.digit
         values = Signal(ArrayLayout(width, machine.lanes))
@@ -136,10 +140,12 @@ class Loader(wiring.Component):
             byte = self.stream.tdata.word_select(lane % size, 8)[:width]
             with m.If(accepted & (position == lane // size)):
                 m.d.sync += values[lane].eq(Mux(self.stream.tkeep[lane % size], byte, 0))
+            with m.Elif(accepted & (position == 0)):
+                m.d.sync += values[lane].eq(0)
         with m.If(accepted):
             m.d.sync += position.eq(position + 1)
         with m.If(clear):
-            m.d.sync += [values.eq(0), position.eq(0)]
+            m.d.sync += position.eq(0)
         m.d.comb += self.write.data.eq(Cat(value.word_select(digit, machine.digit) for value in values))
         return last
 

@@ -21,6 +21,7 @@ MACHINES = (
     "small,digit=2,requantisers=2",
     "conv,digit=4,reuse=4",
     "conv,reuse=2,drains=2",
+    "medium,pipeline_registers=3",
 )
 
 
@@ -35,7 +36,7 @@ def letters(machine: Machine) -> dict[str, int]:
     sizes["late"] = machine.lanes // 4 if machine.digit >= 4 else 0
     sizes["a"] = machine.reuse.bit_length()
     sizes["f"] = sizes["a"] + 1 if machine.reuse > 1 else 0
-    sizes["D"] = machine.drains
+    sizes["D"], sizes["X"] = machine.drains, machine.pipeline_registers
     sizes["B"] = 2 * sizes["A"] + 2 * sizes["F"] + 19 + machine.spatial
     return sizes
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bcsim.costs.structure import CONTROL, by_block, machine_memories, machine_units
-from bcsim.machine.parameters import parse_machine
+from bcsim.machine.parameters import Machine, parse_machine
 from tests.rtl.netlist import elaborated
 
 BASE = "tiny,lanes=4,pes=4,requantisers=2,activation_words=16,weight_words=32,parameter_words=16,layers=2"
@@ -31,7 +31,16 @@ CHANGES = {
 }
 """Dense, spatial and streamed; with and without a Horner stage; one round to eight; one pair to seven."""
 
-MACHINES = {name: parse_machine(f"{BASE},{changes}") for name, changes in CHANGES.items()}
+
+def changed(changes: str) -> Machine:
+    """The machine of BASE with these parameters in place of its own."""
+    given = dict(part.split("=") for part in f"{BASE},{changes}".split(",")[1:])
+    return parse_machine(
+        ",".join([BASE.split(",")[0], *(f"{name}={value}" for name, value in given.items())])
+    )
+
+
+MACHINES = {name: changed(changes) for name, changes in CHANGES.items()}
 UNCOUNTED = ("issue_memory", "drain_memory", "weight_stream_memory", "registers")
 """Memories of the sequencer, one word a layer, and the bus's counters."""
 
