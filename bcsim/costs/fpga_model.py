@@ -22,10 +22,27 @@ from bcsim.costs.parts import Part
 from bcsim.costs.single_ports import single_port_memories
 from bcsim.machine.parameters import Machine, parse_machine
 
-__all__ = ["Estimate", "estimate", "estimate_clock", "piped"]
+__all__ = ["Estimate", "estimate", "estimate_clock", "piped", "table_machine"]
 
-BASE = "tiny,input_bytes=1,outputs=10,activation_words=96,weight_words=416,parameter_words=64,layers=4,"
+BASE = {
+    "input_bytes": 1,
+    "outputs": 10,
+    "activation_words": 96,
+    "weight_words": 416,
+    "parameter_words": 64,
+    "layers": 4,
+}
 """What the machines of the tables have beside what their lines say."""
+
+
+def table_machine(text: str) -> Machine:
+    """The machine of a table's line, which names no preset or gives all that it has."""
+    if text.startswith("tiny,"):
+        return parse_machine(text)
+    given = {part.partition("=")[0] for part in text.split(",")}
+    return parse_machine(
+        ",".join(["tiny", text, *(f"{name}={value}" for name, value in BASE.items() if name not in given)])
+    )
 
 
 ALIKE: Mapping[str, str] = {"gowin": "ecp5"}
@@ -71,7 +88,7 @@ def family_model(family: str) -> Mapping[str, BlockModel]:
     """The blocks' models of a family."""
     name = ALIKE.get(family, family)
     entries = [*_table(name)["machines"], *_table("arrays")["families"][name]]
-    measured = [(parse_machine(BASE + entry["machine"]), entry["blocks"]) for entry in entries]
+    measured = [(table_machine(entry["machine"]), entry["blocks"]) for entry in entries]
     features = [block_features(machine) for machine, _ in measured]
     models = {}
     for block in BLOCKS:

@@ -22,6 +22,7 @@ from bcsim.common.files import write_text
 from bcsim.common.leftovers import scratch_folder
 from bcsim.compiler.mapping.image import Image
 from bcsim.costs.block_features import BLOCKS
+from bcsim.costs.fpga_model import table_machine
 from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.accelerator import Accelerator
@@ -63,13 +64,7 @@ SHAPES = (
 )
 """Dense and spatial machines that have every feature of the model in several amounts."""
 
-MACHINES = tuple(
-    parse_machine(
-        "tiny,input_bytes=1,outputs=10,activation_words=96,weight_words=416,parameter_words=64,layers=4,"
-        + shape
-    )
-    for shape in SHAPES
-)
+MACHINES = tuple(table_machine(shape) for shape in SHAPES)
 
 
 def measure_blocks(machine: Machine, family: Family) -> dict[str, list[int]]:
