@@ -103,8 +103,9 @@ def run(
     from bcsim.data import load_dataset
     from bcsim.results.ensemble import combine, member_paths
 
-    report = report or (None if model else DEMO_REPORT)
-    members = member_paths(model or SHIPPED[0])
+    report = report or (DEMO_REPORT if model is None else None)
+    model = SHIPPED[0] if model is None else model
+    members = member_paths(model)
     check_outputs((json, report, outputs, trace), (*members, data, energy_table, calibrate))
     loaded = [api.load(path, weight_bits=weight_bits) for path in members]
     for member in loaded:
@@ -136,7 +137,7 @@ def run(
         )
         for member, program in zip(loaded, programs, strict=True)
     ]
-    result = combine(Path(model or SHIPPED[0]).name, results, dataset.y)
+    result = combine(Path(model).name, results, dataset.y)
     result = replace(result, path=str(loaded[0].path if len(loaded) == 1 else model))
     if json != "-":
         _print_tables(result)

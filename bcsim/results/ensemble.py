@@ -28,7 +28,7 @@ def member_paths(model: str) -> list[str]:
     Raises BcsimError for a folder without ONNX files.
     """
     folder = Path(model)
-    if not folder.is_dir():
+    if not model or not folder.is_dir():
         return [model]
     found = sorted(str(path) for path in folder.glob("*.onnx"))
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -73,8 +74,15 @@ def check_weight_bits(weight_bits: int | None) -> None:
 
 
 def locate(path: str | Path) -> Path:
-    """The file at `path`, or of the bundled network of that name."""
-    if str(path) in SHIPPED and not Path(path).exists():
-        with as_file(files("bcsim.models").joinpath(f"{path}.onnx")) as bundled:
+    """The file at `path`, or of the bundled network of that name. Raises BcsimError for a name of neither."""
+    name, found = str(path), Path(path)
+    if name and os.path.exists(name):
+        return found
+    if name in SHIPPED:
+        with as_file(files("bcsim.models").joinpath(f"{name}.onnx")) as bundled:
             return bundled
-    return Path(path)
+    if name in ("", found.stem):
+        raise BcsimError(
+            f"There is no file {name!r}, and no bundled network of that name; those are {', '.join(SHIPPED)}"
+        )
+    return found

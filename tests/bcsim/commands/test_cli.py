@@ -204,6 +204,15 @@ def test_energy_tables() -> None:
     assert all(text in found.stdout for text in (*TABLES, "45 nm, 0.9 V", "1300", "no table has leakage"))
 
 
+def test_a_name_that_is_empty_is_no_model(folder: Path) -> None:
+    """A shell's variable that is not set asks neither for the demo nor for the networks of this folder."""
+    message = (
+        "There is no file '', and no bundled network of that name; those are digits, mnist-mlp, mnist-vat, "
+    )
+    fails(f"{message}cifar10-cnn, cifar10-fast, cifar10-small", "run", "")
+    assert list(folder.iterdir()) == []
+
+
 def test_energy_table_printed_to_start_from() -> None:
     found = invoke("energy", "--print", "aladdin-40nm-5ns")
     assert (found.exit_code, found.stdout) == (0, table_text("aladdin-40nm-5ns"))
@@ -222,6 +231,11 @@ def test_version_and_help() -> None:
     ("arguments", "message"),
     [
         ("run none.onnx", "File 'none.onnx' cannot be read: No such file or directory"),
+        (
+            "run digit",
+            "There is no file 'digit', and no bundled network of that name; those are digits, mnist-mlp, mnist-vat, "
+            "cifar10-cnn, cifar10-fast, cifar10-small",
+        ),
         ("info none.onnx", "File 'none.onnx' cannot be read: No such file or directory"),
         ("run digits --bits 8,x", "--bits must be integers from 1 to 8 separated by commas, not '8,x'"),
         ("run digits --bits 9", "Each entry of --bits must be an integer from 1 to 8, not 9"),
