@@ -5,12 +5,16 @@ from __future__ import annotations
 import json as json_module
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from bcsim.common.console import standard_output
 from bcsim.common.tables import new_table
+
+if TYPE_CHECKING:
+    from bcsim.rtl.boards.board import Board
 
 __all__ = ["boards"]
 
@@ -32,27 +36,7 @@ def boards(
         return
     console = standard_output()
     if name is not None:
-        board = find_board(name)
-        table = new_table(board.title, "what", "value", text=2, header=False)
-        lights = ", ".join(f"{role} {pin}" for role, pin in board.pins.leds.items())
-        for what, value in (
-            ("wiring", board.wiring),
-            (
-                "clock",
-                f"{board.oscillator_hz / 1e6:g} MHz at pin {board.pins.clock}; builds aim at {board.clock_mhz:g}",
-            ),
-            (
-                "serial line",
-                f"{board.baud:,} baud; FPGA listens on {board.pins.rx}, speaks on {board.pins.tx}",
-            ),
-            ("LEDs", lights),
-            ("machine", board.machine),
-            *([("for large networks", board.large_machine)] if board.large_machine else []),
-            ("programmed with", " ".join(board.program_with)),
-            *([("weights stream from", f"flash, from {board.flash.begin:#x} on")] if board.flash else []),
-        ):
-            table.add_row(what, value)
-        console.print(table)
+        console.print(_described(find_board(name)))
         return
     table = new_table("Boards", "name", "board", "LUTs", "block memories", "MHz aimed at", "baud", text=2)
     for board in chosen.values():
@@ -60,3 +44,23 @@ def boards(
         table.add_row(board.name, board.title, *(f"{figure:,}" for figure in figures))
     console.print(table)
     console.print("Build for one: bcsim build MODEL --board NAME -o FOLDER. Its pins: bcsim boards NAME")
+
+
+def _described(board: Board) -> Table:
+    """One board: its pins, its line, what it is built and programmed with."""
+    pins, megahertz = board.pins, board.oscillator_hz / 1e6
+    rows = [
+        ("wiring", board.wiring),
+        ("clock", f"{megahertz:g} MHz at pin {pins.clock}; builds aim at {board.clock_mhz:g}"),
+        ("serial line", f"{board.baud:,} baud; FPGA listens on {pins.rx}, speaks on {pins.tx}"),
+        ("LEDs", ", ".join(f"{role} {pin}" for role, pin in pins.leds.items())),
+        ("machine", board.machine),
+        ("for large networks", board.large_machine),
+        ("programmed with", " ".join(board.program_with)),
+        ("weights stream from", f"flash, from {board.flash.begin:#x} on" if board.flash else ""),
+    ]
+    table = new_table(board.title, "what", "value", text=2, header=False)
+    for what, value in rows:
+        if value:
+            table.add_row(what, value)
+    return table

@@ -41,6 +41,11 @@ def integer_range(bits: Array, signed: int, narrow: int) -> tuple[Array, Array]:
     return np.zeros_like(bits), 2.0**bits - 1 - narrow
 
 
+def rounded_within(x: Array, bits: Array, signed: int, narrow: int, mode: str) -> Array:
+    """x clipped to the integers of a quantiser, then rounded."""
+    return ROUNDING[mode.upper()](np.clip(x, *integer_range(bits, signed, narrow)))
+
+
 class BipolarQuant(OpRun):
     """y = scale where x >= 0, else -scale."""
 
@@ -67,8 +72,7 @@ class Quant(OpRun):
     ) -> tuple[Array]:
         if signed and np.all(bits == 1):
             return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
-        low, high = integer_range(bits, signed, narrow)
-        level = ROUNDING[rounding_mode.upper()](np.clip(x / scale + zero_point, low, high))
+        level = rounded_within(x / scale + zero_point, bits, signed, narrow, rounding_mode)
         return (((level - zero_point) * scale).astype(x.dtype),)
 
 
@@ -115,12 +119,12 @@ class Trunc(OpRun):
         narrow: int = 0,
         rounding_mode: str = "FLOOR",
     ) -> tuple[Array]:
-        whole, rounding = np.rint(x / scale + zero_point), ROUNDING[rounding_mode.upper()]
+        whole = np.rint(x / scale + zero_point)
         if len(rest) == 1:
-            level = rounding(whole / 2.0 ** (bits - rest[0]))
+            level = ROUNDING[rounding_mode.upper()](whole / 2.0 ** (bits - rest[0]))
             return (((level - zero_point) * scale).astype(x.dtype),)
         step = 2.0 ** np.rint(np.log2(rest[0] / scale))
-        level = rounding(np.clip(whole / step, *integer_range(rest[-1], signed, narrow)))
+        level = rounded_within(whole / step, rest[-1], signed, narrow, rounding_mode)
         return (((level - zero_point / step) * rest[0]).astype(x.dtype),)
 
 

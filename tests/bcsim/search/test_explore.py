@@ -69,6 +69,16 @@ def test_values_of_no_machine_are_refused_for_their_reason() -> None:
         grid({"lanes": [3, 5]}, spatial=False)
 
 
+def test_weights_stream_at_the_clock_of_the_sweep() -> None:
+    """Half as many cycles to a word of 16 bytes at half the clock."""
+    fast, slow = (
+        with_memory(grid({"lanes": [8]}, spatial=False, clock=clock)[0], "ulx3s-sdram")
+        for clock in (1064.0, 532.0)
+    )
+    assert (fast.clock_mhz, slow.clock_mhz) == (1064.0, 532.0)
+    assert fast.weight_stream_interval == 2 * slow.weight_stream_interval > 2
+
+
 def test_a_scheduler_that_is_none_is_told(tmp_path: Path) -> None:
     def lost(sweep: Sweep, points: Sequence[tuple[str, Machine]]) -> Iterator[Row]:
         return on_dask(sweep, points, scheduler="nonsense")
