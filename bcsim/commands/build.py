@@ -62,12 +62,13 @@ def build(
 ) -> None:
     """Synthesise, place and route MODEL for a board: bitstream, logs and figures in FOLDER."""
     from bcsim import api
-    from bcsim.commands.options import parse_bits, refuse_compiled
+    from bcsim.commands.options import check_machine_text, parse_bits, refuse_compiled
     from bcsim.interface.board import build as build_program
     from bcsim.rtl.boards.catalogue import find_board
     from bcsim.rtl.generate.folder import check_new_folder
 
     find_board(board)
+    check_machine_text(machine)
     check_new_folder(output, force=force)
     check_outputs((json,), (model, data, calibrate))
     loaded = api.load(model, weight_bits=weight_bits)

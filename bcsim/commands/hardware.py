@@ -58,12 +58,16 @@ def prepare(
 ) -> Prepared:
     """The network on its machine, what the bench streams in, and what that was read as (None for random values)."""
     from bcsim import api
-    from bcsim.commands.options import parse_bits, refuse_compiled
+    from bcsim.commands.options import check_machine_text, parse_bits, refuse_compiled
     from bcsim.common.console import errors
+    from bcsim.costs.parts import find_part
     from bcsim.interface.hardware import prepare as prepare_program
     from bcsim.machine.parameters import SMALL
     from bcsim.results.cost_report import enlargement_note
 
+    check_machine_text(machine)
+    if part is not None:
+        find_part(part)
     loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(

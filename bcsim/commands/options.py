@@ -10,6 +10,7 @@ import typer
 from bcsim.commands.completion import complete_data, complete_model
 from bcsim.common.errors import BcsimError
 from bcsim.common.shipped import SHIPPED
+from bcsim.machine.parameters import parse_machine
 
 if TYPE_CHECKING:
     from bcsim.results.model import Model
@@ -24,6 +25,7 @@ __all__ = [
     "Range",
     "RangeMethod",
     "WeightBits",
+    "check_machine_text",
     "parse_bits",
     "refuse_compiled",
 ]
@@ -102,6 +104,12 @@ def parse_bits(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise BcsimError(f"--bits must be integers from 1 to 8 separated by commas, not {text!r}") from None
+
+
+def check_machine_text(text: str | None) -> None:
+    """Raise BcsimError where `--machine` says what no machine is: before a network is compiled, not after."""
+    if text is not None:
+        parse_machine(text)
 
 
 def refuse_compiled(model: Model, bits: str | None, calibrate: str | None, input: str | None) -> None:

@@ -20,6 +20,7 @@ from bcsim.commands.options import (
     Range,
     RangeMethod,
     WeightBits,
+    check_machine_text,
     parse_bits,
     refuse_compiled,
 )
@@ -100,12 +101,15 @@ def run(
 ) -> None:
     """Run MODEL on images: accuracy, cycles, operations, memory traffic and energy."""
     from bcsim import api
+    from bcsim.costs.energy import load_table
     from bcsim.data import load_dataset
     from bcsim.results.ensemble import combine, member_paths
 
     report = report or (DEMO_REPORT if model is None else None)
     model = SHIPPED[0] if model is None else model
     members = member_paths(model)
+    check_machine_text(machine)
+    load_table(energy_table)
     check_outputs((json, report, outputs, trace), (*members, data, energy_table, calibrate))
     loaded = [api.load(path, weight_bits=weight_bits) for path in members]
     for member in loaded:

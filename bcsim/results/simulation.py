@@ -77,15 +77,11 @@ def simulate(
     found = machine_result(_run(mapping, q, scores, level, record), table) if mapping else None
     floats = _float_run(program, dataset, reference)
     classes = classes_of_levels(program, scores)
+    fitted = fitting_note(mapping.machine, _base(program)) if mapping and machine is None else ""
+    missing = f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}"
     notes = (
-        *program.notes,
-        fitting_note(mapping.machine, _base(program)) if mapping and machine is None else "",
-        *meaning.notes,
-        label_note(program, dataset),
-        dataset.note,
-        batch_note(mapping) if mapping else "",
-        no_machine
-        and f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}",
+        *(*program.notes, fitted, *meaning.notes, label_note(program, dataset), dataset.note),
+        *(batch_note(mapping) if mapping else "", missing if no_machine else ""),
     )
     return Result(
         model=program.name,

@@ -1,4 +1,4 @@
-"""What a command cannot write is told before it works, and what it may not replace is left alone."""
+"""What a command cannot write or do is told before it works, and what it may not replace is left alone."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from bcsim import api
 from bcsim.interface import infer
-from tests.bcsim.commands.test_cli import fails
+from tests.bcsim.commands.test_cli import fails, invoke
 
 ONE_IMAGE = ("--images", 1)
 FIT = ("fit", "digits", "--part", "hx8k")
@@ -91,6 +91,30 @@ def test_a_sweep_is_checked_before_the_work(
     out = () if "--out" in arguments else ("--out", "o")
     fails(message.format(folder / "file"), *EXPLORE, *out, *arguments)
     assert not (folder / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("run", "digits"), ("verilog", "digits", "-o", "o"), ("verify", "digits"), (*BUILD, "-o", "o")],
+)
+def test_a_machine_is_checked_before_the_work(folder: Path, command: tuple[object, ...]) -> None:
+    fails(
+        "Machine parameter lanes must be even (lanes work in pairs), not 3", *command, "--machine", "lanes=3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("Energy table 'file' is not valid TOML: ", ("run", "digits", "--energy-table", "file")),
+        ("Unknown part 'x'; known are up5k", ("verilog", "digits", "-o", "o", "--part", "x")),
+        ("Unknown board 'x'; the boards are icebreaker", ("build", "digits", "--board", "x", "-o", "o")),
+    ],
+)
+def test_names_are_checked_before_the_work(folder: Path, message: str, arguments: tuple[object, ...]) -> None:
+    found = invoke(*arguments)
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"bcsim: {message}")
 
 
 def test_members_of_an_ensemble_are_not_written_over(folder: Path) -> None:
