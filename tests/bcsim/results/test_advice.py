@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -38,7 +39,8 @@ def test_the_advised_machine_takes_the_cycles_that_are_told(
     share, value, faster, now = (int(number.replace(",", "")) for number in found.groups())
     assert share == round(100 * result.cycles.stalls[cause] / result.cycles.slots)
     assert now == result.cycles.per_image
-    changed = bcsim.simulate(program, "digits", machine=f"{machine},{parameter}={value}", images=8)
+    advised = replace(bcsim.parse_machine(machine), name="advised", **{parameter: value})
+    changed = bcsim.simulate(program, "digits", machine=advised, images=8)
     assert faster == changed.cycles.per_image <= 0.9 * now
     assert told in render_report(result)
     assert told in bcsim.to_json(result)["advice"]
