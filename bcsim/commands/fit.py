@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from hashlib import sha256
+from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from bcsim.commands.options import Bits, Calibrate, Input, ModelPath, WeightBits
+from bcsim.common.console import errors as console_errors
 from bcsim.common.console import standard_output
+from bcsim.common.errors import BcsimError
 from bcsim.common.files import check_outputs, write_text
 from bcsim.common.formatting import count, percent
 from bcsim.common.tables import new_table
 
 if TYPE_CHECKING:
+    from bcsim.api import Model
+    from bcsim.compiler.program.layers import Program
     from bcsim.costs.parts import Part
     from bcsim.search.fit import Fit
     from bcsim.search.point import Point
 
 __all__ = ["fit"]
+
+SAMPLE = 500
+"""Test images from which the error at some bits is measured."""
 
 
 class Objective(StrEnum):
@@ -57,6 +68,20 @@ def fit(
         ),
     ] = None,
     bits: Bits = None,
+    error_budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="POINTS",
+            help="Fewer bits in each layer, as long as the error on a sample grows by so many percentage points "
+            "at most.",
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, metavar="N", help="Test images of that sample.")] = SAMPLE,
+    errors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the sample's errors there; another run goes on from them."),
+    ] = None,
     weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     input: Input = None,
@@ -70,22 +95,66 @@ def fit(
     from bcsim.costs.parts import find_part
     from bcsim.search.fit import fit_part
 
-    check_outputs((json,), (model, calibrate))
+    check_outputs((json, errors), (model, calibrate))
     found_part = find_part(part)
     loaded = api.load(model, weight_bits=weight_bits)
     refuse_compiled(loaded, bits, calibrate, input)
     program = loaded.program or api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
+    if error_budget is not None:
+        bits = _within_budget(loaded, program, error_budget, images, errors, (calibrate, input))
+        program = api.compile(loaded, bits=parse_bits(bits), calibration=calibrate, input=input)
     found = fit_part(program, found_part, objective=objective.value, clock=clock, memory=memory)
     if json is not None:
-        text = json_module.dumps(_figures(found, model), indent=2) + "\n"
+        text = json_module.dumps(_figures(found, model) | {"bits": bits}, indent=2) + "\n"
         if json == "-":
             sys.stdout.write(text)
             return
         write_text(json, text)
-    print_fit(found, model, standard_output(soft_wrap=True))
+    print_fit(found, model, standard_output(soft_wrap=True), bits)
 
 
-def print_fit(found: Fit, model: str, console: Console) -> None:
+def _within_budget(
+    loaded: Model,
+    program: Program,
+    points: float,
+    images: int,
+    kept: Path | None,
+    options: tuple[str | None, str | None],
+) -> str:
+    """The bits with which the error on a sample is within the budget, as `--bits` has them; says what they cost."""
+    from bcsim import api
+    from bcsim.data import load_dataset
+    from bcsim.interface.program import with_methods
+    from bcsim.search.budget import Errors, fewest_bits
+
+    if loaded.program is not None or loaded.dataset is None:
+        raise BcsimError(
+            f"--error-budget takes a float network that names its data set; {loaded.path} does not"
+        )
+    dataset, (calibrate, input) = load_dataset(loaded.dataset, "test", images), options
+    labels = dataset.y
+    if labels is None:
+        raise BcsimError(f"--error-budget takes labelled images; those of {loaded.dataset} have no labels")
+
+    def measure(bits: Sequence[int]) -> float:
+        tried = with_methods(api.compile(loaded, bits=list(bits), calibration=calibrate, input=input))
+        return float((tried.run(dataset).classes != labels).mean())
+
+    claim = {"model": sha256(Path(loaded.path).read_bytes()).hexdigest(), "images": len(labels)}
+    found = Errors(measure, claim | {"calibrate": calibrate, "input": input}, kept)
+    start = [layer.source.bits for layer in program.layers]
+    costs = [layer.inputs * layer.outputs * prod(layer.geometry.windows) for layer in program.layers]
+    bits = fewest_bits(found, start, costs, points / 100)
+    before, after = found(start), found(bits)
+    text = ",".join(map(str, bits))
+    console_errors.print(
+        f"Bits {text}: {percent(after or 0.0)} of {len(labels):,} images wrong, {percent(before or 0.0)} with "
+        f"{','.join(map(str, start))}; {len(found.known)} programs were measured"
+    )
+    return text
+
+
+def print_fit(found: Fit, model: str, console: Console, bits: str | None = None) -> None:
     """The best machine, what it takes, why it is no faster, and what more room would give."""
     from bcsim.search.point import machine_text
 
@@ -99,7 +168,8 @@ def print_fit(found: Fit, model: str, console: Console) -> None:
         f"Scheduled {count(found.tried)} of {count(found.possible)} machines that could fit.",
         f"Limited by {found.limit}.",
         _larger(found),
-        f"Its Verilog: bcsim verilog {model} -o out --fit --machine {text}",
+        f"Its Verilog: bcsim verilog {model} -o out --fit --machine {text}"
+        + (f" --bits {bits}" if bits else ""),
     ):
         if line:
             console.print(line, markup=False, highlight=False)
