@@ -24,9 +24,9 @@ from bcsim.common.formatting import count, percent
 from bcsim.common.tables import new_table
 
 if TYPE_CHECKING:
-    from bcsim.api import Model
     from bcsim.compiler.program.layers import Program
     from bcsim.costs.parts import Part
+    from bcsim.results.model import Model
     from bcsim.search.fit import Fit
     from bcsim.search.point import Point
 

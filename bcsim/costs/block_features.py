@@ -6,7 +6,6 @@ The datapath's features are the inventory of bcsim.costs.structure; the control'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bcsim.costs.structure import machine_units
 from bcsim.costs.units import Unit
@@ -19,7 +18,6 @@ __all__ = [
     "block_features",
     "block_numbers",
     "datapath_registers",
-    "pipeline_flip_flops",
 ]
 
 Features = Mapping[str, float]
@@ -47,7 +45,10 @@ SURROUNDING_LUTS = 401
 
 def block_numbers(machine: Machine) -> dict[str, int]:
     """How many of each block the machine has."""
-    numbers = dict.fromkeys(BLOCKS, 1) | {"element": machine.pes, "requantiser": machine.requantisers}
+    numbers = dict.fromkeys(BLOCKS, 1) | {
+        "element": machine.pes,
+        "requantiser": machine.drains * machine.requantisers,
+    }
     return numbers | {"weight_loader": int(machine.weight_stream_bytes > 0)}
 
 
@@ -62,12 +63,6 @@ def datapath_registers(machine: Machine) -> int:
         for unit in machine_units(machine)
         if unit.kind == "register" and not unit.shares
     )
-
-
-def pipeline_flip_flops(machine: Machine) -> int:
-    """Of `pipeline_registers`, which no block's features have: exact, but for the few of the weights' addresses."""
-    without = replace(machine, pipeline_registers=0)
-    return datapath_registers(machine) - datapath_registers(without)
 
 
 def _address(depth: int) -> int:
@@ -85,6 +80,7 @@ def block_features(machine: Machine) -> dict[str, dict[str, float]]:
     address, weight = _address(m.activation_words), _address(m.weight_words)
     values = -(-m.activation_bits // m.digit) * m.digit
     rounds = m.pes // m.requantisers
+    several, streams = m.reuse > 1, m.weight_stream_bytes > 0
     element: dict[str, float] = {
         f"{block} {kind}": _bits(units, (block,), kind) / m.pes
         for block, kind in (
@@ -96,18 +92,20 @@ def block_features(machine: Machine) -> dict[str, dict[str, float]]:
             ("accumulator", "bitwise"),
         )
     }
+    element["strips"] = several * m.accumulator_bits
     return {
         "element": element,
         "lanes": {
             "pair sums": _bits(units, ("lanes",), "adder"),
             "padding": _bits(units, ("padding",), "bitwise"),
         },
-        "selector": {"muxes": m.requantisers * m.accumulator_bits * (rounds - 1)},
+        "selector": {"muxes": m.drains * m.requantisers * m.accumulator_bits * (rounds - 1)},
         "requantiser": {
             "remainder": m.remainder_bits,
             "divisor": m.divisor_bits,
             "pooled": m.spatial * (1 + _address(rounds)),
             "spatial": m.spatial,
+            "halves": m.divide_cycles > 1,
         },
         "issue": {
             "loops": loops,
@@ -115,25 +113,36 @@ def block_features(machine: Machine) -> dict[str, dict[str, float]]:
             "address": address,
             "weights": weight,
             "spatial": m.spatial,
+            "walks": m.spatial * address,
+            "strips": several,
+            "streams": streams,
         },
         "drain": {
             "record": record_bits(drain_fields(m)),
             "address": address,
             "parameters": _address(m.parameter_words),
             "spatial": m.spatial,
+            "places": m.spatial * address,
+            "strips": several,
         },
         "writer": {
             "words": m.requantisers * m.digit,
             "digits": m.requantisers * values,
             "lanes": m.lanes * m.digit,
             "address": address,
+            "banks": (m.activation_banks - 1) * m.lanes * m.digit,
         },
         "loader": {
             "values": m.lanes * values,
             "digits": m.lanes * (values - m.digit),
             "stream": record_bits(stream_fields(m)),
+            "images": m.batch > 1,
         },
-        "output": {"scores": m.requantisers, "record": record_bits(stream_fields(m))},
+        "output": {
+            "scores": m.requantisers,
+            "record": record_bits(stream_fields(m)),
+            "images": m.batch > 1,
+        },
         "registers": {
             "surroundings": SURROUNDING_LUTS * sum(getattr(m, name) for name in SURROUNDINGS),
             "requantisers": m.requantisers,

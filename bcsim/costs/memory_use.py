@@ -25,7 +25,8 @@ __all__ = ["MemoryUse", "memory_use"]
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What memories take. name : which ones, as bcsim.costs.structure.machine_memories has it, or `record`."""
+    """What memories take. name : which ones, as bcsim.costs.structure.machine_memories has it, `record` or
+    `stream`."""
 
     luts: int
     flip_flops: int
@@ -40,16 +41,20 @@ class Rules:
     shallow : words up to which LUTs or flip-flops hold them.
     luts : for a word's bit in a shallow memory. registers : flip-flops for a bit of a shallow memory's word, beyond the
         output's: 1 where LUTs hold it, its depth where flip-flops do.
+    byte_bits : that a block writes alone. few : LUT memories of 16 x 4 bits up to which they are taken for one whose
+        parts are written alone.
     """
 
     shallow: int
     luts: float
     by_depth: bool = False
+    byte_bits: int = 0
+    few: int = 0
 
 
 RULES: Mapping[str, Rules] = {
-    "ecp5": Rules(32, 1.0),
-    "gowin": Rules(32, 1.0),
+    "ecp5": Rules(32, 1.0, byte_bits=9, few=10),
+    "gowin": Rules(32, 1.0, byte_bits=9, few=10),
     "7-series": Rules(64, 0.75),
     "ice40": Rules(4, 2.1, by_depth=True),
 }
@@ -71,7 +76,7 @@ def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[Mem
         for name, width, words, part, number in _memories(machine)
     ]
     stream = record_bits(stream_fields(machine)) if machine.loading else 0
-    return [*uses, MemoryUse(0, stream, 0)]
+    return [*uses, MemoryUse(0, stream, 0, "stream")]
 
 
 def _memories(machine: Machine) -> Iterator[tuple[str, int, int, int, int]]:
@@ -95,12 +100,32 @@ def _memories(machine: Machine) -> Iterator[tuple[str, int, int, int, int]]:
 def _use(width: int, words: int, part: int, family: str, number: int) -> MemoryUse:
     """Of `number` memories: a register behind each, and what holds the words."""
     rules = RULES[family]
-    if words <= rules.shallow:
+    if words <= rules.shallow or _in_luts(width, words, part, rules):
         held = width * (words if rules.by_depth else 1)
         deeper = width if words > 16 and not rules.by_depth else 0
         return MemoryUse(round(number * (width * rules.luts + 2 * deeper)), number * (held + width), 0)
-    blocks = sum(fewest_blocks(bits, words, family) for bits in written_parts(width, part))
+    blocks = _blocks(width, words, part, family)
     return MemoryUse(number * _selection(width, part, words, family), number * width, number * blocks)
+
+
+def _in_luts(width: int, words: int, part: int, rules: Rules) -> bool:
+    """Whether Yosys takes LUTs for what would fill little of its blocks: where parts are written alone."""
+    return 0 < -(-words // 16) * -(-width // 4) <= rules.few and part < width
+
+
+def _blocks(width: int, words: int, part: int, family: str) -> int:
+    """The fewest blocks. Those of 36 and 18 bits write every 9 alone, so that narrow parts share one."""
+    parts = written_parts(width, part)
+    fewest = sum(fewest_blocks(bits, words, family) for bits in parts)
+    if not RULES[family].byte_bits:
+        return fewest
+    lanes = sum(-(-bits // RULES[family].byte_bits) for bits in parts)
+    sharing = [
+        -(-words // depth) * -(-lanes // (wide // RULES[family].byte_bits))
+        for depth, wide in BLOCKS[family]
+        if wide > RULES[family].byte_bits
+    ]
+    return min(fewest, *sharing)
 
 
 def _selection(width: int, part: int, words: int, family: str) -> int:

@@ -1,11 +1,12 @@
 """Estimates of FPGA resources against Yosys: block memories by shape, and the accelerators of docs/synthesis.md."""
 
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.costs.fpga_model import estimate, estimate_clock
+from bcsim.costs.fpga_model import estimate, estimate_clock, fitted_model, table_machine, whole_machines
 from bcsim.costs.memory_use import _use
 from bcsim.costs.parts import PARTS, find_part, larger_part
 from bcsim.machine.parameters import parse_machine
@@ -18,7 +19,6 @@ SHAPES = (16, 40, 512, 600, 1024, 1500, 4096)
 ECP5, ICE40 = (0, 1, 1, 2, 2, 3, 8), (2, 2, 4, 6, 8, 12, 32)
 
 WHOLE = {
-    "ecp5": ((8, 7329, 6723, 348), (4, 6362, 5763, 346), (2, 5734, 5331, 345), (1, 5279, 5035, 345)),
     "ice40": ((8, 8638, 6488, 1430), (4, 7508, 5528, 1422), (2, 6927, 5096, 1418), (1, 6658, 4800, 1416)),
     "7-series": ((8, 5207, 6723, 0), (4, 4296, 5763, 0), (2, 4028, 5331, 0), (1, 3759, 5035, 0)),
 }
@@ -44,6 +44,34 @@ def test_whole_accelerators_are_within_a_fifth(family: str) -> None:
         assert abs(found.flip_flops / flip_flops - 1) < 0.1
         assert not memories or abs(found.memories / memories - 1) < 0.01
         assert found.dsps == 0
+
+
+def test_machines_of_the_table_are_estimated_without_themselves() -> None:
+    wholes, folds, errors, exact = whole_machines("ecp5"), 4, [], 0
+    for fold in range(folds):
+        model = fitted_model("ecp5", [e for number, e in enumerate(wholes) if number % folds != fold])
+        for entry in wholes[fold::folds]:
+            found = estimate(table_machine(entry["machine"]), "ecp5", model=model)
+            errors.append(abs(found.luts / entry["luts"] - 1))
+            exact += found.memories == entry["memories"]
+            assert abs(found.memories - entry["memories"]) <= 3
+    assert len(wholes) >= 40
+    assert median(errors) < 0.08
+    assert exact >= 0.8 * len(wholes)
+
+
+def test_a_preset_is_estimated_as_synthesised() -> None:
+    # docs/synthesis.md, what surrounds the array
+    found = estimate(parse_machine("tiny"), "ecp5")
+    assert found.memories == 17
+    assert abs(found.luts / 2910 - 1) < 0.05
+    assert abs(found.flip_flops / 3086 - 1) < 0.1
+
+
+def test_narrow_parts_share_a_block_that_writes_nine_bits_alone() -> None:
+    # Yosys 0.70: eight groups of 8 bits, four of 16, four of 4, and one that is too small for a block.
+    shapes = ((64, 40, 8), (64, 73, 16), (16, 141, 4), (32, 694, 8), (8, 64, 2))
+    assert [_use(width, words, part, "ecp5", 1).blocks for width, words, part in shapes] == [2, 2, 1, 2, 0]
 
 
 def test_parts_are_found_by_any_order_code() -> None:
