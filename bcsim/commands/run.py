@@ -103,7 +103,7 @@ def run(
     from bcsim import api
     from bcsim.costs.energy import load_table
     from bcsim.data import load_dataset
-    from bcsim.results.ensemble import combine, member_paths
+    from bcsim.results.ensemble import combine, common_machine, member_paths
 
     report = report or (DEMO_REPORT if model is None else None)
     model = SHIPPED[0] if model is None else model
@@ -128,11 +128,12 @@ def run(
         )
         for member in loaded
     ]
+    chosen = common_machine(programs) if machine is None and len(programs) > 1 else machine
     results = [
         api.simulate(
             program,
             dataset,
-            machine=machine,
+            machine=chosen,
             level=level.value,
             images=images,
             reference=member if float else None,

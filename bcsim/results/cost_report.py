@@ -134,7 +134,7 @@ def map_enlarged(program: Program, machine: Machine) -> Mapping:
 
     Raises BcsimError where no machine has enough.
     """
-    name = machine.name
+    name = machine.name.removesuffix(", enlarged")
     for _ in range(ENLARGEMENTS):
         try:
             return map_program(program, machine)

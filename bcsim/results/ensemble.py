@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.classes import classes_of_scores
+from bcsim.compiler.program.layers import Program
 from bcsim.machine.parameters import Machine
+from bcsim.results.cost_report import map_enlarged
 from bcsim.results.fidelity import fraction_equal
 from bcsim.results.machine_result import Cycles, EnergyReport, MachineResult
 from bcsim.results.result import LayerResult, Result
+from bcsim.results.simulation import base_machine
 
-__all__ = ["combine", "member_paths"]
+__all__ = ["combine", "common_machine", "member_paths"]
 
 V = TypeVar("V")
 
@@ -34,6 +37,20 @@ def member_paths(model: str) -> list[str]:
     if not found:
         raise BcsimError(f"Folder {folder} has no .onnx files; an ensemble is a folder of them")
     return found
+
+
+def common_machine(programs: Sequence[Program]) -> Machine | None:
+    """The preset of the default machine, enlarged as far as each of the programs needs; None where none takes them.
+
+    Machines that are fitted to one member each would not be one machine.
+    """
+    machine = base_machine(programs[0])
+    try:
+        for program in programs:
+            machine = map_enlarged(program, machine).machine
+    except BcsimError:
+        return None
+    return machine
 
 
 def combine(name: str, results: Sequence[Result], labels: NDArray[np.int64] | None) -> Result:

@@ -31,7 +31,7 @@ from bcsim.results.model import Model
 from bcsim.results.result import LayerResult, Result
 from bcsim.simulator.simulator import MachineRun, run_machine
 
-__all__ = ["Level", "simulate"]
+__all__ = ["Level", "base_machine", "simulate"]
 
 Level: TypeAlias = Literal["program", "machine"]
 
@@ -77,7 +77,7 @@ def simulate(
     found = machine_result(_run(mapping, q, scores, level, record), table) if mapping else None
     floats = _float_run(program, dataset, reference)
     classes = classes_of_levels(program, scores)
-    fitted = fitting_note(mapping.machine, _base(program)) if mapping and machine is None else ""
+    fitted = fitting_note(mapping.machine, base_machine(program)) if mapping and machine is None else ""
     missing = f"No machine takes this network, so cycles, counts and energy are missing: {no_machine}"
     notes = (
         *(*program.notes, fitted, *meaning.notes, label_note(program, dataset), dataset.note),
@@ -131,14 +131,14 @@ def _mapping(
     if machine is not None:
         return map_program(program, parse_machine(machine) if isinstance(machine, str) else machine), ""
     try:
-        return map_fitted(program, _base(program)), ""
+        return map_fitted(program, base_machine(program)), ""
     except BcsimError as error:
         if not optional:
             raise
         return None, str(error)
 
 
-def _base(program: Program) -> Machine:
+def base_machine(program: Program) -> Machine:
     """Whose array the default machine has."""
     return TINY if program.metadata.get(DATASET_KEY) == "digits" else MEDIUM
 

@@ -1,6 +1,7 @@
 """Several networks as one: held to their own results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from bcsim import api
 from bcsim.cli import app
 from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.data import load_dataset
+from bcsim.machine.parameters import TINY
 from bcsim.models.export import BakedLayer, to_onnx, write
 from bcsim.models.recipes import Recipe
 from bcsim.results.ensemble import combine, member_paths
@@ -20,12 +23,13 @@ IMAGES = 40
 RECIPE = Recipe("digits", width=20)
 
 
-def network(path: Path, seed: int, recipe: Recipe = RECIPE) -> Path:
-    """A network with random weights, statistics fit for them."""
+def network(path: Path, seed: int, recipe: Recipe = RECIPE, gain: float = 1.0) -> Path:
+    """A network with random weights, statistics fit for them but for a gain of all activations."""
     rng, layers = np.random.default_rng(seed), []
     for stage in recipe.topology.stages:
         weight = rng.choice([-1, 1], stage.weight_shape).astype(np.int8)
         gamma, beta, mean = rng.normal(size=(3, stage.outputs)).astype(np.float32)
+        gamma *= gain
         variance = np.full(stage.outputs, stage.inputs, np.float32)
         layers.append(BakedLayer(weight, gamma, beta, mean, variance, 1e-4))
     write(path, to_onnx(recipe, layers))
@@ -88,6 +92,17 @@ def test_notes_of_single_members_name_them(members: list[Result]) -> None:
     assert notes[1].startswith("The network does not quantise these tensors, so they are rounded: ")
     assert notes[2] == "UCI hand-written digits, CC BY 4.0"
     assert all(note.startswith(("1: ", "2: ", "3: ")) for note in notes[3:])
+
+
+def test_members_that_would_be_fitted_unlike_machines_run_on_one(tmp_path: Path) -> None:
+    for seed, gain in ((1, 1.0), (2, 1e-4)):
+        network(tmp_path / f"{seed}.onnx", seed, gain=gain)
+    programs = [api.compile(api.load(tmp_path / f"{seed}.onnx")) for seed in (1, 2)]
+    assert len({replace(map_fitted(program, TINY).machine, name="") for program in programs}) == 2
+    arguments = ["run", str(tmp_path), "--images", "2", "--no-float", "--json", "-"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.stderr
+    assert json.loads(found.stdout)["machine"]["name"] == "tiny"
 
 
 def test_members_need_one_machine(members: list[Result], tmp_path: Path) -> None:
