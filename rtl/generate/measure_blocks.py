@@ -165,7 +165,9 @@ def main(
         for kind, measure in (("machines", _blocks), ("wholes", _whole)):
             measured = {entry["machine"]: entry for entry in known.get(kind, [])}
             table[kind] = []
-            for text in track(texts[kind], f"Synthesis for {name}: {kind}"):
+            # Whole machines of other seeds stay: the more, the better.
+            listed = dict.fromkeys([*texts[kind], *(measured if kind == "wholes" else ())])
+            for text in track(list(listed), f"Synthesis for {name}: {kind}"):
                 table[kind].append(measured.get(text) or measure(text, FAMILIES[name]))
                 write_text(path, json.dumps(table | _left(known, table), indent=1) + "\n")
 

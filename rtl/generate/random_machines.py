@@ -17,8 +17,9 @@ from bcsim.machine.records import (
 
 __all__ = ["CALIBRATED", "CHECKED", "random_machine"]
 
-CALIBRATED, CHECKED = 0, 1000
-"""First seeds of machines that tables are made of, and of those that they are checked on."""
+CALIBRATED, CHECKED = 0, 2000
+"""First seeds of machines that tables are made of, and of those that they are checked on. ECP5's table has some from
+1000 on, too."""
 SLOTS = 400
 """Lanes of the largest array: a synthesis takes some ten seconds."""
 LEAST = {"wait": 2, "fingerprint": 32}
