@@ -13,6 +13,9 @@ BLOCK, FLIP_FLOP = "DP16KD", "TRELLIS_FF"
 LOGIC = ("LUT4", "PFUMX", "L6MUX21")
 """What selects among the rows of blocks of a deep memory."""
 
+JOINED = ("ALUT", "BLUT", "D0", "D1")
+"""Inputs that only the logic beside them in its slice can drive: no flip-flop fits between."""
+
 UNREGISTERED = {"OCEA": "1", "OCEB": "1", "RSTA": "0", "RSTB": "0"}
 """Inputs of a block whose output registers, once used, take a word in every cycle.
 
@@ -34,7 +37,7 @@ def use_output_registers(netlist: Netlist) -> int:
             continue
         cells = _together(netlist, name, drivers)
         done |= {cell for cell in cells if netlist.cells[cell]["type"] == BLOCK}
-        if all(_movable(netlist, cell) for cell in cells):
+        if all(_movable(netlist, cell, read) for cell in cells):
             saved += _move(netlist, cells, read, renamed)
     netlist.rename(renamed)
     return saved
@@ -69,7 +72,7 @@ def _together(netlist: Netlist, block: str, drivers: Mapping[Bit, str]) -> dict[
     return found
 
 
-def _movable(netlist: Netlist, name: str) -> bool:
+def _movable(netlist: Netlist, name: str, read: set[Bit]) -> bool:
     """Whether a cell behaves the same with its registers moved: a block of every cycle, logic, a plain flip-flop."""
     cell = netlist.cells[name]
     if any(netlist.is_shown(bit) for bit in netlist.outputs(name)):
@@ -78,7 +81,10 @@ def _movable(netlist: Netlist, name: str) -> bool:
         parameters = cell["parameters"]
         plain = all(cell["connections"].get(port, [level]) == [level] for port, level in UNREGISTERED.items())
         return plain and parameters["REGMODE_A"] == parameters["REGMODE_B"] == "NOREG"
-    return cell["type"] in LOGIC or (cell["type"] == FLIP_FLOP and _is_followed(netlist, cell))
+    if cell["type"] in LOGIC:
+        joined = [bit for port in JOINED for bit in cell["connections"].get(port, [])]
+        return all(bit in read or isinstance(bit, str) for bit in joined)
+    return cell["type"] == FLIP_FLOP and _is_followed(netlist, cell)
 
 
 def _is_followed(netlist: Netlist, flip_flop: dict[str, Any]) -> bool:

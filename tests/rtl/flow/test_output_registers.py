@@ -168,6 +168,23 @@ def test_a_choice_that_is_not_delayed_is_seen(
     assert Simulation(module).run(inputs)[5:] != Simulation(netlist["modules"]["top"]).run(inputs)[5:]
 
 
+def test_logic_that_is_joined_to_its_driver_gets_no_flip_flop_between(netlist: dict[str, Any]) -> None:
+    """A memory whose rows are selected from by a LUT that takes no word keeps its flip-flops."""
+    module = json.loads(json.dumps(netlist["modules"]["top"]))
+    moved = [name for name in blocks(module) if name.startswith("followed_")]
+    free = Netlist(module).new_bit()
+    ports = {
+        "ALUT": [module["cells"][moved[0]]["connections"]["DOA0"][0]],
+        "BLUT": [free],
+        "C0": ["0"],
+        "Z": [free + 1],
+    }
+    directions = {port: "output" if port == "Z" else "input" for port in ports}
+    module["cells"]["joined"] = {"type": "PFUMX", "connections": ports, "port_directions": directions}
+    use_output_registers(Netlist(module))
+    assert blocks(module)[moved[0]] == "NOREG"
+
+
 def test_the_whole_step_for_a_large_die_changes_no_word(netlist: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "top.json"
     file.write_text(json.dumps(netlist))
