@@ -195,8 +195,3 @@ def _check_batch(machine: Machine) -> None:
         raise BcsimError(
             f"Machine parameter batch must be a power of two up to reuse ({machine.reuse}), not {machine.batch!r}"
         )
-    # A second position's scores would need a way of their own to the output buffer.
-    if machine.drains > 1:
-        raise BcsimError(
-            f"Machine parameter drains must be 1 where batch is above 1 ({machine.batch}), not {machine.drains!r}"
-        )

@@ -60,7 +60,8 @@ def make_nest(
     cancels = geometry.groups > 1 or _pads_unlike(geometry, sources, chunks * machine.lanes)
     planes, factor = array_planes(layer, cancels)
     digits = 1 if scores else ceil_div(layer.target.bits, machine.digit)
-    drains = 1 if search else machine.drains
+    # Scores go to the output buffer one position after the other.
+    drains = 1 if search or scores else machine.drains
     cycles = round_cycles(layer.target.bits, search, machine.divide_cycles)
     return LoopNest(
         layer=layer,

@@ -125,7 +125,7 @@ class DrainWalker(wiring.Component):
         m.d.comb += left.eq(Mux(self.tile, self.positions, kept))
         more, fewer = left.any(), left - 1
         if self.machine.drains > 1:
-            alone = walk.layer.search
+            alone = walk.layer.search | walk.layer.scores
             more, fewer = Mux(alone, left.any(), left[1:].any()), Mux(alone, left - 1, left - 2)
             m.d.comb += [self.alone.eq(alone), walk.round.place.pair.eq(left.any() & ~alone)]
         m.d.sync += [
@@ -145,7 +145,7 @@ class DrainWalker(wiring.Component):
         if self.machine.drains > 1:
             # The digits of two positions are written one after the other.
             written = Cat(0, self.record.digits)
-            divides = Mux(written > divides, written, divides)
+            divides = Mux((written > divides) & ~self.record.scores, written, divides)
         m.d.comb += [
             interval.eq(Mux(self.record.search, _interval(bits, SEARCH_CYCLES), divides)),
             self.shift.eq(self.tile | again),

@@ -55,7 +55,7 @@ def rounds(
         parameter = 0
         for index, record in enumerate(records):
             sizes = strips[index] if strips else [1] * (record.get("positions", 0) + 1)
-            at_once = 1 if record["search"] else drains
+            at_once = 1 if record["search"] or record["scores"] else drains
             yield from _layer_rounds(record, groups, parameter, sizes, divide, at_once)
             parameter += _layer_words(record)
 

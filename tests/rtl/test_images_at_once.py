@@ -22,13 +22,20 @@ class BatchCase(Case):
     """A random dense program on a random machine that takes 2 or 4 images at once, with two batches of them."""
 
     def __init__(
-        self, seed: int, *, batch: int | None = None, streamed: bool = False, banks: int = 1, **sizes: int
+        self,
+        seed: int,
+        *,
+        batch: int | None = None,
+        streamed: bool = False,
+        banks: int = 1,
+        drains: int = 1,
+        **sizes: int,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.program = random_program(self.rng, **({"largest": 12, "layers": 2} | sizes))
         machine, batch = random_machine(self.rng), batch or int(self.rng.choice([2, 4]))
         stream = {"weight_stream_bytes": 2, "weight_words": 16} if streamed else {}
-        wide = {"pes": machine.lanes, "activation_words": 4096, "activation_banks": banks}
+        wide = {"pes": machine.lanes, "activation_words": 4096, "activation_banks": banks, "drains": drains}
         self.machine = replace(machine, spatial=True, reuse=4, batch=batch, **wide, **stream)
         self.mapping = map_program(self.program, self.machine)
         assert self.mapping.images == batch
@@ -36,9 +43,12 @@ class BatchCase(Case):
         self.packets = 2 * batch * (self.program.classes + 1)
 
 
-@pytest.mark.parametrize(("seed", "banks"), [(0, 1), (1, 1), (3, 2), (5, 1)])
-def test_every_write_and_word_is_the_simulators(seed, banks):
-    case = BatchCase(seed, banks=banks)
+@pytest.mark.parametrize(
+    ("seed", "banks", "drains"), [(0, 1, 1), (1, 1, 1), (3, 2, 1), (5, 1, 1), (4, 1, 2), (25, 1, 2)]
+)
+def test_every_write_and_word_is_the_simulators(seed, banks, drains):
+    case = BatchCase(seed, banks=banks, drains=drains)
+    assert drains in {nest.drains for nest in case.mapping.nests}
     gaps = case.pauses(len(case.q) * case.mapping.beats) if seed % 2 else None
     assert_equal_to_simulator(case, gaps and [0, *gaps[1:]], case.pauses(case.packets) if seed % 2 else None)
 

@@ -68,10 +68,6 @@ def test_parameters_change_a_preset() -> None:
         ("conv,reuse=4,batch=8", "Machine parameter batch must be a power of two up to reuse (4), not 8"),
         ("conv,reuse=4,batch=3", "Machine parameter batch must be a power of two up to reuse (4), not 3"),
         ("medium,batch=2", "Machine parameter batch must be a power of two up to reuse (1), not 2"),
-        (
-            "conv,reuse=4,batch=2,drains=2",
-            "Machine parameter drains must be 1 where batch is above 1 (2), not 2",
-        ),
         ("conv,reuse=32", "Machine parameter reuse must be from 1 to 16, not 32"),
         (
             "small,reuse=4",

@@ -56,9 +56,9 @@ def random_pair(seed: int) -> tuple[Program, Machine, np.random.Generator]:
 
 
 def shared_weights(rng: np.random.Generator, reuse: int) -> dict[str, int]:
-    """Several images at once, or two drains, or neither."""
+    """Several images at once, two drains, both or neither."""
     batch = 1 << int(rng.integers(1, reuse.bit_length()))
-    return [{"batch": batch}, {"batch": batch}, {"drains": 2}, {}][int(rng.integers(4))]
+    return [{"batch": batch}, {"batch": batch, "drains": 2}, {"drains": 2}, {}][int(rng.integers(4))]
 
 
 KINDS = ("reuse", "drains", "batch", "activation_banks", "divide_cycles", "weight_stream_bytes")

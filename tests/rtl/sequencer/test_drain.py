@@ -175,7 +175,7 @@ def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen:
     """The trace that docs/machine.md asks for; the parameter addresses and values are those seen."""
     trace = Trace()
     for start, tile, size in zip(starts, tiles, sizes, strict=True):
-        turns = size if tile[0].search else -(-size // machine.drains)
+        turns = size if tile[0].search or tile[0].scores else -(-size // machine.drains)
         first, of_position = start, len(tile) // turns
         for number, item in enumerate(tile):
             trace.shifts.append(first - 2)
