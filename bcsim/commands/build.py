@@ -44,7 +44,10 @@ def build(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Placements to try; the fastest is kept.")] = 1,
     prove: Annotated[
-        bool, typer.Option("--prove", help="Simulate netlist and bitstream on images, word for word (iCE40).")
+        bool,
+        typer.Option(
+            "--prove", help="Simulate netlist and bitstream on images, word for word (iCE40, ECP5: netlist)."
+        ),
     ] = False,
     images: Annotated[int, typer.Option(min=1, metavar="N", help="How many images --prove takes.")] = 2,
     data: DataName = None,

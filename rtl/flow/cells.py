@@ -10,6 +10,14 @@ from bcsim.common.errors import BcsimError
 
 __all__ = ["cell_models"]
 
+OURS = Path(__file__).with_name("models")
+
+INCLUDE = re.compile(r'^`include "(\w+\.vh)"$', re.MULTILINE)
+MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)*module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
+DEFINED = re.compile(r"^module (\w+)", re.MULTILINE)
+PLACED_ONLY = ("TRELLIS_COMB",)
+"""Cells that only place and route makes; Icarus Verilog does not read this one's model."""
+
 PLL = re.compile(r"^(module SB_PLL40_(PAD|CORE) \(.*?)^endmodule", re.MULTILINE | re.DOTALL)
 PLL_BEHAVIOUR = """\
 \tassign PLLOUTGLOBAL = {source}, PLLOUTCORE = {source};
@@ -25,9 +33,14 @@ def cell_models(family: str) -> str:
     package = find_spec("pyosys")
     if package is None or package.origin is None:
         raise BcsimError("Yosys is needed here: pip install 'bcsim[fpga]'")
-    models = (Path(package.origin).parent / "share" / family / "cells_sim.v").read_text()
+    folder = Path(package.origin).parent / "share" / family
+    models = INCLUDE.sub(lambda file: (folder / file[1]).read_text(), (folder / "cells_sim.v").read_text())
+    if (ours := OURS / f"{family}.v").exists():
+        own = ours.read_text()
+        left_out = {*DEFINED.findall(own), *PLACED_ONLY}
+        models = MODULE.sub(lambda module: "" if module[1] in left_out else module[0], models) + own
     # Icarus Verilog 11 does not know default values of ports.
-    return "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n" + PLL.sub(_behave, models)
+    return "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n`define NO_INCLUDES\n" + PLL.sub(_behave, models)
 
 
 def _behave(pll: re.Match[str]) -> str:

@@ -32,13 +32,14 @@ from bcsim.rtl.flow.flash import WEIGHTS
 from bcsim.rtl.flow.synthesis import NETLIST, TOP
 from bcsim.rtl.flow.tools import find_tool, run_tool
 from bcsim.rtl.generate.vectors import stream_words
+from bcsim.rtl.tools.yosys import run_yosys
 from bcsim.simulator.simulator import MachineRun, run_machine, stream_values, whole_batches
 
 __all__ = ["Proof", "prove_build"]
 
 PROOF_TOP = Path(__file__).with_name("proof_top.v")
 PAD = re.compile(r"(\.(?:PACKAGEPIN|REFERENCECLK)\()n\d+\)")
-PROVABLE = ("ice40",)
+PROVABLE = ("ice40", "ecp5")
 WORD = 0xFFFF
 
 
@@ -71,8 +72,8 @@ def prove_build(folder: Path, mapping: Mapping, board: Board, built: Built, q: N
     work.mkdir()
     _write_stimulus(work, mapping, built, q, machine_run)
     (work / "cells.v").write_text(cell_models(board.family))
-    designs, skipped = {"verilog": folder / f"{TOP}.v", "netlist": folder / NETLIST}, {}
-    if missing := _missing_unpackers(built):
+    designs, skipped = {"verilog": folder / f"{TOP}.v", "netlist": _netlist(folder, work, board)}, {}
+    if missing := _missing_unpackers(board, built):
         skipped["bitstream"] = missing
     else:
         designs["bitstream"] = _unpack(folder, work)
@@ -101,7 +102,7 @@ def check_provable(board: Board) -> None:
     """Raise BcsimError where a board's netlist cannot be simulated, or nothing is there to simulate it."""
     if board.family not in PROVABLE:
         raise BcsimError(
-            f"No models of {board.family} cells to simulate a netlist: --prove is for iCE40 boards"
+            f"No models of {board.family} cells to simulate a netlist: --prove is for iCE40 and ECP5 boards"
         )
     if shutil.which("iverilog") is None:
         raise BcsimError(
@@ -109,7 +110,18 @@ def check_provable(board: Board) -> None:
         )
 
 
-def _missing_unpackers(built: Built) -> str:
+def _netlist(folder: Path, work: Path, board: Board) -> Path:
+    """The netlist as Verilog; ECP5's from the file for place and route, where registers moved behind synthesis."""
+    if board.family == "ice40":
+        return folder / NETLIST
+    shutil.copyfile(folder / f"{TOP}.json", work / f"{TOP}.json")
+    run_yosys(f"read_json {TOP}.json\nwrite_verilog -noattr {NETLIST}", cwd=work)
+    return work / NETLIST
+
+
+def _missing_unpackers(board: Board, built: Built) -> str:
+    if board.family != "ice40":
+        return f"nothing turns a bitstream of {board.family} back into Verilog"
     if built.single_port_memories:
         return "icebox_vlog does not turn single-port memories back into Verilog"
     if shutil.which("icebox_vlog") is None:

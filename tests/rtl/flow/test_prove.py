@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,3 +49,9 @@ def test_a_bitstreams_pll_gets_the_clock_and_a_model() -> None:
     models = cell_models("ice40")
     assert "assign PLLOUTGLOBAL = PACKAGEPIN" in models
     assert "assign PLLOUTGLOBAL = REFERENCECLK" in models
+
+
+@pytest.mark.parametrize("family", ["ice40", "ecp5"])
+def test_a_cell_has_one_model(family: str) -> None:
+    modules = re.findall(r"^module (\S+)", cell_models(family), re.MULTILINE)
+    assert len(modules) == len(set(modules)) > 10
