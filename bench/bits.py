@@ -23,6 +23,7 @@ from rich.table import Table
 from bcsim.api import compile, load, simulate
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_text
+from bcsim.compiler.program.layers import Encoding
 from bcsim.machine.limits import DIGITS
 from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.models import SHIPPED, shipped_path
@@ -58,15 +59,15 @@ class Machines:
 def _figures(model: Model, bits: int | None, machines: Machines) -> dict[str, Any]:
     """The figures of one network; `bits` None for those of its own quantisers."""
     program = compile(model, bits=bits)
-    width = program.layers[0].target.bits
-    machine = map_enlarged(program, machines.for_bits(width)).machine
+    target = program.layers[0].target
+    machine = map_enlarged(program, machines.for_bits(target.bits)).machine
     if model.dataset is None:
         raise BcsimError(f"File {model.path} must name its data set (bcsim.dataset)")
     found = simulate(program, model.dataset, machine=machine, reference=model)
     assert found.accuracy_float is not None
     assert found.accuracy_program is not None
     return {
-        "bits": width,
+        "bits": target.bits if bits else trained_bits(target),
         "digit": machine.digit,
         "lanes": machine.lanes,
         "float_error": 1 - found.accuracy_float,
@@ -75,6 +76,11 @@ def _figures(model: Model, bits: int | None, machines: Machines) -> dict[str, An
         "cycles": found.cycles.per_image,
         "energy_pj": found.energy.total_pj,
     }
+
+
+def trained_bits(target: Encoding) -> int:
+    """Bits of a layer's own quantiser: a sign is one, though it takes two where padding is a third value, 0."""
+    return 1 if target.bits == 2 and target.offset < 0 else target.bits
 
 
 def _mean(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from bcsim.api import load
+from bcsim.compiler.program.layers import Encoding
 from bcsim.machine.parameters import PRESETS
 from bcsim.models import shipped_path
-from bench.bits import Machines, measure
+from bench.bits import Machines, measure, trained_bits
 from bench.bits_plot import plot
 
 
@@ -31,6 +33,11 @@ def test_narrower_activations_take_less_energy_and_never_change_the_float_error(
     assert wide["agreement"] == 1
     assert narrow["energy_pj"] < wide["energy_pj"]
     assert narrow["cycles"] < wide["cycles"]
+
+
+@pytest.mark.parametrize(("bits", "offset", "trained"), [(1, -1, 1), (2, -1, 1), (2, 0, 2), (4, 0, 4)])
+def test_signs_beside_the_zeros_of_padding_are_one_bit(bits: int, offset: int, trained: int) -> None:
+    assert trained_bits(Encoding(bits, Fraction(1), Fraction(offset))) == trained
 
 
 def test_the_drawing_has_a_point_for_each_row_in_each_panel() -> None:
