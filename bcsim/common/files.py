@@ -12,10 +12,27 @@ from typing import BinaryIO, TypeAlias
 from bcsim.common.errors import BcsimError
 from bcsim.common.leftovers import hold, sweep
 
-__all__ = ["atomic_write", "check_folder", "check_outputs", "read_file", "write_bytes", "write_text"]
+__all__ = [
+    "atomic_write",
+    "check_folder",
+    "check_outputs",
+    "read_file",
+    "refused",
+    "write_bytes",
+    "write_text",
+]
 
 
 Place: TypeAlias = str | os.PathLike[str] | None
+
+
+@contextmanager
+def refused(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises BcsimError where the system refuses what the block does to write `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise BcsimError(f"Cannot write {path}: {error.strerror or error}") from error
 
 
 def check_outputs(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> None:
@@ -25,18 +42,20 @@ def check_outputs(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> Non
     """
     files = [path for path in outputs if path is not None and path != "-"]
     for path in files:
-        _check_place(Path(path))
+        with refused(path):
+            _check_place(Path(path))
     _check_apart(files, inputs)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise BcsimError where files cannot be written to the folder `path`, which need not be there yet, as
     `check_outputs` does."""
-    place = Path(path).absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise BcsimError(f"Cannot write to {path}: {place} is no folder")
+    with refused(path):
+        place = Path(path).absolute()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            raise BcsimError(f"Cannot write to {path}: {place} is no folder")
     _check_permission(Path(path), place)
 
 
@@ -74,15 +93,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     written directly. Raises BcsimError where the system refuses (full disk, missing folder, no permission).
     """
     target = Path(path)
-    try:
+    with refused(target):
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
                 yield file
             return
         with _replacing(target) as file:
             yield file
-    except OSError as error:
-        raise BcsimError(f"Cannot write {target}: {error.strerror or error}") from error
 
 
 @contextmanager

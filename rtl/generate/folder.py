@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import check_folder, write_text
+from bcsim.common.files import check_folder, refused, write_text
 from bcsim.common.leftovers import held_folder, sweep
 from bcsim.common.version import __version__
 
@@ -44,8 +44,8 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
     refuses.
     """
     target = target.resolve() if target.is_symlink() else target
-    _check_place(target)
-    try:
+    with refused(target):
+        _check_place(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         _restore(target)
         check_new_folder(target, force=force)
@@ -56,16 +56,15 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
             _write_manifest(beside)
             _carry(target, beside, [] if force else _users_files(target))
             _replace(beside, target)
-    except OSError as error:
-        raise BcsimError(f"Cannot write {target}: {error.strerror or error}") from error
 
 
 def check_new_folder(target: Path, *, force: bool = False) -> None:
     """Raise BcsimError where `new_folder` would before it gives a folder: before minutes of work, not after."""
-    _check_place(target)
-    check_folder(target)
-    if not force:
-        _users_files(target)
+    with refused(target):
+        _check_place(target)
+        check_folder(target)
+        if not force:
+            _users_files(target)
 
 
 def _check_place(target: Path) -> None:

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.delay import delayed
 from bcsim.rtl.common.loaded_memory import LoadedMemory
+from bcsim.rtl.flow import output_registers
 from bcsim.rtl.flow.netlist import Netlist
 from bcsim.rtl.flow.output_registers import use_output_registers
 from bcsim.rtl.flow.synthesis import spread_over_die
@@ -162,7 +163,7 @@ def test_a_choice_that_is_not_delayed_is_seen(
     netlist: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = json.loads(json.dumps(netlist["modules"]["top"]))
-    monkeypatch.setattr("bcsim.rtl.flow.output_registers._delay_choice", lambda *_: None)
+    monkeypatch.setattr(output_registers, "_delay_choice", lambda *_: None)
     use_output_registers(Netlist(module))
     inputs = stimuli(1)
     assert Simulation(module).run(inputs)[5:] != Simulation(netlist["modules"]["top"]).run(inputs)[5:]
