@@ -158,11 +158,11 @@ def train(
         "precision": precision,
         "seed": seed,
     }
+    if resume is not None and weights is not None:
+        raise BcsimError("--weights begins a training and --resume goes on with one: give one of them")
     recipe = _recipe(_given(config, options), resume)
     files = _files(output, checkpoint, resume, log, preprocessed, ensemble, (config, weights))
     _check(recipe, files, ensemble)
-    if resume is not None and weights is not None:
-        raise BcsimError("--weights begins a training and --resume goes on with one: give one of them")
     from bcsim.models import session
 
     trainer, splits = session.start(recipe, device, threads, resume, weights)
@@ -244,8 +244,7 @@ def _files(
     """
     from bcsim.models.session import Files
 
-    beside = output.with_suffix(".pt") if output else None
-    curves = output.with_suffix(".csv") if output else None
+    beside, curves = (_beside(output, suffix) for suffix in (".pt", ".csv"))
     found = Files(output, checkpoint or resume or beside, log or curves, preprocessed)
     if ensemble and output is not None and output.is_file():
         raise BcsimError(f"Cannot write {output}: an ensemble needs a folder, and it is a file")
@@ -255,6 +254,12 @@ def _files(
     read = inputs if found.checkpoint == resume else (*inputs, resume)
     check_outputs((None if ensemble else output, found.checkpoint, found.log), read)
     return found
+
+
+def _beside(output: Path | None, suffix: str) -> Path | None:
+    """Beside the output; None where nothing is, as beside the root."""
+    named = output if output is None or output.name else output.absolute()
+    return named.with_suffix(suffix) if named and named.name else None
 
 
 def _check(recipe: Recipe, files: Files, ensemble: int) -> None:

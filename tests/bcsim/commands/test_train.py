@@ -151,6 +151,7 @@ class TestWithTorch:
             ),
             (["--device", "tpu"], "Device must be one of auto, cpu, cuda, not 'tpu'"),
             (["-o", "."], "Cannot write .: it is a folder"),
+            (["-o", "/"], "Cannot write /: it is a folder"),
         ],
     )
     def test_what_cannot_be_done_is_refused_before_training(self, arguments: list[str], message: str) -> None:
