@@ -41,13 +41,16 @@ def run_tool(name: str, arguments: Sequence[str], *, cwd: Path, log: Path) -> st
     """Run a tool in `cwd`, its output kept in the file `log`, which is returned.
 
     File names among the arguments must be relative: YoWASP's tools see the working folder only.
-    Raises ToolError with the tool's own words where it fails.
+    Raises ToolError with the tool's own words where it fails, and BcsimError where it cannot be started.
     """
     command = [find_tool(name), *arguments]
     with log.open("w", encoding="utf-8", errors="replace") as file:
         file.write(f"$ {name} {' '.join(arguments)}\n")
         file.flush()
-        done = subprocess.run(command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, check=False)
+        try:
+            done = subprocess.run(command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, check=False)
+        except OSError as error:
+            raise BcsimError(f"Tool {command[0]} cannot be started: {error.strerror}") from error
     text = log.read_text(encoding="utf-8", errors="replace")
     if done.returncode:
         raise ToolError(f"{name} failed: {_failure(text, done.returncode)}", text)
