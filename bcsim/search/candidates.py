@@ -76,8 +76,8 @@ def candidates(
 def _bound(program: Program, machine: Machine) -> float:
     """Cycles that no schedule goes below: of the array, or of the requantisers, layer by layer.
 
-    Of several images at once more of a layer's drain may overlap with the next layer: there it is an estimate, by which
-    machines are put in order and none is left out.
+    Of several images at once more of a layer's drain may overlap with the next layer: there it is an estimate, which
+    only puts machines in order.
     """
     total = 0.0
     for layer in program.layers:
