@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 from amaranth.hdl import Assert, Module, Mux, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, connect, flipped
 
-from bcsim.rtl.bus.axi_lite import OKAY, SLAVE_ERROR, LiteSubordinate
-from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.bus.axi_lite import OKAY, SLAVE_ERROR
+from bcsim.rtl.formal.lite_harness import LiteHarness
 from bcsim.rtl.formal.stream import remain_until_accepted
 
 __all__ = ["LiteProof"]
 
 
-class LiteProof(wiring.Component):
-    """Asserts one response for each request, stable until it is taken, and one strobe for each access.
-
-    Parameters
-    ----------
-    address_bits : int
-
-    Members
-    -------
-    bus : In(LiteSignature(address_bits))
-        A manager that need not keep to any rule.
-    read_data, read_known, write_known, hold, hold_read : In
-        As in LiteSubordinate.
-    """
-
-    def __init__(self, *, address_bits: int) -> None:
-        self.subordinate = LiteSubordinate(address_bits=address_bits)
-        super().__init__(
-            {
-                "bus": In(LiteSignature(address_bits=address_bits)),
-                "read_data": In(LITE_BITS),
-                "read_known": In(1),
-                "write_known": In(1),
-                "hold": In(1),
-                "hold_read": In(1),
-            }
-        )
+class LiteProof(LiteHarness):
+    """Asserts one response for each request, stable until it is taken, and one strobe for each access."""
 
     def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.subordinate = subordinate = self.subordinate
-        connect(m, flipped(self.bus), subordinate.bus)
-        for name in ("read_data", "read_known", "write_known", "hold", "hold_read"):
-            m.d.comb += getattr(subordinate, name).eq(getattr(self, name))
+        m = super().elaborate(platform)
         self._writes(m)
         self._reads(m)
         return m

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from types import SimpleNamespace
 
 from amaranth.hdl import Assert, Cat, Module, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, PureInterface, connect, flipped
+from amaranth.lib.wiring import PureInterface
 
-from bcsim.rtl.bus.axi_lite import OKAY, SLAVE_ERROR, LiteSubordinate
-from bcsim.rtl.common.axi import LITE_BITS, LiteSignature
+from bcsim.rtl.bus.axi_lite import OKAY, SLAVE_ERROR
+from bcsim.rtl.common.axi import LITE_BITS
+from bcsim.rtl.formal.lite_harness import LiteHarness
 from bcsim.rtl.formal.stream import follows, low_after_reset, unchanged
 
 __all__ = ["LITE_RULES", "LiteRules"]
@@ -43,7 +43,7 @@ LITE_RULES: Mapping[str, str] = {
 """By name: what each asks, and the section of the specification (issue H)."""
 
 
-class LiteRules(wiring.Component):
+class LiteRules(LiteHarness):
     """Asserts each of the rules of a subordinate, for any manager that offers what it likes.
 
     Parameters
@@ -53,12 +53,6 @@ class LiteRules(wiring.Component):
         Those that are asserted, of LITE_RULES.
     spoil : function of the module and a namespace of the subordinate's signals as they are seen
         Called behind their connection, which what it adds overrides: for subordinates that are broken on purpose.
-
-    Members
-    -------
-    bus : In(LiteSignature(address_bits))
-    read_data, read_known, write_known, hold, hold_read : In
-        As in LiteSubordinate.
     """
 
     def __init__(
@@ -69,24 +63,10 @@ class LiteRules(wiring.Component):
         spoil: Callable[[Module, SimpleNamespace], None] | None = None,
     ) -> None:
         self.rules, self.spoil = tuple(rules), spoil
-        self.subordinate = LiteSubordinate(address_bits=address_bits)
-        super().__init__(
-            {
-                "bus": In(LiteSignature(address_bits=address_bits)),
-                "read_data": In(LITE_BITS),
-                "read_known": In(1),
-                "write_known": In(1),
-                "hold": In(1),
-                "hold_read": In(1),
-            }
-        )
+        super().__init__(address_bits=address_bits)
 
     def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.subordinate = subordinate = self.subordinate
-        connect(m, flipped(self.bus), subordinate.bus)
-        for name in ("read_data", "read_known", "write_known", "hold", "hold_read"):
-            m.d.comb += getattr(subordinate, name).eq(getattr(self, name))
+        m, subordinate = super().elaborate(platform), self.subordinate
         seen = SimpleNamespace()
         for name, signal in {**_members(subordinate.bus), **_members(subordinate)}.items():
             setattr(seen, name, Signal.like(signal, name=f"seen_{name}"))
