@@ -17,8 +17,8 @@ __all__ = [
     "check_folder",
     "check_outputs",
     "read_file",
-    "refused",
     "write_bytes",
+    "write_errors",
     "write_text",
 ]
 
@@ -27,7 +27,7 @@ Place: TypeAlias = str | os.PathLike[str] | None
 
 
 @contextmanager
-def refused(path: str | os.PathLike[str]) -> Iterator[None]:
+def write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Raises BcsimError where the system refuses what the block does to write `path`."""
     try:
         yield
@@ -42,7 +42,7 @@ def check_outputs(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> Non
     """
     files = [path for path in outputs if path is not None and path != "-"]
     for path in files:
-        with refused(path):
+        with write_errors(path):
             _check_place(Path(path))
     _check_apart(files, inputs)
 
@@ -50,7 +50,7 @@ def check_outputs(outputs: Iterable[Place], inputs: Iterable[Place] = ()) -> Non
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise BcsimError where files cannot be written to the folder `path`, which need not be there yet, as
     `check_outputs` does."""
-    with refused(path):
+    with write_errors(path):
         place = Path(path).absolute()
         while not place.exists() and place != place.parent:
             place = place.parent
@@ -93,7 +93,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     written directly. Raises BcsimError where the system refuses (full disk, missing folder, no permission).
     """
     target = Path(path)
-    with refused(target):
+    with write_errors(target):
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
                 yield file

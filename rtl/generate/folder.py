@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bcsim.common.errors import BcsimError
-from bcsim.common.files import check_folder, refused, write_text
+from bcsim.common.files import check_folder, write_errors, write_text
 from bcsim.common.leftovers import held_folder, sweep
 from bcsim.common.version import __version__
 
@@ -44,7 +44,7 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
     refuses.
     """
     target = target.resolve() if target.is_symlink() else target
-    with refused(target):
+    with write_errors(target):
         _check_place(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         _restore(target)
@@ -60,7 +60,7 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
 
 def check_new_folder(target: Path, *, force: bool = False) -> None:
     """Raise BcsimError where `new_folder` would before it gives a folder: before minutes of work, not after."""
-    with refused(target):
+    with write_errors(target):
         _check_place(target)
         check_folder(target)
         if not force:
