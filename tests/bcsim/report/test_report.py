@@ -1,6 +1,8 @@
 """The HTML report: one file that needs nothing else, with every figure in it."""
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -103,3 +105,21 @@ def test_report_without_float_network(tmp_path: Path) -> None:
     text = parse((tmp_path / "r.html").read_text("utf-8"))
     assert "Activations and their quantised range" not in text
     assert "float network –" in text
+
+
+@pytest.mark.parametrize("width", [700, 1100])
+def test_no_table_is_wider_than_its_place(result: Result, width: int, tmp_path: Path) -> None:
+    """The records' fields of a fitted machine are a long text; they once hid the values of all parameters."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed; .ci/run installs it")
+    assert result.machine is not None
+    assert len(result.machine.record_bits) > 100
+    count = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    script = f"<script>document.title = 'wider: ' + {count}</script>"
+    page = tmp_path / "report.html"
+    page.write_text(render_report(result).replace("</body>", f"{script}</body>"), encoding="utf-8")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", "--dump-dom")
+    command = [browser, *flags, page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "<title>wider: 0</title>" in dom
