@@ -194,8 +194,9 @@ def test_notebooks_show_tables(program: bcsim.Program, result: bcsim.Result) -> 
     ],
 )
 def test_wrong_arguments_are_told_with_what_is_accepted(
-    call: Any, message: str, program: bcsim.Program
+    call: Any, message: str, program: bcsim.Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # `make demo` leaves a folder out/ where the tests begin
     with pytest.raises(bcsim.BcsimError, match=whole(message)):
         call(program)
 
