@@ -45,7 +45,7 @@ AT_TIME_ZERO = """\
   reg at_time_zero;
   initial at_time_zero <= 0;
 """
-CONSTANT = re.compile(r"^  always @\*\n    (.* = \d+'h[0-9a-f]+;)\n", re.MULTILINE)
+BARE = re.compile(r"^  always @\*\n    (.* = .*;)\n", re.MULTILINE)
 MODULE = re.compile(r"^module (\S+?) ?\(", re.MULTILINE)
 
 
@@ -122,7 +122,7 @@ def _finish(verilog: str, titles: Mapping[str, str], images: Sequence[MemoryImag
     plain = initialise_memories(STATE.sub(r"\2  // \1\n", ATTRIBUTE.sub("", verilog)), images)
     plain = START.sub("at_time_zero", REPEATED.sub(r"\1", plain))
     plain = plain.replace("  reg at_time_zero = 0;\n", AT_TIME_ZERO)
-    plain = CONSTANT.sub(r"  always @* begin\n    if (at_time_zero) begin end\n    \1\n  end\n", plain)
+    plain = BARE.sub(r"  always @* begin\n    if (at_time_zero) begin end\n    \1\n  end\n", plain)
 
     def title(module: re.Match[str]) -> str:
         text = titles.get(module[1].lstrip("\\"), "")

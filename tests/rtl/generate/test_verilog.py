@@ -143,6 +143,16 @@ def test_verilog_does_what_the_component_does(chain: Verilog, simulator: str, tm
     assert passed, (tmp_path / "simulation.log").read_text()
 
 
+def test_every_block_is_evaluated_at_time_zero(accelerator: Path) -> None:
+    """Also one that copies a single value, which may never change before it is read."""
+    modules = accelerator.read_text().split("\nmodule ")
+    blocks = [re.findall(r"always @\*(.*\n.*)", text) for text in modules]
+    assert sum(map(len, blocks)) > 20
+    for text, found in zip(modules, blocks, strict=True):
+        assert all("begin\n    if (at_time_zero) begin end" in block for block in found)
+        assert bool(found) == ("  reg at_time_zero;\n" in text)
+
+
 def test_accelerator_is_clean_in_verilator(accelerator: Path) -> None:
     assert lint(accelerator, "accelerator", BENCH / "lint.vlt") == ""
 
