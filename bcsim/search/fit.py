@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bcsim.common.console import track
@@ -12,7 +12,7 @@ from bcsim.costs.energy import TABLES, EnergyTable, load_table
 from bcsim.costs.parts import Part, larger_part
 from bcsim.machine.parameters import Machine
 from bcsim.search.candidates import candidates
-from bcsim.search.point import Point
+from bcsim.search.point import Point, SizedMachine, at_best, schedule
 from bcsim.search.room import FULL, excess, fits, largest_memory, least_luts, sized
 
 __all__ = ["OBJECTIVES", "Fit", "fit_part"]
@@ -31,7 +31,7 @@ TRIED = 400
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """best : the machine found. tried, possible : machines scheduled, and those that were not ruled out before.
+    """best : the machine found. tried : machines scheduled. possible : those that were not ruled out by their lanes.
 
     limit : what keeps the next faster machine off the part. larger : the best on the next larger part, if there is one.
     """
@@ -56,13 +56,21 @@ class Question:
     clock: float | None
     table: EnergyTable
 
-    def point(self, machine: Machine) -> Point | None:
+    def sized(self, machine: Machine) -> SizedMachine | None:
         """The machine, sized for the network and the part; None where it takes no such network."""
-        return sized(self.program, machine, self.part, self.table, self.clock)
+        return sized(self.program, machine, self.part, self.clock)
+
+    def point(self, machine: SizedMachine) -> Point:
+        """The machine with its cycles."""
+        return schedule(machine, self.table)
 
     def value(self, point: Point) -> float:
         """What is to be small."""
         return OBJECTIVES[self.objective](point)
+
+    def could_beat(self, best: Point | None, machine: SizedMachine, bound: float) -> bool:
+        """Whether the machine would be better if it took no more cycles than its bound."""
+        return best is None or self.value(at_best(machine, self.table, bound)) < self.value(best)
 
     def room(self, best: Point | None) -> float:
         """The bound from which on no machine is better; smaller ones clock up to a fifth faster."""
@@ -73,11 +81,15 @@ class Question:
 
 @dataclass(slots=True)
 class Search:
-    """What was found so far. outside : machines scheduled that do not fit. large : those not even scheduled."""
+    """What was found so far. tried : machines scheduled.
+
+    outside : machines that do not fit, behind what they take of what they lack most and their bounds; large : those
+    that were not even sized, behind the least LUTs that they take.
+    """
 
     question: Question
     best: Point | None = None
-    outside: list[Point] = field(default_factory=list)
+    outside: list[tuple[float, float, Machine]] = field(default_factory=list)
     large: list[tuple[int, float, Machine]] = field(default_factory=list)
     tried: int = 0
 
@@ -90,32 +102,39 @@ class Search:
             if (luts := least_luts(machine, part)) > FULL * part.luts:
                 self.large.append((luts, bound, machine))
             else:
-                self._try(machine)
+                self._try(bound, machine)
 
-    def _try(self, machine: Machine) -> None:
-        point, value = self.question.point(machine), self.question.value
-        self.tried += 1
-        if point is None:
+    def _try(self, bound: float, machine: Machine) -> None:
+        question = self.question
+        found = question.sized(machine)
+        if found is None:
             return
-        if not fits(point, self.question.part):
-            self.outside.append(point)
-        elif self.best is None or value(point) < value(self.best):
-            self.best = point
+        if not fits(found, question.part):
+            self.outside.append((excess(found, question.part), bound, machine))
+        elif question.could_beat(self.best, found, bound):
+            self.tried += 1
+            point = question.point(found)
+            if self.best is None or question.value(point) < question.value(self.best):
+                self.best = point
 
-    def nearest(self) -> Point | None:
+    def nearest(self) -> SizedMachine | None:
         """Of the machines that would be better and do not fit, the one that lacks least."""
-        best, value = self.best, self.question.value
-        better = [
-            point
-            for point in (*self.outside, *self._nearest_large())
-            if not best or value(point) < value(best)
-        ]
-        return min(better, key=lambda point: excess(point, self.question.part), default=None)
+        found = [self._first_better(sorted(self.outside, key=lambda entry: entry[:2]))]
+        if self.large:
+            found.append(self._first_better([min(self.large, key=lambda entry: entry[:2])]))
+        return min(filter(None, found), key=lambda machine: excess(machine, self.question.part), default=None)
 
-    def _nearest_large(self) -> Iterator[Point]:
-        """The smallest of the machines that were not scheduled."""
-        if self.large and (point := self.question.point(min(self.large, key=lambda entry: entry[:2])[2])):
-            yield point
+    def _first_better(self, ordered: Sequence[tuple[float, float, Machine]]) -> SizedMachine | None:
+        found = ((bound, self.question.sized(machine)) for _, bound, machine in ordered)
+        return next((machine for bound, machine in found if machine and self._better(machine, bound)), None)
+
+    def _better(self, machine: SizedMachine, bound: float) -> bool:
+        question, best = self.question, self.best
+        if best is None:
+            return True
+        return question.could_beat(best, machine, bound) and question.value(
+            question.point(machine)
+        ) < question.value(best)
 
 
 def fit_part(
@@ -152,7 +171,7 @@ def fit_part(
     return Fit(search.best, part, objective, search.tried, len(ordered), limit, more, larger)
 
 
-def _lacks(point: Point, part: Part) -> str:
+def _lacks(point: SizedMachine, part: Part) -> str:
     size, memory = point.size, largest_memory(point, part)
     wants = (
         ("LUTs", size.luts, round(FULL * part.luts)),
@@ -162,14 +181,14 @@ def _lacks(point: Point, part: Part) -> str:
     return ", ".join(f"{used:,} of {most:,} {noun}" for noun, used, most in wants if used > most)
 
 
-def _limit(nearest: Point | None, part: Part) -> str:
+def _limit(nearest: SizedMachine | None, part: Part) -> str:
     if nearest is None:
         return "nothing: no machine that was tried would be better on a larger part"
     m = nearest.machine
     return f"a better one of {m.lanes} x {m.pes} lanes, p = {m.digit}, would take {_lacks(nearest, part)}"
 
 
-def _nothing_fits(program: Program, part: Part, least: Point | None, memory: str | None) -> str:
+def _nothing_fits(program: Program, part: Part, least: SizedMachine | None, memory: str | None) -> str:
     hint = "" if memory else "; weights may stream from a memory beside it: --memory NAME"
     lacking = f", the nearest takes {_lacks(least, part)}" if least else ""
     return f"No machine for {program.name} fits the {part.name}{lacking}{hint}"

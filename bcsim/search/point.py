@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bcsim.compiler.mapping.fitted_machine import sized_machine
+from bcsim.compiler.mapping.mapping import Placement
 from bcsim.compiler.program.layers import Program
 from bcsim.costs.counts import count_mapping, count_stream_bits
 from bcsim.costs.energy import EnergyTable, energy_of
 from bcsim.costs.fpga_model import Estimate, estimate, estimate_clock
 from bcsim.costs.parts import Part
 from bcsim.machine.parameters import Machine
-from bcsim.simulator.cycles import scheduled_cycles
+from bcsim.simulator.cycles import cycles_of, place_for_cycles
 
-__all__ = ["KEPT", "Point", "evaluate", "machine_text"]
+__all__ = ["KEPT", "Point", "SizedMachine", "at_best", "evaluate", "machine_text", "schedule", "size_machine"]
 
 KEPT = (
     "lanes",
@@ -75,30 +76,67 @@ class Point:
         return self.clock_mhz * machine.input_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SizedMachine:
+    """A machine with what a network needs, before its cycles are known.
+
+    placement : of the network, on a machine that decides the same cycles. machine, size, clock_mhz : as Point has them.
+    """
+
+    placement: Placement
+    machine: Machine
+    size: Estimate
+    clock_mhz: float
+
+
+def size_machine(program: Program, machine: Machine, part: Part, clock: float | None = None) -> SizedMachine:
+    """The machine, sized for the network. Raises BcsimError where no such machine takes the network."""
+    placement = place_for_cycles(program, machine)
+    sized = sized_machine(placement)
+    return SizedMachine(
+        placement=placement,
+        machine=sized,
+        size=estimate(sized, part.family, part.single_ports),
+        clock_mhz=clock or estimate_clock(sized, part) or machine.clock_mhz,
+    )
+
+
 def evaluate(
     program: Program, machine: Machine, part: Part, table: EnergyTable, clock: float | None = None
 ) -> Point:
     """The network on the machine, fitted, and the part. Raises BcsimError where no such machine takes the network."""
-    found = scheduled_cycles(program, machine)
-    sized = sized_machine(found.placement)
-    clock = clock or estimate_clock(sized, part) or machine.clock_mhz
-    images, layers = found.placement.images, zip(program.layers, found.placement.nests, strict=True)
+    return schedule(size_machine(program, machine, part, clock), table)
+
+
+def schedule(sized: SizedMachine, table: EnergyTable) -> Point:
+    """The machine with its cycles, which take most of a point's time."""
+    found = cycles_of(sized.placement)
+    return _point(sized, table, found.per_image, found.latency)
+
+
+def at_best(sized: SizedMachine, table: EnergyTable, cycles: float) -> Point:
+    """The machine, did an image take no more than these cycles, nor longer."""
+    return _point(sized, table, cycles, int(cycles))
+
+
+def _point(sized: SizedMachine, table: EnergyTable, cycles: float, latency: int) -> Point:
+    placement, machine = replace(sized.placement, machine=sized.machine), sized.machine
+    layers = zip(placement.program.layers, placement.nests, strict=True)
     work = [
         (len(layer.planes) * layer.inputs * layer.outputs * nest.results, nest.digits)
         for layer, nest in layers
     ]
-    on_sized = replace(found.placement, machine=sized)
-    counts, streams = count_mapping(on_sized), count_stream_bits(on_sized)
+    counts, streams = count_mapping(placement), count_stream_bits(placement)
     return Point(
-        machine=replace(sized, clock_mhz=round(clock, 1)),
-        cycles=found.per_image,
-        latency=found.latency,
-        size=estimate(sized, part.family, part.single_ports),
-        clock_mhz=clock,
+        machine=replace(machine, clock_mhz=round(sized.clock_mhz, 1)),
+        cycles=cycles,
+        latency=latency,
+        size=sized.size,
+        clock_mhz=sized.clock_mhz,
         energy_pj=energy_of(counts, table).total,
         utilisation=sum(count * digits for count, digits in work)
-        / (images * found.per_image * machine.slots),
-        operations=sum(count for count, _ in work) // images,
+        / (placement.images * cycles * machine.slots),
+        operations=sum(count for count, _ in work) // placement.images,
         traffic=((counts.stream_bits - streams) or streams) / 8,
     )
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.layers import Program
-from bcsim.costs.energy import EnergyTable
 from bcsim.costs.fpga_model import estimate
 from bcsim.costs.memory_use import memory_use
 from bcsim.costs.parts import Part
 from bcsim.machine.parameters import Machine
-from bcsim.search.point import Point, evaluate
+from bcsim.search.point import Point, SizedMachine, size_machine
 
 __all__ = ["FULL", "excess", "fits", "largest_memory", "least_luts", "sized"]
 
@@ -23,32 +22,29 @@ WORDS, MOST_WORDS = 64, 1 << 24
 LEAST_ACCUMULATOR = 10
 
 
-def sized(
-    program: Program, machine: Machine, part: Part, table: EnergyTable, clock: float | None
-) -> Point | None:
-    """The point, with as many weights on the chip as the part has room for where the others can stream.
+def sized(program: Program, machine: Machine, part: Part, clock: float | None) -> SizedMachine | None:
+    """The machine, with as many weights on the chip as the part has room for where the others can stream.
 
-    One input buffer is enough where two keep the activations out of the part's memories of one port.
+    None where no such machine takes the network. One input buffer is enough where two keep the activations out of the
+    part's memories of one port.
     """
     try:
-        found = _with_room(program, machine, part, table, clock)
+        found = _with_room(program, machine, part, clock)
         if machine.activation_banks > 1 and not found.size.single_ports:
-            found = _with_room(program, replace(machine, input_buffers=1), part, table, clock)
+            found = _with_room(program, replace(machine, input_buffers=1), part, clock)
         return found
     except BcsimError:
         return None
 
 
-def _with_room(
-    program: Program, machine: Machine, part: Part, table: EnergyTable, clock: float | None
-) -> Point:
+def _with_room(program: Program, machine: Machine, part: Part, clock: float | None) -> SizedMachine:
     if not machine.weight_stream_bytes:
-        return evaluate(program, machine, part, table, clock)
-    whole = evaluate(program, replace(machine, weight_words=MOST_WORDS), part, table, clock)
+        return size_machine(program, machine, part, clock)
+    whole = size_machine(program, replace(machine, weight_words=MOST_WORDS), part, clock)
     if whole.size.memories <= part.memories:
         return whole
     words = _words_for(whole.machine, part)
-    return evaluate(program, replace(machine, weight_words=words), part, table, clock)
+    return size_machine(program, replace(machine, weight_words=words), part, clock)
 
 
 def _words_for(machine: Machine, part: Part) -> int:
@@ -63,12 +59,12 @@ def _words_for(machine: Machine, part: Part) -> int:
     )
 
 
-def fits(point: Point, part: Part) -> bool:
+def fits(point: Point | SizedMachine, part: Part) -> bool:
     """Whether the part holds the machine, with room to place and route it."""
     return point.size.fits(part) and point.size.luts <= FULL * part.luts
 
 
-def excess(point: Point, part: Part) -> float:
+def excess(point: Point | SizedMachine, part: Part) -> float:
     """How many times what the part has the machine takes of what it lacks most."""
     size = point.size
     return max(
@@ -93,7 +89,7 @@ def least_luts(machine: Machine, part: Part) -> int:
     return estimate(least, part.family).luts
 
 
-def largest_memory(point: Point, part: Part) -> str:
+def largest_memory(point: Point | SizedMachine, part: Part) -> str:
     """Which memory takes most of the blocks, and how many; empty where none does."""
     uses = memory_use(point.machine, part.family, part.single_ports)
     largest = max(uses, key=lambda use: use.blocks)

@@ -12,7 +12,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.utilisation import WARM_UP
 
-__all__ = ["ScheduledCycles", "scheduled_cycles"]
+__all__ = ["ScheduledCycles", "cycles_of", "place_for_cycles", "scheduled_cycles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,19 @@ def scheduled_cycles(program: Program, machine: Machine) -> ScheduledCycles:
 
     Raises BcsimError where no machine of these lanes and elements takes the program.
     """
-    placement = place_program(program, cycle_machine(program, machine))
+    return cycles_of(place_for_cycles(program, machine))
+
+
+def place_for_cycles(program: Program, machine: Machine) -> Placement:
+    """The program on the machine with all that decides its cycles. Raises BcsimError as `scheduled_cycles` does."""
+    return place_program(program, cycle_machine(program, machine))
+
+
+def cycles_of(placement: Placement) -> ScheduledCycles:
+    """The cycles of a placed program."""
     schedules = schedule_images(placement, WARM_UP + 1)
     return ScheduledCycles(
         per_image=per_image(schedules[-1].last_step - schedules[-2].last_step, placement.images),
-        latency=int(schedules[0].scores[program.classes]) + 1,
+        latency=int(schedules[0].scores[placement.program.classes]) + 1,
         placement=placement,
     )

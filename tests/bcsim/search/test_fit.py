@@ -1,5 +1,7 @@
 """The best machine for a part: it fits, nothing that was left out is better, and what does not fit is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,23 @@ def test_nothing_that_fits_is_better(objective: str) -> None:
     fitting = [point for point in everything if room.fits(point, HX8K)]
     assert value(found.best) == min(map(value, fitting))
     assert found.best.size.fits(HX8K)
+
+
+def test_machines_that_do_not_fit_take_no_place_of_those_that_are_scheduled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The faster ones lack memories: the search looks beyond them, however few it schedules."""
+    table = load_table(TABLES[0])
+    points = [
+        evaluate(PROGRAM, machine, HX8K, table, 50.0) for _, machine in every_shape(PROGRAM, HX8K, 50.0, None)
+    ]
+    part = replace(HX8K, memories=min(point.size.memories for point in points))
+    fitting = [point for point in points if room.fits(point, part)]
+    assert min(points, key=lambda point: point.cycles) not in fitting
+    monkeypatch.setattr(fit, "TRIED", len(fitting))
+    found = fit_part(PROGRAM, part, clock=50.0)
+    assert found.best.cycles == min(point.cycles for point in fitting)
+    assert "block memories" in found.limit
 
 
 def test_bounds_are_never_above_the_cycles() -> None:

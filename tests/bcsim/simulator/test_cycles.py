@@ -27,7 +27,7 @@ def random_pair(seed: int) -> tuple[Program, Machine, np.random.Generator]:
     """A random program, and a random machine of those that `map_fitted` fits to it.
 
     Some stream their weights, use them again or for several images, drain two sums at once, have two activation
-    memories, or divide in two cycles a bit.
+    memories or pipeline registers, or divide in two cycles a bit.
     """
     rng = np.random.default_rng(seed)
     program = (random_program if rng.random() < 0.4 else random_conv_program)(rng)
@@ -52,6 +52,8 @@ def random_pair(seed: int) -> tuple[Program, Machine, np.random.Generator]:
     if rng.random() < 0.4 and machine.pes % machine.lanes == 0:
         machine = replace(machine, spatial=True, reuse=int(rng.choice([2, 4, 8])))
         machine = replace(machine, **shared_weights(rng, machine.reuse))
+    if rng.random() < 0.4:
+        machine = replace(machine, pipeline_registers=int(rng.integers(1, 5)))
     return program, machine, rng
 
 
@@ -61,7 +63,10 @@ def shared_weights(rng: np.random.Generator, reuse: int) -> dict[str, int]:
     return [{"batch": batch}, {"batch": batch, "drains": 2}, {"drains": 2}, {}][int(rng.integers(4))]
 
 
-KINDS = ("reuse", "drains", "batch", "activation_banks", "divide_cycles", "weight_stream_bytes")
+KINDS = (
+    *("reuse", "drains", "batch", "activation_banks", "divide_cycles", "pipeline_registers"),
+    "weight_stream_bytes",
+)
 """Parameters whose pairs are counted: those in which one is more than its least value."""
 
 
