@@ -16,10 +16,15 @@ LOGIC = ("LUT4", "PFUMX", "L6MUX21")
 JOINED = ("ALUT", "BLUT", "D0", "D1")
 """Inputs that only the logic beside them in its slice can drive: no flip-flop fits between."""
 
-UNREGISTERED = {"OCEA": "1", "OCEB": "1", "RSTA": "0", "RSTB": "0"}
+WIDE = 36
+"""Bits of the words that both ports of a block read together."""
+
+UNREGISTERED = {"OCEB": "1", "RSTA": "0", "RSTB": "0"}
 """Inputs of a block whose output registers, once used, take a word in every cycle.
 
-Blocks of 512 x 36 bits have others: no document says which of the two enables their lower half obeys.
+OCEA is 1 too, but in blocks of 512 x 36 bits, where Yosys leaves it low: it becomes 1 with the registers. No document
+says which enable each half of their words obeys, and a vendor's PDPW16KD has but one, and one REGMODE for both halves
+(nextpnr, pull request 789).
 """
 
 
@@ -79,12 +84,18 @@ def _movable(netlist: Netlist, name: str, read: set[Bit]) -> bool:
         return False
     if cell["type"] == BLOCK:
         parameters = cell["parameters"]
-        plain = all(cell["connections"].get(port, [level]) == [level] for port, level in UNREGISTERED.items())
+        levels = UNREGISTERED if _is_wide(cell) else {**UNREGISTERED, "OCEA": "1"}
+        plain = all(cell["connections"].get(port, [level]) == [level] for port, level in levels.items())
         return plain and parameters["REGMODE_A"] == parameters["REGMODE_B"] == "NOREG"
     if cell["type"] in LOGIC:
         joined = [bit for port in JOINED for bit in cell["connections"].get(port, [])]
         return all(bit in read or isinstance(bit, str) for bit in joined)
     return cell["type"] == FLIP_FLOP and _is_followed(netlist, cell)
+
+
+def _is_wide(block: Mapping[str, Any]) -> bool:
+    """Whether its words come from both ports."""
+    return int(block["parameters"]["DATA_WIDTH_B"], 2) == WIDE
 
 
 def _is_followed(netlist: Netlist, flip_flop: dict[str, Any]) -> bool:
@@ -104,6 +115,8 @@ def _move(netlist: Netlist, cells: Iterable[str], read: set[Bit], renamed: dict[
         cell = netlist.cells[name]
         if cell["type"] == BLOCK:
             cell["parameters"] = {**cell["parameters"], "REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
+            if _is_wide(cell):
+                netlist.move([Sink(name, "OCEA", 0)], "1")
         elif cell["type"] == FLIP_FLOP:
             (taken,), (held,) = cell["connections"]["DI"], cell["connections"]["Q"]
             netlist.remove(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.delay import delayed
@@ -23,32 +23,45 @@ from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.tools.yosys import run_yosys
 
 WIDTH, DEPTH = 18, 2900
+WIDE = 36
 CYCLES = 200
 
 
-class TwoMemories(wiring.Component):
-    """A memory of three rows of blocks with a register behind its own, and one with none, which stays as it is."""
+class ThreeMemories(wiring.Component):
+    """A memory of three rows of blocks with a register behind its own, and one with none, which stays as it is; and
+    one of two wide blocks whose groups are written, as a machine's activations are."""
 
     def __init__(self) -> None:
-        super().__init__({"address": In(12), "enable": In(1), "followed": Out(WIDTH), "alone": Out(WIDTH)})
+        outputs = {"followed": Out(WIDTH), "alone": Out(WIDTH), "wide": Out(2 * WIDE)}
+        super().__init__({"address": In(12), "enable": In(1), "group": In(4), **outputs})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = [random.Random(index).getrandbits(WIDTH) for index in range(DEPTH)]
         for name in ("followed", "alone"):
-            m.submodules[name] = memory = LoadedMemory(width=WIDTH, depth=DEPTH, init=words, loads=False)
+            m.submodules[name] = loaded = LoadedMemory(width=WIDTH, depth=DEPTH, init=words, loads=False)
             m.d.comb += [
-                memory.address.eq(self.address if name == "followed" else ~self.address),
-                memory.enable.eq(self.enable),
-                getattr(self, name).eq(delayed(m, memory.data, int(name == "followed"), name)),
+                loaded.address.eq(self.address if name == "followed" else ~self.address),
+                loaded.enable.eq(self.enable),
+                getattr(self, name).eq(delayed(m, loaded.data, int(name == "followed"), name)),
             ]
+        m.submodules.wide_words = words = memory.Memory(shape=2 * WIDE, depth=300, init=[])
+        write, read = words.write_port(granularity=WIDE // 2), words.read_port()
+        m.d.comb += [
+            write.en.eq(self.group),
+            write.addr.eq(self.address),
+            write.data.eq(self.address.replicate(2 * WIDE // 12)),
+            read.addr.eq(self.address),
+            read.en.eq(self.enable),
+            self.wide.eq(delayed(m, read.data, 2, "wide")),
+        ]
         return m
 
 
 @pytest.fixture(scope="module")
 def netlist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("memories")
-    verilog = to_verilog(TwoMemories(), "top")
+    verilog = to_verilog(ThreeMemories(), "top")
     (folder / "top.v").write_text(verilog.text)
     for name, text in verilog.images.items():
         (folder / name).write_text(text)
@@ -101,19 +114,25 @@ class Simulation:
             if not level.get("CE", 1):
                 return {}
             return {(name, ports["Q"][0]): 0 if level.get("LSR") else level["DI"]}
-        outputs = {port: wires[0] for port, wires in ports.items() if port.startswith("DOA")}
+        wide = int(cell["parameters"]["DATA_WIDTH_B"], 2) == WIDE
+        read = "B" if wide else "A"
+        outputs = {
+            port: wires[0] for port, wires in ports.items() if port.startswith(("DOA", "DOB")[: 1 + wide])
+        }
         # Without its output register a block shows what its latches take.
         registered = cell["parameters"]["REGMODE_A"] == "OUTREG"
         shown = {bit: self.state.get((name, "latch", bit), 0) for bit in outputs.values()}
-        if level["CEA"]:
-            address = sum(level[f"ADA{index}"] << index for index in range(14))
-            word = random.Random(f"{name} {address}").getrandbits(18)
-            latched = {bit: word >> int(port[3:]) & 1 for port, bit in outputs.items()}
+        if level[f"CE{read}"]:
+            address = sum(level[f"AD{read}{index}"] << index for index in range(14))
+            word = random.Random(f"{name} {address}").getrandbits(WIDE)
+            latched = {bit: word >> int(port[3:]) + 18 * ("B" in port) & 1 for port, bit in outputs.items()}
         else:
             latched = dict(shown)
         now = shown if registered else latched
+        # Whichever of the two enables a half obeys, it takes a word where both are set.
+        held = registered and not (level["OCEA"] and level["OCEB"])
         return {(name, "latch", bit): value for bit, value in latched.items()} | {
-            (name, bit): value for bit, value in now.items()
+            (name, bit): value for bit, value in now.items() if not held
         }
 
 
@@ -138,7 +157,13 @@ def settle(cell: dict[str, Any], bits: dict[Any, int]) -> bool:
 def stimuli(seed: int) -> list[dict[str, int]]:
     drawn = random.Random(seed)
     return [
-        {"rst": 0, "address": drawn.randrange(DEPTH), "enable": drawn.random() < 0.7} for _ in range(CYCLES)
+        {
+            "rst": 0,
+            "address": drawn.randrange(DEPTH),
+            "enable": drawn.random() < 0.7,
+            "group": drawn.randrange(16),
+        }
+        for _ in range(CYCLES)
     ]
 
 
@@ -152,8 +177,8 @@ def test_words_come_in_the_same_cycles_from_output_registers(netlist: dict[str, 
     assert use_output_registers(Netlist(after)) > 0
     moved = {name for name, mode in blocks(after).items() if mode == "OUTREG"}
     assert set(blocks(before).values()) == {"NOREG"}
-    assert len(moved) == len(blocks(before)) / 2
-    assert all(name.startswith("followed_") for name in moved)
+    assert moved == {name for name in blocks(before) if not name.startswith("alone")}
+    assert len([name for name in moved if name.startswith("wide")]) == 2
     inputs = stimuli(1)
     # A clock that the netlist has not begun with tells nothing: words count from the first read on.
     assert Simulation(after).run(inputs)[5:] == Simulation(before).run(inputs)[5:]
@@ -167,6 +192,18 @@ def test_a_choice_that_is_not_delayed_is_seen(
     use_output_registers(Netlist(module))
     inputs = stimuli(1)
     assert Simulation(module).run(inputs)[5:] != Simulation(netlist["modules"]["top"]).run(inputs)[5:]
+
+
+def test_half_a_wide_word_that_is_not_enabled_is_seen(netlist: dict[str, Any]) -> None:
+    module = json.loads(json.dumps(netlist["modules"]["top"]))
+    use_output_registers(Netlist(module))
+    inputs = stimuli(1)
+    enabled = Simulation(module).run(inputs)
+    for name in blocks(module):
+        if name.startswith("wide"):
+            assert module["cells"][name]["connections"]["OCEA"] == ["1"]
+            module["cells"][name]["connections"]["OCEA"] = ["0"]
+    assert Simulation(module).run(inputs) != enabled
 
 
 def test_logic_that_is_joined_to_its_driver_gets_no_flip_flop_between(netlist: dict[str, Any]) -> None:
