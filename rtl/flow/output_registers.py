@@ -29,10 +29,11 @@ says which enable each half of their words obeys, and a vendor's PDPW16KD has bu
 
 
 def use_output_registers(netlist: Netlist) -> int:
-    """Move flip-flops behind block memories into these, where one more flip-flop follows; returns how many are saved.
+    """Move flip-flops behind block memories into these; returns how many are saved.
 
-    Where logic lies between, that selects among blocks, it goes behind the registers, and what it selects by is
-    delayed by a flip-flop more. From the second cycle on every other flip-flop holds what it did before.
+    Where logic lies between, that selects among blocks, and one more flip-flop follows, it goes behind the registers,
+    and what it selects by is delayed by a flip-flop more. From the second cycle on every other flip-flop holds what
+    it did before.
     """
     read = _read_bits(netlist)
     drivers = {bit: name for name in netlist.cells for bit in netlist.outputs(name) if bit in read}
@@ -42,7 +43,8 @@ def use_output_registers(netlist: Netlist) -> int:
             continue
         cells = _together(netlist, name, drivers)
         done |= {cell for cell in cells if netlist.cells[cell]["type"] == BLOCK}
-        if all(_movable(netlist, cell, read) for cell in cells):
+        selected = any(netlist.cells[cell]["type"] in LOGIC for cell in cells)
+        if all(_movable(netlist, cell, read, selected) for cell in cells):
             saved += _move(netlist, cells, read, renamed)
     netlist.rename(renamed)
     return saved
@@ -77,8 +79,11 @@ def _together(netlist: Netlist, block: str, drivers: Mapping[Bit, str]) -> dict[
     return found
 
 
-def _movable(netlist: Netlist, name: str, read: set[Bit]) -> bool:
-    """Whether a cell behaves the same with its registers moved: a block of every cycle, logic, a plain flip-flop."""
+def _movable(netlist: Netlist, name: str, read: set[Bit], selected: bool) -> bool:
+    """Whether a cell behaves the same with its registers moved: a block of every cycle, logic, a plain flip-flop.
+
+    selected : there is logic, which would lie in the paths of what follows the flip-flops, so only more of these may.
+    """
     cell = netlist.cells[name]
     if any(netlist.is_shown(bit) for bit in netlist.outputs(name)):
         return False
@@ -90,7 +95,10 @@ def _movable(netlist: Netlist, name: str, read: set[Bit]) -> bool:
     if cell["type"] in LOGIC:
         joined = [bit for port in JOINED for bit in cell["connections"].get(port, [])]
         return all(bit in read or isinstance(bit, str) for bit in joined)
-    return cell["type"] == FLIP_FLOP and _is_followed(netlist, cell)
+    plain = cell["type"] == FLIP_FLOP and _is_plain(cell)
+    return plain and (
+        _is_followed(netlist, cell) if selected else bool(netlist.sinks(cell["connections"]["Q"][0]))
+    )
 
 
 def _is_wide(block: Mapping[str, Any]) -> bool:
@@ -98,13 +106,19 @@ def _is_wide(block: Mapping[str, Any]) -> bool:
     return int(block["parameters"]["DATA_WIDTH_B"], 2) == WIDE
 
 
-def _is_followed(netlist: Netlist, flip_flop: dict[str, Any]) -> bool:
-    """Whether it takes every cycle, begins at 0, is never cleared, and only flip-flops take what it holds."""
+def _is_plain(flip_flop: Mapping[str, Any]) -> bool:
+    """Whether it takes every cycle, begins at 0 and is never cleared."""
     ports = flip_flop["connections"]
     plain = "CE" not in ports and ports.get("LSR", ["0"]) == ["0"]
-    sinks = netlist.sinks(ports["Q"][0])
-    beyond = all(sink.port == "DI" and netlist.cells[sink.cell]["type"] == FLIP_FLOP for sink in sinks)
-    return plain and flip_flop["parameters"].get("REGSET") == "RESET" and bool(sinks) and beyond
+    return plain and flip_flop["parameters"].get("REGSET") == "RESET"
+
+
+def _is_followed(netlist: Netlist, flip_flop: Mapping[str, Any]) -> bool:
+    """Whether only flip-flops take what it holds."""
+    sinks = netlist.sinks(flip_flop["connections"]["Q"][0])
+    return bool(sinks) and all(
+        sink.port == "DI" and netlist.cells[sink.cell]["type"] == FLIP_FLOP for sink in sinks
+    )
 
 
 def _move(netlist: Netlist, cells: Iterable[str], read: set[Bit], renamed: dict[Bit, Bit]) -> int:

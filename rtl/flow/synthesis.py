@@ -53,12 +53,18 @@ def synthesise_top(folder: Path, board: Board, *, large: bool = False) -> None:
         spread_over_die(folder / f"{TOP}.json", TOP)
 
 
-def large_array_script(top: str) -> str:
-    """Yosys' passes for a large array on ECP5: module by module, and flattened only then.
+KEPT = "processing_element* lanes round_selector* requantiser* loaded_memory* activation_memory"
+"""Modules of a large array that are made each by itself: of what all have in common none has to serve the others."""
 
-    That is faster, and every element keeps what drives its registers to itself.
+
+def large_array_script(top: str) -> str:
+    """Yosys' passes for a large array on ECP5: KEPT one by one, all else at once, and flattened only then.
+
+    That is faster, and every element keeps what drives its registers to itself. The sequencer's modules decide within
+    a cycle what goes on in all of them: at once they take fewer LUTs behind one another.
     """
-    return f"synth_ecp5 -noflatten -top {top}\nflatten\nopt_clean"
+    kept = f"setattr -mod -set keep_hierarchy 1 {KEPT}\n"
+    return f"{kept}synth_ecp5 -top {top}\nsetattr -mod -unset keep_hierarchy {KEPT}\nflatten\nopt_clean"
 
 
 def spread_over_die(file: Path, top: str) -> None:

@@ -88,6 +88,7 @@ class WindowProof(wiring.Component):
         m.d.comb += [
             self.layer.choice.eq(self.choice.as_value()),
             loops.start.eq(self.start),
+            loops.idle.eq(self.start),
             loops.advance.eq(self.advance),
             *(loops.counts[name].eq(layer[name]) for name in self.loops),
             *(loops.short_counts[name].eq(self._last(layer, name, True)) for name in self.order.short),

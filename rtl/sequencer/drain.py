@@ -69,6 +69,8 @@ class DrainWalker(wiring.Component):
             reader.take.eq(take),
             reader.last.eq(self.record.last),
             loops.start.eq(take),
+            # Behind the first layer one begins where the one before ends, in the last trip of every loop.
+            loops.idle.eq(~awake),
             *(loops.counts[name].eq(self.record[name]) for name in order.names),
             loops.advance.eq(pass_end),
             take.eq(Mux(awake, pass_end & last_pass, reader.ready)),

@@ -31,6 +31,7 @@ class IssueWalk:
 
     layer : the record that is walked, behind `go`.
     go : a layer starts in the next cycle.
+    idle : no layer is walked.
     layer_end : the step to come is the layer's last.
     """
 
@@ -38,6 +39,7 @@ class IssueWalk:
     loops: NestedLoops
     layer: View
     go: Signal
+    idle: Signal
     layer_end: Signal
 
     @property
@@ -71,12 +73,13 @@ class IssueWalker(wiring.Component):
         m.submodules.reader = reader = RecordReader(layers=self.machine.layers)
         record, step, ends = self.record, self.step, loops.ends
         layer = Signal(layout)
-        go, held, layer_end = Signal(), Signal(), Signal()
+        go, idle, held, layer_end = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.record_address.eq(reader.address),
             reader.take.eq(go),
             reader.last.eq(record.last),
             loops.start.eq(go),
+            loops.idle.eq(idle),
             loops.advance.eq(step.valid),
             *(loops.counts[name].eq(record[name]) for name in order.names),
             *(loops.short_counts[name].eq(record[f"short_{name}"]) for name in order.short),
@@ -88,7 +91,7 @@ class IssueWalker(wiring.Component):
         ]
         with m.If(go):
             m.d.sync += layer.eq(record)
-        walk = IssueWalk(order, loops, layer, go, layer_end)
+        walk = IssueWalk(order, loops, layer, go, idle, layer_end)
         gate = self._gate_tiles(m, walk) if self.machine.weight_stream_bytes else None
         self._sequence(m, walk, held, reader.ready, gate)
         self._hold(m, walk, held)
@@ -130,7 +133,7 @@ class IssueWalker(wiring.Component):
         waited, image, space = Signal(), Signal(), Signal()
         startable = ready & waited & image & space
         m.d.comb += waited.eq(elapsed >= record.wait)
-        with m.FSM():
+        with m.FSM() as state:
             with m.State("Wait"):
                 weights = gate.ready | ~record.streamed if gate else None
                 m.d.comb += [
@@ -158,6 +161,7 @@ class IssueWalker(wiring.Component):
                     m.d.comb += self.waits_weights.eq(gate.starved)
                 with m.If(self.step.valid & walk.layer_end):
                     m.next = "Wait"
+        m.d.comb += walk.idle.eq(state.ongoing("Wait"))
 
     def _hold(self, m: Module, walk: IssueWalk, held: Signal) -> None:
         """Hold back a tile's last step until the requantisers are done with the tile before.

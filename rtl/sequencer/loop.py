@@ -28,6 +28,8 @@ class Loop(wiring.Component):
     -------
     start : In(1)
         Take `count`; the first trip begins in the next cycle. Goes before `advance`.
+    idle : In(1)
+        No trip is to go on to the next one: set wherever `start` is, but in the last trip, where it may be 0.
     count : In(width)
         Trips minus one.
     advance : In(1)
@@ -39,15 +41,16 @@ class Loop(wiring.Component):
     def __init__(self, *, width: int) -> None:
         require_positive("Width", width)
         self.width = width
-        super().__init__({"start": In(1), "count": In(width), "advance": In(1), "last": Out(1)})
+        flags = {"start": In(1), "idle": In(1), "advance": In(1), "last": Out(1)}
+        super().__init__({"count": In(width), **flags})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(signed(self.width + 1))
         whole = Signal(signed(self.width + 1))
         fewer = Signal.like(left)
-        # One subtraction, of what is begun or of what goes on.
-        m.d.comb += [self.last.eq(left[-1]), fewer.eq(Mux(self.start, self.count, left) - 1)]
+        # One subtraction, of what may begin or of what goes on. `start` comes late, so that it only chooses behind it.
+        m.d.comb += [self.last.eq(left[-1]), fewer.eq(Mux(self.last | self.idle, self.count, left) - 1)]
         with m.If(self.start | self.advance):
             m.d.sync += left.eq(Mux(self.last & ~self.start, whole, fewer))
         with m.If(self.start):
@@ -113,6 +116,8 @@ class NestedLoops(wiring.Component):
     -------
     start : In(1)
         Take `counts`; the first trip of every loop begins in the next cycle.
+    idle : In(1)
+        As in Loop, of all of them.
     counts : In(StructLayout(widths))
         Trips minus one.
     short_counts : In(StructLayout)
@@ -138,6 +143,7 @@ class NestedLoops(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
+                "idle": In(1),
                 "counts": In(StructLayout(self.widths)),
                 **({"short_counts": In(StructLayout(short_widths))} if short_widths else {}),
                 "advance": In(1),
@@ -153,7 +159,9 @@ class NestedLoops(wiring.Component):
                 m.d.comb += [self.lasts[name].eq(1), self.ends[name].eq(inner)]
                 continue
             m.submodules[name] = loop = StripLoop(width=width) if name in self.short else Loop(width=width)
-            if name in self.short:
+            if isinstance(loop, Loop):
+                m.d.comb += loop.idle.eq(self.idle)
+            else:
                 m.d.comb += [
                     loop.short_count.eq(self.short_counts[name]),
                     loop.short.eq(self.lasts[self.short[name]]),

@@ -27,17 +27,18 @@ WIDE = 36
 CYCLES = 200
 
 
-class ThreeMemories(wiring.Component):
-    """A memory of three rows of blocks with a register behind its own, and one with none, which stays as it is; and
-    one of two wide blocks whose groups are written, as a machine's activations are."""
+class Memories(wiring.Component):
+    """A memory of three rows of blocks with a register behind its own, and one with none, which stays as it is; one of
+    two wide blocks whose groups are written, as a machine's activations are; one of a block with logic behind it."""
 
     def __init__(self) -> None:
-        outputs = {"followed": Out(WIDTH), "alone": Out(WIDTH), "wide": Out(2 * WIDE)}
+        outputs = {"followed": Out(WIDTH), "alone": Out(WIDTH), "wide": Out(2 * WIDE), "mixed": Out(WIDTH)}
         super().__init__({"address": In(12), "enable": In(1), "group": In(4), **outputs})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = [random.Random(index).getrandbits(WIDTH) for index in range(DEPTH)]
+        drawn = random.Random(1)
+        words = [drawn.getrandbits(WIDTH) for _ in range(DEPTH)]
         for name in ("followed", "alone"):
             m.submodules[name] = loaded = LoadedMemory(width=WIDTH, depth=DEPTH, init=words, loads=False)
             m.d.comb += [
@@ -45,6 +46,14 @@ class ThreeMemories(wiring.Component):
                 loaded.enable.eq(self.enable),
                 getattr(self, name).eq(delayed(m, loaded.data, int(name == "followed"), name)),
             ]
+        m.submodules.mixed_words = loaded = LoadedMemory(
+            width=WIDTH, depth=600, init=words[:600], loads=False
+        )
+        m.d.comb += [
+            loaded.address.eq(self.address),
+            loaded.enable.eq(self.enable),
+            self.mixed.eq(loaded.data ^ loaded.data.rotate_left(1)),
+        ]
         m.submodules.wide_words = words = memory.Memory(shape=2 * WIDE, depth=300, init=[])
         write, read = words.write_port(granularity=WIDE // 2), words.read_port()
         m.d.comb += [
@@ -61,7 +70,7 @@ class ThreeMemories(wiring.Component):
 @pytest.fixture(scope="module")
 def netlist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("memories")
-    verilog = to_verilog(ThreeMemories(), "top")
+    verilog = to_verilog(Memories(), "top")
     (folder / "top.v").write_text(verilog.text)
     for name, text in verilog.images.items():
         (folder / name).write_text(text)
@@ -179,6 +188,7 @@ def test_words_come_in_the_same_cycles_from_output_registers(netlist: dict[str, 
     assert set(blocks(before).values()) == {"NOREG"}
     assert moved == {name for name in blocks(before) if not name.startswith("alone")}
     assert len([name for name in moved if name.startswith("wide")]) == 2
+    assert len([name for name in moved if name.startswith("mixed")]) == 1
     inputs = stimuli(1)
     # A clock that the netlist has not begun with tells nothing: words count from the first read on.
     assert Simulation(after).run(inputs)[5:] == Simulation(before).run(inputs)[5:]

@@ -17,9 +17,11 @@ def test_a_nest_marks_the_last_trips_and_starts_over(counts):
 
     async def bench(ctx):
         ctx.set(dut.start, 1)
+        ctx.set(dut.idle, 1)
         ctx.set(dut.counts, {"inner": counts[0], "outer": counts[1]})
         await ctx.tick()
         ctx.set(dut.start, 0)
+        ctx.set(dut.idle, 0)
         ctx.set(dut.counts, {"inner": 5, "outer": 5})
         for cycle in range(4 * len(trips)):
             advance = cycle % 2
@@ -39,6 +41,32 @@ def test_a_nest_marks_the_last_trips_and_starts_over(counts):
     assert seen == once * 2
 
 
+def test_a_nest_that_begins_in_the_last_trip_of_another_takes_its_counts():
+    """As the drain walker does: without a cycle between, and without being idle."""
+    dut = NestedLoops(widths={"inner": 3, "outer": 3})
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.idle, 1)
+        ctx.set(dut.start, 1)
+        for inner, outer in ((2, 1), (1, 3), (0, 0), (3, 0)):
+            ctx.set(dut.counts, {"inner": inner, "outer": outer})
+            await ctx.tick()
+            ctx.set(dut.idle, 0)
+            ctx.set(dut.advance, 1)
+            for place in reversed(range((inner + 1) * (outer + 1))):
+                ctx.set(dut.start, place == 0)
+                seen.append((ctx.get(dut.ends.outer), place == 0))
+                if place:
+                    await ctx.tick()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+    assert all(ended == last for ended, last in seen)
+
+
 @pytest.mark.parametrize("counts", [(0, 0, 0), (3, 1, 2), (1, 3, 1), (2, 2, 0), (3, 0, 3)])
 def test_a_loop_is_short_in_the_last_trip_of_another(counts):
     """Digits within a strip within columns within rows: the strip of the last column has its own length."""
@@ -56,10 +84,12 @@ def test_a_loop_is_short_in_the_last_trip_of_another(counts):
 
     async def bench(ctx):
         ctx.set(dut.start, 1)
+        ctx.set(dut.idle, 1)
         ctx.set(dut.counts, {"digits": 1, "strip": full, "columns": columns, "rows": 1})
         ctx.set(dut.short_counts, {"strip": short})
         await ctx.tick()
         ctx.set(dut.start, 0)
+        ctx.set(dut.idle, 0)
         for cycle in range(4 * len(trips)):
             ctx.set(dut.advance, cycle % 2)
             if cycle % 2:

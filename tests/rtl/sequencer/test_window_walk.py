@@ -49,6 +49,7 @@ class Walk:
             self.walk.turns.eq(self.loops.turns),
             self.walk.ends.eq(self.loops.ends),
             self.loops.start.eq(self.walk.start),
+            self.loops.idle.eq(self.walk.start),
             self.loops.advance.eq(self.walk.advance),
             *(self.loops.counts[name].eq(self.walk.record[name]) for name in names),
             *(self.loops.short_counts[name].eq(self.walk.record[f"short_{name}"]) for name in short),
