@@ -53,7 +53,7 @@ def synthesise_top(folder: Path, board: Board, *, large: bool = False) -> None:
         spread_over_die(folder / f"{TOP}.json", TOP)
 
 
-KEPT = "processing_element* lanes round_selector* requantiser* loaded_memory* activation_memory"
+KEPT = "processing_element* lanes round_selector* requantiser*"
 """Modules of a large array that are made each by itself: of what all have in common none has to serve the others."""
 
 

@@ -73,7 +73,8 @@ class DrainWalker(wiring.Component):
             loops.idle.eq(~awake),
             *(loops.counts[name].eq(self.record[name]) for name in order.names),
             loops.advance.eq(pass_end),
-            take.eq(Mux(awake, pass_end & last_pass, reader.ready)),
+            # What ends with a round is known before it ends.
+            take.eq((end & (awake & last_round & last_pass)) | (reader.ready & ~awake)),
             self.parameter_enable.eq(self.shift | self.select),
             round_.bits.eq(layer.bits),
             round_.search.eq(layer.search),
