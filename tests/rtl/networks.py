@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.accelerator import Accelerator
-from bcsim.rtl.bench.simulator import build
+from bcsim.rtl.bench.simulator import build, run
 from bcsim.rtl.bus.program_image import load_writes
 from bcsim.rtl.generate.project import TOP
 from bcsim.rtl.generate.vectors import bench_vectors
@@ -33,6 +34,18 @@ def build_machine(folder: Path, machine: Machine, simulator: str) -> None:
     source = folder / f"{TOP}.v"
     source.write_text(spoil_collisions(to_verilog(Accelerator(machine), TOP).text))
     build(folder, [source], TOP, simulator=simulator)
+
+
+def hold_networks(folder: Path, vectors: dict[int, dict[str, Any]], scratch: Path, simulator: str) -> None:
+    """Run the networks one after another; the first difference of each, by its number."""
+    for number, arrays in vectors.items():
+        np.savez(scratch / f"{number:08}.npz", **arrays)
+    passed = run(folder, "bcsim.rtl.bench.program_bench", TOP, simulator=simulator, cwd=scratch)
+    assert passed, (scratch / "simulation.log").read_text()
+    results = json.loads((scratch / "results.json").read_text())
+    failed = {int(name): result["difference"] for name, result in results.items() if result["difference"]}
+    assert not failed, f"differences, by seed (replay one with BCSIM_SEED): {failed}"
+    assert len(results) == len(vectors)
 
 
 def fitting_program(generator: np.random.Generator, machine: Machine, **limits: int) -> Mapping:

@@ -6,22 +6,17 @@ BCSIM_SIMULATOR=icarus runs them in Icarus Verilog.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bcsim.compiler.program.layers import Search
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.bench.simulator import run
-from bcsim.rtl.generate.project import TOP
 from tests.conv_programs import FEATURES, features
-from tests.rtl.networks import build_machine, drawn_network, network, seeded_mapping
+from tests.rtl.networks import build_machine, drawn_network, hold_networks, network, seeded_mapping
 
 SIMULATOR = os.environ.get("BCSIM_SIMULATOR", "verilator")
 DENSE, SPATIAL = 12, 24
@@ -144,19 +139,7 @@ def check_networks(built: tuple[int, Path], networks: range, scratch: Path) -> N
     seeds = [index * SEEDS_PER_MACHINE + network for network in networks]
     if wanted := os.environ.get("BCSIM_SEED"):
         seeds = [int(wanted)] if int(wanted) // SEEDS_PER_MACHINE == index else []
-    _hold(folder, {seed: network(seed, MACHINES[index]) for seed in seeds}, scratch)
-
-
-def _hold(folder: Path, vectors: Mapping[int, dict[str, Any]], scratch: Path) -> None:
-    """Run the networks one after another; the first difference of each, by its number."""
-    for number, arrays in vectors.items():
-        np.savez(scratch / f"{number:08}.npz", **arrays)
-    passed = run(folder, "bcsim.rtl.bench.program_bench", TOP, simulator=SIMULATOR, cwd=scratch)
-    assert passed, (scratch / "simulation.log").read_text()
-    results = json.loads((scratch / "results.json").read_text())
-    failed = {int(name): result["difference"] for name, result in results.items() if result["difference"]}
-    assert not failed, f"differences, by seed (replay one with BCSIM_SEED): {failed}"
-    assert len(results) == len(vectors)
+    hold_networks(folder, {seed: network(seed, MACHINES[index]) for seed in seeds}, scratch, SIMULATOR)
 
 
 @pytest.mark.rtl
@@ -172,7 +155,8 @@ def test_networks_drawn_as_onnx_files_equal_the_simulator(built: tuple[int, Path
     index, folder = built
     wanted = os.environ.get("BCSIM_SEED")
     numbers = [int(wanted)] if wanted else range(0, 10 * DRAWN, 10)
-    _hold(folder, {n: drawn_network(n, MACHINES[index], tmp_path) for n in numbers}, tmp_path)
+    drawn = {n: drawn_network(n, MACHINES[index], tmp_path) for n in numbers}
+    hold_networks(folder, drawn, tmp_path, SIMULATOR)
 
 
 @pytest.mark.soak
@@ -183,7 +167,8 @@ def test_thousands_of_drawn_networks_equal_the_simulator(built: tuple[int, Path]
         scratch = tmp_path / str(start)
         scratch.mkdir()
         numbers = range(start, start + 100)
-        _hold(folder, {n: drawn_network(n, MACHINES[index], scratch) for n in numbers}, scratch)
+        drawn = {n: drawn_network(n, MACHINES[index], scratch) for n in numbers}
+        hold_networks(folder, drawn, scratch, SIMULATOR)
         print(f"drawn networks {start} to {start + 99}", flush=True)
 
 
