@@ -208,7 +208,7 @@ class Accelerator(wiring.Component):
         further = pipeline_stages(self.machine)[0]
         if not further:
             return weights.load
-        load = weights.load.signature.flip().create()
+        load = flipped(weights.load.signature.flip().create())
         for name in load.signature.members:
             m.d.comb += getattr(weights.load, name).eq(
                 delayed(m, getattr(load, name), further, f"weight_load_{name}")
@@ -235,7 +235,7 @@ class Accelerator(wiring.Component):
         issue, registers, axis, stream = self._issue, self._registers, self.s_axis_weights, loader.stream
         m.submodules.weight_stream_memory = records
         if not self.machine.loading:
-            connect(m, loader.write, flipped(self._late_load(m, weights)))
+            connect(m, loader.write, self._late_load(m, weights))
         m.d.comb += [
             records.address.eq(loader.record_address),
             loader.record.eq(records.data),
