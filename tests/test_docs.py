@@ -17,7 +17,8 @@ from bcsim.machine.parameters import parse_machine
 from tests.markdown import anchors, blocks, cells, code_of, sentences, slug
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(page for folder in (".", "docs", "models") for page in (ROOT / folder).glob("*.md"))
+FOLDERS = (".", "docs", "docs/boards", "models")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 
 WIDTH = 100
 """Characters of a line. Rows of tables cannot be wrapped; a line of one word, such as an address, neither."""

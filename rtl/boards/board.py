@@ -31,7 +31,7 @@ class Pins:
 class Flash:
     """A flash memory of four data lines beside the FPGA, from which weights stream.
 
-    select, clock, lines : the package pins, line 0 first.
+    select, clock, lines : the package pins, line 0 first; no clock on ECP5, where USRMCLK drives it (flash_pads.py).
     begin : where an image's weights lie, behind the bitstream. room : bytes from there on.
     program_with : the command that writes them; {} is the file, {begin} the address.
     """
@@ -102,10 +102,17 @@ def platform_pins(platform: Any, leds: Mapping[str, tuple[str, int]]) -> tuple[P
     return pins, float(clock.clock.frequency)
 
 
-def flash_pins(platform: Any) -> dict[str, Any]:
-    """The pins of an amaranth-boards platform's flash, as Flash has them."""
+def flash_pins(platform: Any, *, own_clock: bool = True) -> dict[str, Any]:
+    """The pins of an amaranth-boards platform's flash, as Flash has them.
+
+    own_clock : whether the clock's pin is one that a design has like any other.
+    """
     pins = {signal.name: signal.ios[0].names for signal in platform.lookup("spi_flash_4x").ios}
-    return {"select": pins["cs"][0], "clock": pins["clk"][0], "lines": tuple(pins["dq"])}
+    return {
+        "select": pins["cs"][0],
+        "clock": pins["clk"][0] if own_clock else "",
+        "lines": tuple(pins["dq"]),
+    }
 
 
 def _pin(resource: Resource) -> str:

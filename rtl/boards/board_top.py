@@ -18,6 +18,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect
 
 from bcsim.rtl.boards.board import Board
+from bcsim.rtl.boards.flash_pads import clock_pad, line_pad
 from bcsim.rtl.boards.pll import ClockSettings
 from bcsim.rtl.link.flash_reader import FlashReader
 from bcsim.rtl.link.linked import LinkedAccelerator
@@ -47,7 +48,7 @@ class BoardTop(wiring.Component):
     led_running, led_error, led_done : Out(1)
         Those that the board has.
     flash_select, flash_clock : Out(1)
-        Only with a reader.
+        Only with a reader, and the clock only where it has a pin of its own (Flash).
 
     Attributes
     ----------
@@ -65,7 +66,9 @@ class BoardTop(wiring.Component):
         self._linked, self._reader = linked, reader
         self.lines = [IOPort(1, name=f"flash_line_{index}") for index in range(4)] if reader else []
         lights = {f"led_{role}": Out(1) for role in board.pins.leds}
-        flash = {"flash_select": Out(1, init=1), "flash_clock": Out(1)} if reader else {}
+        flash = {"flash_select": Out(1, init=1)} if reader else {}
+        if reader and board.flash and board.flash.clock:
+            flash["flash_clock"] = Out(1)
         super().__init__({"clk": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), **lights, **flash})
 
     def elaborate(self, platform: object) -> Module:
@@ -85,17 +88,13 @@ class BoardTop(wiring.Component):
         linked = self._linked
         m.submodules.flash_reader = ResetInserter(linked.restart)(reader)
         connect(m, reader.stream, linked.weights)
-        m.d.comb += [self.flash_select.eq(reader.select), self.flash_clock.eq(reader.clock)]
+        m.d.comb += self.flash_select.eq(reader.select)
+        if "flash_clock" in self.signature.members:
+            m.d.comb += self.flash_clock.eq(reader.clock)
+        else:
+            m.submodules.flash_clock = clock_pad(reader, ResetSignal())
         for index, line in enumerate(self.lines):
-            # PIN_INPUT without a register, and PIN_OUTPUT_TRISTATE (Lattice FPGA-TN-02026).
-            m.submodules[f"line_{index}"] = Instance(
-                "SB_IO",
-                p_PIN_TYPE=Const(0b101001, 6),
-                io_PACKAGE_PIN=line,
-                i_OUTPUT_ENABLE=reader.drives if index == 0 else Const(0),
-                i_D_OUT_0=reader.command if index == 0 else Const(0),
-                o_D_IN_0=reader.data[index],
-            )
+            m.submodules[f"line_{index}"] = line_pad(self.board.family, reader, index, line)
         return reader.foreign
 
     def _make_clock(self, m: Module) -> None:

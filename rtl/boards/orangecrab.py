@@ -1,8 +1,11 @@
-"""OrangeCrab r0.2 with an ECP5-25F: no serial bridge, so two header pins. Clock and LED from amaranth-boards."""
+"""OrangeCrab r0.2 with an ECP5-25F: no serial bridge, so two header pins. Clock, LED and flash from amaranth-boards.
+
+Its bootloader writes the flash from 1 MiB on as its second alternate setting; it calls that place firmware.
+"""
 
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform
 
-from bcsim.rtl.boards.board import Board, Pins
+from bcsim.rtl.boards.board import Board, Flash, Pins, flash_pins
 
 __all__ = ["BOARDS"]
 
@@ -32,7 +35,14 @@ BOARDS = (
         clock_mhz=80,
         baud=1_000_000,
         machine="tiny",
+        large_machine="tiny,requantisers=4,weight_words=1,weight_stream_bytes=4",
         program_with=("dfu-util", "--alt", "0", "-D", "{}"),
+        flash=Flash(
+            **flash_pins(PLATFORM, own_clock=False),
+            begin=1 << 20,
+            room=15 << 20,
+            program_with=("dfu-util", "--alt", "1", "-D", "{}"),
+        ),
         wiring="USB for power and DFU; a 3.3 V USB serial adapter with its TX at header pin 0 and its RX at pin 1",
     ),
 )

@@ -214,7 +214,7 @@ def write_top(folder: Path, mapping: Mapping, board: Board, clock: ClockSettings
     """top.v with its memory images and constraints, and the part's own memories where the machine has such."""
     accelerator = Accelerator(mapping.machine, image=mapping.image)
     linked = LinkedAccelerator(accelerator, divisor=divisor)
-    top = BoardTop(board, clock, linked, flash_reader(mapping, board))
+    top = BoardTop(board, clock, linked, flash_reader(mapping, board, clock.hz))
     verilog = to_verilog(top, TOP, lines=top.lines)
     (folder / f"{TOP}.v").write_text(
         f"// bcsim for {board.title}, clock {clock.hz / 1e6:g} MHz\n\n{verilog.text}"

@@ -11,7 +11,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.rtl.boards.board import Board, Flash
 from bcsim.rtl.boards.catalogue import BOARDS
 from bcsim.rtl.generate.vectors import weight_words
-from bcsim.rtl.link.flash_reader import FlashReader, flash_contents, flash_mark, word_cycles
+from bcsim.rtl.link.flash_reader import FlashReader, flash_contents, flash_mark, release_pause, word_cycles
 
 __all__ = ["WEIGHTS", "flash_command", "flash_reader", "streams", "with_flash", "write_weights"]
 
@@ -24,13 +24,19 @@ def streams(mapping: Mapping) -> bool:
     return bool(mapping.slots)
 
 
-def flash_reader(mapping: Mapping, board: Board) -> FlashReader | None:
-    """The reader of a mapped program's weights; None where none stream."""
+def flash_reader(mapping: Mapping, board: Board, hz: float) -> FlashReader | None:
+    """The reader of a mapped program's weights at a clock; None where none stream."""
     if not streams(mapping):
         return None
     size, packet = mapping.machine.weight_stream_bytes, _packet(mapping)
     begin = _flash(board).begin
-    return FlashReader(size=size, words=len(packet) // size, begin=begin, mark=flash_mark(packet, size))
+    return FlashReader(
+        size=size,
+        words=len(packet) // size,
+        begin=begin,
+        mark=flash_mark(packet, size),
+        pause=release_pause(hz),
+    )
 
 
 def write_weights(folder: Path, mapping: Mapping, board: Board) -> int:

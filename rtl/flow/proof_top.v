@@ -12,7 +12,7 @@ module proof_top (
       .rx(rx),
       .tx(tx),
       .flash_select(select),
-      .flash_clock(clock),
+@clock_port@
       .flash_line_0(lines[0]),
       .flash_line_1(lines[1]),
       .flash_line_2(lines[2]),
@@ -28,5 +28,6 @@ module proof_top (
       .speaks(speaks),
       .data(data)
   );
+@clock_assignment@
   assign lines = speaks ? data : 4'bzzzz;
 endmodule

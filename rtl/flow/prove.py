@@ -80,7 +80,7 @@ def prove_build(folder: Path, mapping: Mapping, board: Board, built: Built, q: N
     found, seconds = {}, {}
     for name, source in designs.items():
         start = time.monotonic()
-        found[name] = _simulate(folder, work, name, source)
+        found[name] = _simulate(folder, work, board, name, source)
         seconds[name] = round(time.monotonic() - start, 1)
         _compare(name, found[name], found["verilog"], machine_run)
     edges = found["verilog"]["edges"]
@@ -162,13 +162,13 @@ def _unpack(folder: Path, work: Path) -> Path:
     return path
 
 
-def _simulate(folder: Path, work: Path, name: str, source: Path) -> dict[str, Any]:
+def _simulate(folder: Path, work: Path, board: Board, name: str, source: Path) -> dict[str, Any]:
     """The words and the edges of one design."""
     for image in folder.glob("*.mem"):
         shutil.copyfile(image, work / image.name)
     result = work / "proof.json"
     result.unlink(missing_ok=True)
-    top, others = _surroundings(folder, work)
+    top, others = _surroundings(folder, work, board)
     try:
         with working(f"Simulating the {name}"):
             build(work / name, [source, work / "cells.v", *others], top, simulator="icarus")
@@ -185,7 +185,7 @@ def _simulate(folder: Path, work: Path, name: str, source: Path) -> dict[str, An
     return found
 
 
-def _surroundings(folder: Path, work: Path) -> tuple[str, tuple[Path, ...]]:
+def _surroundings(folder: Path, work: Path, board: Board) -> tuple[str, tuple[Path, ...]]:
     """The module to simulate, and the files that it needs: with a flash beside the design where weights stream."""
     contents = folder / WEIGHTS
     if not contents.exists():
@@ -193,8 +193,17 @@ def _surroundings(folder: Path, work: Path) -> tuple[str, tuple[Path, ...]]:
     begin, held = json.loads((folder / "board.json").read_text())["flash"]["begin"], contents.read_bytes()
     write_flash(work, held)
     text = PROOF_TOP.read_text().replace("@begin@", str(begin)).replace("@bytes@", str(len(held)))
+    for place, value in zip(("@clock_port@", "@clock_assignment@"), _flash_clock(board), strict=True):
+        text = text.replace(place, value)
     (work / PROOF_TOP.name).write_text(text)
     return PROOF_TOP.stem, (FLASH_MODEL, work / PROOF_TOP.name)
+
+
+def _flash_clock(board: Board) -> tuple[str, str]:
+    """How a simulation has the flash's clock: at a port, or in the cell that drives the configuration's pin."""
+    if board.flash and board.flash.clock:
+        return "      .flash_clock(clock),", ""
+    return "", "  assign clock = board.flash_clock.USRMCLKTS ? 1'b0 : board.flash_clock.USRMCLKI;"
 
 
 def _compare(name: str, found: dict[str, Any], verilog: dict[str, Any], machine_run: MachineRun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from zlib import crc32
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -12,7 +13,17 @@ from amaranth.lib.wiring import In, Out
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.require import require_positive
 
-__all__ = ["FIRST_WORD", "NIBBLE", "REPEAT", "FlashReader", "flash_contents", "flash_mark", "word_cycles"]
+__all__ = [
+    "FIRST_WORD",
+    "NIBBLE",
+    "PAUSE",
+    "REPEAT",
+    "FlashReader",
+    "flash_contents",
+    "flash_mark",
+    "release_pause",
+    "word_cycles",
+]
 
 NIBBLE = 2
 """Cycles of one of the flash's clocks, each of which brings four bits."""
@@ -27,21 +38,36 @@ bit QE of status register 2, fast read with four outputs (Winbond W25Q128JV, cha
 ADDRESS_BITS, DUMMY = 24, 8
 """Of a read: the address's bits, and the clocks between it and the first data."""
 
-COMMANDS = 4
-CLOCKS = (WAKE[1], VOLATILE[1], QUAD[1], READ[1] + ADDRESS_BITS + DUMMY)
-"""Of each command, the last of its slots."""
+SILENCE = (0, 0)
+"""A command's time in which the flash is let alone."""
 
-REPEAT = SLOTS * NIBBLE + 1
+READ_BITS = READ[1] + ADDRESS_BITS
+COMMANDS = 4
+
+PAUSE = SLOTS * NIBBLE
+"""Cycles of a command."""
+
+REPEAT = PAUSE + 1
 """Cycles from a packet's last word to the next read's first data."""
 
-FIRST_WORD = COMMANDS * SLOTS * NIBBLE
-"""Cycles from reset to the first read's first data. At 40 MHz the flash has 3 us from its release to the command
-behind it, as it wants."""
+FIRST_WORD = COMMANDS * PAUSE
+"""Cycles from reset to the first read's first data, without a pause."""
+
+RELEASE = 3e-6
+"""Seconds that the flash is let alone behind its release from power-down (Winbond W25Q128JV, tRES1)."""
+
+RELEASED = (SLOTS - VOLATILE[1] - 1) * NIBBLE
+"""Cycles that it is let alone without a pause: until the next command's slot before its first clock."""
 
 
 def word_cycles(size: int) -> int:
     """Cycles from a word of `size` bytes being taken to the next one."""
     return 2 * size * NIBBLE
+
+
+def release_pause(hz: float) -> int:
+    """Pauses that a reader must make at a clock of so many hertz, see FlashReader."""
+    return max(0, ceil((RELEASE * hz - RELEASED) / PAUSE))
 
 
 def flash_mark(packet: bytes, size: int) -> int:
@@ -58,8 +84,8 @@ class FlashReader(wiring.Component):
     """Reads a packet over and over: wakes the flash, enables its four lines, and reads on while words are taken.
 
     The flash's clock stands while a word waits. Throughput: a word in word_cycles(size) cycles, counted from the word
-    before it being taken. Latency: from reset FIRST_WORD cycles, and from a packet's last word to the next packet's
-    first REPEAT cycles more, each with the time of the mark's word and the word's own.
+    before it being taken. Latency: from reset FIRST_WORD + pause * PAUSE cycles, and from a packet's last word
+    to the next packet's first REPEAT cycles more, each with the time of the mark's word and the word's own.
 
     Parameters
     ----------
@@ -71,6 +97,8 @@ class FlashReader(wiring.Component):
         Address of the packet's mark in the flash.
     mark : int
         The word there; no word is given where another one stands.
+    pause : int
+        Commands' times that pass behind the release from power-down, at fast clocks (release_pause).
 
     Members
     -------
@@ -86,10 +114,17 @@ class FlashReader(wiring.Component):
         What the flash has on its lines.
     """
 
-    def __init__(self, *, size: int, words: int, begin: int, mark: int) -> None:
+    def __init__(self, *, size: int, words: int, begin: int, mark: int, pause: int = 0) -> None:
         require_positive("Size", size)
         require_positive("Words", words)
         self.size, self.words, self.begin, self.mark = size, words, begin, mark
+        self._commands = (
+            WAKE,
+            *[SILENCE] * pause,
+            VOLATILE,
+            QUAD,
+            (READ[0] << ADDRESS_BITS | begin, READ_BITS),
+        )
         super().__init__(
             {
                 "stream": Out(StreamSignature(size=size)),
@@ -105,14 +140,16 @@ class FlashReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         high, reading, done = Signal(), Signal(), Signal()
-        slot, phase = Signal(range(SLOTS)), Signal(range(COMMANDS))
+        last = len(self._commands) - 1
+        slot, phase = Signal(range(SLOTS)), Signal(range(last + 1))
+        clocks = self._clocks()
         place = Cat(slot, phase)
         m.d.comb += [
             self.command.eq(self._bits().bit_select(place, 1)),
             self.drives.eq(~reading),
         ]
         # A slot before its first clock and a cycle late, from a register: it must not change by accident.
-        m.d.sync += self.select.eq(~(reading | _last_slots(n + 1 for n in CLOCKS).bit_select(place, 1)))
+        m.d.sync += self.select.eq(~(reading | _last_slots(n + (n > 0) for n in clocks).bit_select(place, 1)))
         word_end = self._collect(m, reading & high)
         held = self._pass_on(m, word_end, done)
         with m.If(reading):
@@ -121,24 +158,28 @@ class FlashReader(wiring.Component):
             with m.If(done):
                 m.d.sync += [reading.eq(0), high.eq(0), self.clock.eq(0)]
         with m.Else():
-            m.d.sync += [high.eq(~high), self.clock.eq(~high & _last_slots(CLOCKS).bit_select(place, 1))]
+            m.d.sync += [high.eq(~high), self.clock.eq(~high & _last_slots(clocks).bit_select(place, 1))]
             with m.If(high):
                 m.d.sync += slot.eq(slot + 1)
                 with m.If(slot == SLOTS - 1):
-                    m.d.sync += reading.eq(phase == COMMANDS - 1)
-                    with m.If(phase != COMMANDS - 1):
+                    m.d.sync += reading.eq(phase == last)
+                    with m.If(phase != last):
                         m.d.sync += phase.eq(phase + 1)
         return m
 
+    def _clocks(self) -> list[int]:
+        """Of each command, the last of its slots."""
+        *others, read = (bits for _, bits in self._commands)
+        return [*others, read + DUMMY]
+
     def _bits(self) -> Const:
         """Line 0 in every slot of every command."""
-        read = READ[0] << ADDRESS_BITS | self.begin, READ[1] + ADDRESS_BITS
         found = 0
-        for index, (value, bits) in enumerate((WAKE, VOLATILE, QUAD, read)):
-            end = (index + 1) * SLOTS - (DUMMY if index == COMMANDS - 1 else 0)
+        for index, ((value, bits), clocks) in enumerate(zip(self._commands, self._clocks(), strict=True)):
+            end = (index + 1) * SLOTS - (clocks - bits)
             for bit in range(bits):
                 found |= (value >> bit & 1) << (end - 1 - bit)
-        return Const(found, COMMANDS * SLOTS)
+        return Const(found, len(self._commands) * SLOTS)
 
     def _collect(self, m: Module, taken: Value) -> Value:
         """The word's nibbles, first byte first and of it the upper half; whether this is its last."""
@@ -175,7 +216,8 @@ class FlashReader(wiring.Component):
 
 def _last_slots(counts: Iterable[int]) -> Const:
     """A bit for every slot of every command, set in the last so many."""
-    found = 0
-    for index, count in enumerate(counts):
-        found |= ((1 << count) - 1) << ((index + 1) * SLOTS - count)
-    return Const(found, COMMANDS * SLOTS)
+    found = end = 0
+    for count in counts:
+        end += SLOTS
+        found |= ((1 << count) - 1) << (end - count)
+    return Const(found, end)

@@ -44,7 +44,9 @@ def test_a_boards_machine_is_fitted_and_loads_nothing() -> None:
 
 
 def test_a_machine_that_streams_weights_is_refused_where_there_is_no_flash() -> None:
-    message = r"^On ulx3s-85f all weights are on the chip: .* boards with a flash that weights stream from: icebreaker$"
+    message = (
+        r"^On ulx3s-85f all weights are on the chip: .* that weights stream from: icebreaker, orangecrab$"
+    )
     with pytest.raises(BcsimError, match=message):
         mapped(PROGRAM, "conv,weight_stream_bytes=8", find_board("ulx3s-85f"))
 

@@ -12,6 +12,21 @@ module EHXPLLL (
   assign CLKOP = CLKI, LOCK = &edges;
 endmodule
 
+// The way to the configuration's clock pin, which the proof's top module looks into.
+module USRMCLK (input USRMCLKI, USRMCLKTS);
+endmodule
+
+// Pads; an open tri-state input drives. Yosys' own model never sees one that is constant.
+module BB (inout B, input I, T, output O);
+  TRELLIS_IO #(.DIR("BIDIR")) pad (.B(B), .I(I), .T(T), .O(O));
+endmodule
+
+module TRELLIS_IO (inout B, input I, T, output O);
+  parameter DIR = "INPUT";
+  assign B = DIR == "INPUT" || T === 1'b1 ? 1'bz : I;
+  assign O = B;
+endmodule
+
 module TRELLIS_FF (input CLK, LSR, CE, DI, M, output reg Q);
   parameter GSR = "DISABLED", CEMUX = "1", CLKMUX = "CLK", LSRMUX = "LSR", SRMODE = "LSR_OVER_CE";
   parameter REGSET = "RESET", SD = "1";

@@ -1,14 +1,15 @@
+# amaranth: UnusedElaboratable=no
 """The boards: their pins, clocks and constraints."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import numpy as np
 import pytest
 
 pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
 
 from bcsim.common.errors import BcsimError
+from bcsim.interface.board import mapped
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.accelerator import Accelerator
 from bcsim.rtl.boards.board_top import BoardTop
@@ -17,9 +18,12 @@ from bcsim.rtl.boards.constraints import SUFFIXES, constraints
 from bcsim.rtl.boards.pll import clock_settings
 from bcsim.rtl.generate.verilog import to_verilog
 from bcsim.rtl.link.divisor import baud_divisor
+from bcsim.rtl.link.flash_reader import FlashReader
 from bcsim.rtl.link.linked import LinkedAccelerator
+from tests.programs import random_program
 
 NAMES = list(BOARDS)
+SMALL = "tiny,lanes=2,pes=2,requantisers=1,input_bytes=1"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,7 +101,7 @@ def test_an_unknown_board_is_told_the_known_ones() -> None:
 @pytest.mark.parametrize("name", ["icebreaker", "orangecrab", "tangnano9k", "pynq-z2"])
 def test_the_top_has_the_boards_pins_and_its_pll(name: str) -> None:
     board = find_board(name)
-    machine = replace(parse_machine("tiny,lanes=2,pes=2,requantisers=1"), input_bytes=1)
+    machine = parse_machine(SMALL)
     linked = LinkedAccelerator(Accelerator(machine), divisor=10)
     verilog = to_verilog(BoardTop(board, clock_settings(board, board.clock_mhz), linked), "top")
     assert {port.name for port in verilog.ports} == {
@@ -120,3 +124,23 @@ def test_the_flashs_pins_are_constrained_where_weights_stream() -> None:
         "flash_line_3": "13",
     }
     assert "flash" not in constraints(board)
+
+
+def test_an_orangecrabs_flash_has_its_clock_from_the_configurations_pin() -> None:
+    board = find_board("orangecrab")
+    pins = constraints(board, flash=True)
+    for port, pin in (("flash_select", "U17"), ("flash_line_0", "U18"), ("flash_line_3", "N18")):
+        assert f'COMP "{port}" SITE "{pin}"' in pins
+    assert "flash_clock" not in pins
+    program = random_program(np.random.default_rng(4), largest=6)
+    mapping = mapped(program, f"{SMALL},weight_words=1,weight_stream_bytes=1", board)
+    linked = LinkedAccelerator(Accelerator(mapping.machine, image=mapping.image), divisor=10)
+    reader = FlashReader(size=1, words=8, begin=1 << 20, mark=1)
+    top = BoardTop(board, clock_settings(board, board.clock_mhz), linked, reader)
+    verilog = to_verilog(top, "top", lines=top.lines)
+    assert {port.name for port in verilog.ports if port.name.startswith("flash")} == {
+        "flash_select",
+        *(f"flash_line_{index}" for index in range(4)),
+    }
+    assert verilog.text.count("\n  BB line_") == 4
+    assert "USRMCLK flash_clock (" in verilog.text

@@ -97,3 +97,16 @@ def test_digits_on_a_ulx3s_are_proved_behind_place_and_route(tmp_path: Path) -> 
     result = build(program, tmp_path / "out", board="ulx3s-25f", baud=3_000_000, prove=2, data="digits")
     assert result.proof is not None
     assert result.proof.words == 2 * (10 + 1)
+
+
+@pytest.mark.soak
+def test_weights_from_an_orangecrabs_flash_are_proved(tmp_path: Path) -> None:
+    """The flash's clock goes through a cell of the part's own; place and route takes it and its pins."""
+    program = random_program(np.random.default_rng(4), largest=6)
+    machine = f"{SMALLEST},weight_words=1,weight_stream_bytes=1"
+    result = build(program, tmp_path / "out", board="orangecrab", machine=machine, baud=3_000_000, prove=2)
+    assert result.proof is not None
+    assert result.proof.words == 2 * (program.classes + 1)
+    flash = json.loads((tmp_path / "out" / "board.json").read_text())["flash"]
+    assert flash["begin"] == 1 << 20
+    assert flash["program_with"] == ["dfu-util", "--alt", "1", "-D", "weights.bin"]

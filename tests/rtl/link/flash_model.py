@@ -31,6 +31,7 @@ class FlashModel:
         else:
             if not self._selected:
                 assert not clock, "selected while its clock is high"
+                assert not self.deaf, "a command while it wakes up"
                 self._selected, self._bits, self._address = True, [], -1
             if clock and not self._clock:
                 self._bits.append(command)
@@ -65,9 +66,7 @@ class FlashModel:
 
     def _end(self) -> None:
         """What was heard takes effect when it is deselected."""
-        if self.deaf:
-            assert not self._bits, "a command while it wakes up"
-        elif len(self._bits) == 8 and self._value() == 0xAB:
+        if len(self._bits) == 8 and self._value() == 0xAB:
             self.asleep, self.deaf = False, self.wake
         elif self.asleep:
             return

@@ -7,17 +7,28 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from bcsim.rtl.link.flash_reader import FIRST_WORD, NIBBLE, REPEAT, FlashReader, flash_contents, flash_mark
+from bcsim.rtl.link.flash_reader import (
+    FIRST_WORD,
+    NIBBLE,
+    PAUSE,
+    REPEAT,
+    FlashReader,
+    flash_contents,
+    flash_mark,
+    release_pause,
+)
 from tests.rtl.link.flash_model import FlashModel
 
 BEGIN = 0x123400
 
 
-def received(size: int, packet: bytes, contents: bytes, takes: list[int], cycles: int):  # type: ignore[no-untyped-def]
+def received(  # type: ignore[no-untyped-def]
+    size: int, packet: bytes, contents: bytes, takes: list[int], cycles: int, pause: int = 0, wake: int = 100
+):
     """Words as (cycle offered, cycle taken, value, last); takes : cycles that each word is left waiting."""
     words = len(packet) // size
-    dut = FlashReader(size=size, words=words, begin=BEGIN, mark=flash_mark(packet, size))
-    flash, found, foreign = FlashModel(contents, base=BEGIN), [], []
+    dut = FlashReader(size=size, words=words, begin=BEGIN, mark=flash_mark(packet, size), pause=pause)
+    flash, found, foreign = FlashModel(contents, base=BEGIN, wake=wake), [], []
 
     async def bench(ctx):  # type: ignore[no-untyped-def]
         offered = None
@@ -67,3 +78,20 @@ def test_another_flash_is_not_read() -> None:
     found, _, foreign = received(4, packet, flash_contents(packet[::-1], 4), [0], 1500)
     assert foreign
     assert not found
+
+
+@pytest.mark.parametrize("mhz", [12, 36, 37, 48, 80, 100])
+def test_a_flash_has_its_time_to_wake_at_every_clock(mhz: int) -> None:
+    packet, pause = bytes(range(4)), release_pause(mhz * 1e6)
+    found, flash, foreign = received(
+        1, packet, flash_contents(packet, 1), [0], 1600, pause=pause, wake=-(-3 * mhz // 1)
+    )
+    assert flash.reads
+    assert not foreign
+    assert found[0][0] == FIRST_WORD + pause * PAUSE + 2 * 2 * NIBBLE
+
+
+def test_a_flash_that_is_spoken_to_too_early_is_seen() -> None:
+    packet = bytes(range(4))
+    with pytest.raises(AssertionError, match="a command while it wakes up"):
+        received(1, packet, flash_contents(packet, 1), [0], 1600, pause=release_pause(80e6) - 1, wake=3 * 80)
