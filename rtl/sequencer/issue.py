@@ -182,8 +182,10 @@ class IssueWalker(wiring.Component):
         # presets) would be in the path of every step.
         left = Signal(signed(most.bit_length() + 1), init=-1)
         m.d.comb += held.eq(~left[-1])
+        # That it is the layer's last follows from the loops around it: none of those within is waited for.
+        layer_end = walk.order.lasts_around("planes", walk.loops)
         with m.If(self.step.valid & self.step.last):
-            m.d.sync += left.eq(drain[: most.bit_length()] + Cat(walk.layer_end, 1).as_signed())
+            m.d.sync += left.eq(drain[: most.bit_length()] + Cat(layer_end, 1).as_signed())
         with m.Elif(held):
             m.d.sync += left.eq(left - 1)
 

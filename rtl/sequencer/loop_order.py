@@ -51,6 +51,11 @@ class LoopOrder:
         """The loop just within this one."""
         return self.names[self.names.index(name) - 1]
 
+    def lasts_around(self, name: str, loops: NestedLoops) -> Value:
+        """All loops around this one are in their last trip."""
+        around = self.names[self.names.index(name) + 1 :]
+        return reduce(and_, (loops.lasts[outer] for outer in around))
+
     def last_pass(self, loops: NestedLoops) -> Value:
         """The layer's."""
         return loops.ends[self.names[-1]]
