@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from bcsim.commands.options import ModelPath, parse_bits
+from bcsim.commands.options import ModelPath, refuse_compiled
 from bcsim.common.console import errors, standard_output, track
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import check_folder
 from bcsim.common.tables import new_table
 
 if TYPE_CHECKING:
+    from bcsim.data import Dataset
+    from bcsim.interface.program import Program
     from bcsim.machine.parameters import Machine
     from bcsim.search.explore import Row, Runner
 
@@ -50,7 +52,11 @@ def explore(
     ] = None,
     bits: Annotated[
         str | None,
-        typer.Option(metavar="N,N", help="Bits of all activations, each a program. Default: the model's."),
+        typer.Option(
+            metavar="N,N:N:N",
+            help="Bits of all activations, or of each layer's input between colons; each a program. Default: the "
+            "model's.",
+        ),
     ] = None,
     clock: Annotated[
         float | None, typer.Option(metavar="MHZ", help="Clock. Default: estimated, or 100.")
@@ -97,11 +103,12 @@ def explore(
     if weight_words is not None and memory is None:
         raise BcsimError("--weight-words needs --memory: without one all weights are on the chip")
     check_folder(out)
+    choices = _bit_choices(bits)
     others = _other_sweep(compare)
     chosen_part, table = find_part(part), load_table(TABLES[0])
     # Whether the network needs a spatial machine is known once it is compiled; wrong values are told before.
     _machines(values, spatial=True, clock=clock, memory=memory)
-    programs, accuracy = _programs(model, bits, images)
+    programs, accuracy = _programs(model, choices, images, out)
     spatial = any(not layer.geometry.point for program in programs.values() for layer in program.layers)
     machines = _machines(values, spatial=spatial, clock=clock, memory=memory)
     machines = [piped(machine, chosen_part) for machine in machines]
@@ -148,25 +155,58 @@ def _command(model: str, bits: str | None) -> str:
     return f"bcsim verilog {quote(model)} -o out --fit --machine {{machine}}{of_bits}"
 
 
-def _programs(model: str, bits: str | None, images: int) -> tuple[dict[str, Any], dict[str, float | None]]:
+def _programs(
+    model: str, choices: Mapping[str, int | list[int] | None], images: int, out: Path
+) -> tuple[dict[str, Any], dict[str, float | None]]:
     """The network compiled with each of the bits, and the accuracy of each on a sample of its test images."""
     from bcsim import api
     from bcsim.data import load_dataset
     from bcsim.interface.program import with_methods
 
     loaded = api.load(model)
+    refuse_compiled(loaded, next(iter(choices)) or None, None, None)
     dataset = load_dataset(loaded.dataset, "test", images) if loaded.dataset and images else None
-    programs: dict[str, Any] = {}
-    accuracy: dict[str, float | None] = {}
-    for width in parse_bits(bits) or [None]:  # type: ignore[list-item]
-        name = "" if width is None else str(width)
-        program = with_methods(loaded.program or api.compile(loaded, bits=width))
-        programs[name] = program
-        accuracy[name] = None
-        if dataset is not None:
-            classes = program.run(dataset).classes
-            accuracy[name] = round(float((classes == dataset.y).mean()), 4)
-    return programs, accuracy
+    programs = {
+        name: with_methods(loaded.program or api.compile(loaded, bits=bits)) for name, bits in choices.items()
+    }
+    if dataset is None or dataset.y is None:
+        return programs, dict.fromkeys(programs)
+    return programs, _accuracy(programs, dataset, loaded.path, out)
+
+
+def _accuracy(
+    programs: Mapping[str, Program], dataset: Dataset, model: Path, out: Path
+) -> dict[str, float | None]:
+    """The accuracy of each program on the images, measured once: the folder keeps it."""
+    from bcsim.search.budget import Errors, sample_claim
+    from bcsim.search.explore import ERRORS
+
+    of_layers = {
+        name: tuple(layer.source.bits for layer in program.layers) for name, program in programs.items()
+    }
+    by_bits = {of_layers[name]: program for name, program in programs.items()}
+
+    def measure(bits: Sequence[int]) -> float:
+        return float((by_bits[tuple(bits)].run(dataset).classes != dataset.y).mean())
+
+    out.mkdir(parents=True, exist_ok=True)
+    errors = Errors(measure, sample_claim(model, len(dataset.x)), out / ERRORS)
+    found = {name: errors(bits) for name, bits in of_layers.items()}
+    return {name: None if error is None else round(1 - error, 4) for name, error in found.items()}
+
+
+def _bit_choices(text: str | None) -> dict[str, int | list[int] | None]:
+    """Bits as `compile` takes them, by what `--bits` of other commands takes: 8,4:2:2 is 8, and 4, 2 and 2."""
+    if text is None:
+        return {"": None}
+    try:
+        choices = [[int(width) for width in part.split(":")] for part in text.split(",")]
+    except ValueError:
+        raise BcsimError(
+            "--bits must be integers from 1 to 8 separated by commas, with colons between those of layers, such as "
+            f"8,8:4:4, not {text!r}"
+        ) from None
+    return {",".join(map(str, widths)): widths if len(widths) > 1 else widths[0] for widths in choices}
 
 
 def _numbers(option: str, text: str | None) -> list[int]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
-from hashlib import sha256
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,7 +124,7 @@ def _within_budget(
     from bcsim import api
     from bcsim.data import load_dataset
     from bcsim.interface.program import with_methods
-    from bcsim.search.budget import Errors, fewest_bits
+    from bcsim.search.budget import Errors, fewest_bits, sample_claim
 
     if loaded.program is not None or loaded.dataset is None:
         raise BcsimError(
@@ -140,8 +139,7 @@ def _within_budget(
         tried = with_methods(api.compile(loaded, bits=list(bits), calibration=calibrate, input=input))
         return float((tried.run(dataset).classes != labels).mean())
 
-    claim = {"model": sha256(Path(loaded.path).read_bytes()).hexdigest(), "images": len(labels)}
-    found = Errors(measure, claim | {"calibrate": calibrate, "input": input}, kept)
+    found = Errors(measure, sample_claim(loaded.path, len(labels), calibrate, input), kept)
     start = [layer.source.bits for layer in program.layers]
     costs = [layer.inputs * layer.outputs * prod(layer.geometry.windows) for layer in program.layers]
     bits = fewest_bits(found, start, costs, points / 100)

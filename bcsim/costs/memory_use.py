@@ -39,8 +39,8 @@ class Rules:
     """How a family holds memories.
 
     shallow : words up to which LUTs or flip-flops hold them.
-    luts : for a word's bit in a shallow memory. registers : flip-flops for a bit of a shallow memory's word, beyond the
-        output's: 1 where LUTs hold it, its depth where flip-flops do.
+    luts : for a word's bit in a shallow memory. by_depth : whether flip-flops hold its words, as there are no memories
+        of LUTs; what nothing writes is logic then.
     byte_bits : that a block writes alone. few : LUT memories of 16 x 4 bits up to which they are taken for one whose
         parts are written alone.
     """
@@ -59,6 +59,11 @@ RULES: Mapping[str, Rules] = {
     "ice40": Rules(4, 2.1, by_depth=True),
 }
 
+SHALLOW = 32
+"""Words up to which the generator leaves a memory that nothing writes to logic (rtl/tools/memory_images.py)."""
+LUT_WORDS, WIDE_LUTS = 16, 3.7
+"""Words that one LUT has a bit of, and LUTs for a bit of SHALLOW words: Yosys 0.70 on random words."""
+
 
 def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[MemoryUse]:
     """Of every memory, the stream record's register included.
@@ -70,6 +75,8 @@ def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[Mem
         replace(
             MemoryUse(0, width, 0)
             if apart and name == "activation"
+            else _constant(width, words, number)
+            if RULES[family].by_depth and words <= SHALLOW and not _is_written(name, machine)
             else _use(width, words, part, family, number),
             name=name,
         )
@@ -95,6 +102,18 @@ def _memories(machine: Machine) -> Iterator[tuple[str, int, int, int, int]]:
         records.append(record_bits(weight_stream_fields(machine)))
     for bits in records:
         yield "record", bits, max(2, machine.layers), SLICE_BITS if machine.loading else bits, 1
+
+
+def _is_written(name: str, machine: Machine) -> bool:
+    """Whether anything writes the memory once the part is configured."""
+    streamed = name == "weight" and machine.weight_stream_bytes > 0
+    return machine.loading or streamed or name not in ("weight", "parameter", "record")
+
+
+def _constant(width: int, words: int, number: int) -> MemoryUse:
+    """Of memories that are logic of four inputs: of five, a bit takes more than two of them."""
+    luts = words / LUT_WORDS if words <= LUT_WORDS else WIDE_LUTS * words / SHALLOW
+    return MemoryUse(round(number * width * luts), number * width, 0)
 
 
 def _use(width: int, words: int, part: int, family: str, number: int) -> MemoryUse:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import read_file, write_text
 
-__all__ = ["Errors", "fewest_bits"]
+__all__ = ["Errors", "fewest_bits", "sample_claim"]
 
 MOST_FILE = 1 << 20
 """Bytes of a file that is read back."""
@@ -55,8 +56,18 @@ class Errors:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BcsimError(f"File {path} has no errors by bits: {error}") from error
         if content != self.claim:
-            raise BcsimError(f"File {path} has errors of {content}, not of {self.claim}: name another file")
+            raise BcsimError(
+                f"File {path} has errors of {content}, not of {self.claim}: name another file or folder"
+            )
         return known
+
+
+def sample_claim(
+    model: Path, images: int, calibrate: str | None = None, input: str | None = None
+) -> dict[str, Any]:
+    """What errors are of: the network in the file `model`, so many test images, and how it was compiled."""
+    digest = sha256(model.read_bytes()).hexdigest()
+    return {"model": digest, "images": images, "calibrate": calibrate, "input": input}
 
 
 def fewest_bits(errors: Errors, start: Sequence[int], costs: Sequence[float], budget: float) -> list[int]:

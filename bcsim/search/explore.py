@@ -19,7 +19,7 @@ from bcsim.costs.parts import Part
 from bcsim.machine.parameters import Machine
 from bcsim.search.point import Point, evaluate, machine_text
 
-__all__ = ["COLUMNS", "Row", "Sweep", "explore", "grid", "pareto", "read_table", "write_table"]
+__all__ = ["COLUMNS", "ERRORS", "Row", "Sweep", "explore", "grid", "pareto", "read_table", "write_table"]
 
 Row: TypeAlias = dict[str, Any]
 
@@ -39,6 +39,8 @@ COLUMNS = (
     "refused",
 )
 NUMBERS = frozenset(COLUMNS) - {"bits", "machine", "refused"}
+ERRORS = "errors.json"
+"""The file of a sweep's folder that keeps errors by bits; it may be there before the sweep."""
 MOST_CLAIM, MOST_TABLE = 1 << 20, 1 << 28
 """Bytes of the files that are read back."""
 SAVED = 25
@@ -164,7 +166,7 @@ def _claim(sweep: Sweep, folder: Path) -> None:
         "clock": sweep.clock,
     }
     path = folder / "sweep.json"
-    if not path.exists() and any(folder.iterdir()):
+    if not path.exists() and any(entry.name != ERRORS for entry in folder.iterdir()):
         raise BcsimError(f"Folder {folder} has files and no sweep: give another --out, or an empty folder")
     if path.exists():
         theirs = _read_claim(path)

@@ -7,7 +7,7 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.costs.fpga_model import estimate, estimate_clock, fitted_model, table_machine, whole_machines
-from bcsim.costs.memory_use import _use
+from bcsim.costs.memory_use import _constant, _use, memory_use
 from bcsim.costs.parts import PARTS, find_part, larger_part
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.common.loaded_memory import LoadedMemory
@@ -72,6 +72,17 @@ def test_narrow_parts_share_a_block_that_writes_nine_bits_alone() -> None:
     # Yosys 0.70: eight groups of 8 bits, four of 16, four of 4, and one that is too small for a block.
     shapes = ((64, 40, 8), (64, 73, 16), (16, 141, 4), (32, 694, 8), (8, 64, 2))
     assert [_use(width, words, part, "ecp5", 1).blocks for width, words, part in shapes] == [2, 2, 1, 2, 0]
+
+
+def test_what_nothing_writes_is_logic_on_ice40_where_it_is_shallow() -> None:
+    # Yosys 0.70 on random words: words, bits of each, LUTs.
+    for words, bits, luts in ((8, 187, 103), (16, 120, 120), (32, 60, 224)):
+        assert abs(_constant(bits, words, 1).luts / luts - 1) < 0.1
+    deep = parse_machine("tiny,spatial=true,layers=8")
+    for machine, held in ((deep, True), (replace(deep, loading=False), False)):
+        records = [use for use in memory_use(machine, "ice40") if use.name == "record"]
+        assert [use.blocks > 0 for use in records] == [held, held]
+        assert memory_use(machine, "ice40")[1].blocks == 16
 
 
 def test_parts_are_found_by_any_order_code() -> None:

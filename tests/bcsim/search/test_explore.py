@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bcsim.commands.explore import _numbers
+from bcsim.api import compile, load, save
+from bcsim.commands.explore import _bit_choices, _numbers, _programs
 from bcsim.common.errors import BcsimError
 from bcsim.costs.energy import TABLES, load_table
 from bcsim.costs.external_memories import with_memory
 from bcsim.costs.parts import PARTS
+from bcsim.data import load_dataset
+from bcsim.interface.program import Program
 from bcsim.machine.parameters import Machine
 from bcsim.search.explore import COLUMNS, Row, Sweep, evaluate_row, explore, grid, in_turn, pareto, read_table
 from bcsim.search.on_dask import on_dask
@@ -60,6 +63,38 @@ def test_a_folder_of_somebodys_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BcsimError, match=r"has files and no sweep: give another --out, or an empty folder$"):
         explore(SWEEP, MACHINES[:1], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_bits_are_of_all_layers_or_of_each() -> None:
+    assert _bit_choices(None) == {"": None}
+    assert _bit_choices("8,4:2:2") == {"8": 8, "4,2,2": [4, 2, 2]}
+    with pytest.raises(BcsimError, match=r"with colons between those of layers, such as 8,8:4:4, not '8;4'$"):
+        _bit_choices("8;4")
+
+
+def test_accuracy_is_measured_once_for_bits_of_each_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 and 5:5:5 are one program; with fewer bits in two layers the accuracy is that of such a program."""
+    programs, accuracy = _programs("digits", _bit_choices("5,5:5:5,2:5:1"), 50, tmp_path)
+    assert list(programs) == ["5", "5,5,5", "2,5,1"]
+    assert [layer.source.bits for layer in programs["2,5,1"].layers] == [2, 5, 1]
+    right = programs["2,5,1"].run(load_dataset("digits", "test", 50)).classes
+    truth = load_dataset("digits", "test", 50).y
+    assert truth is not None
+    assert accuracy["2,5,1"] == round(float((right == truth).mean()), 4) < accuracy["5"] == accuracy["5,5,5"]
+    monkeypatch.setattr(Program, "run", lambda *_: pytest.fail("measured again"))
+    assert _programs("digits", _bit_choices("2:5:1,5"), 50, tmp_path)[1].items() <= accuracy.items()
+    rows = explore(replace(SWEEP, accuracy={"": accuracy["5"]}), MACHINES[:1], tmp_path)
+    assert rows[0]["accuracy"] == accuracy["5"]
+    with pytest.raises(BcsimError, match=r"errors.json has errors of .*: name another file or folder$"):
+        _programs("digits", _bit_choices("5"), 40, tmp_path)
+
+
+def test_a_compiled_program_takes_no_bits(tmp_path: Path) -> None:
+    program = save(compile(load("digits"), bits=4), tmp_path / "program.onnx")
+    with pytest.raises(BcsimError, match=r"is compiled already: --bits"):
+        _programs(str(program), _bit_choices("8,4"), 0, tmp_path / "sweep")
 
 
 def test_values_of_no_machine_are_refused_for_their_reason() -> None:
