@@ -136,16 +136,15 @@ class Loader(wiring.Component):
         """
         machine, size = self.machine, self.machine.input_bytes
         width = -(-machine.activation_bits // machine.digit) * machine.digit
-        values = Signal(ArrayLayout(width, machine.lanes))
+        values = Signal(ArrayLayout(width, machine.lanes), reset_less=True)
         position = Signal(range(machine.lanes // size))
         last = position == machine.lanes // size - 1
         kept = collecting & self.stream.tvalid
         for lane in range(machine.lanes):
             byte = self.stream.tdata.word_select(lane % size, 8)[:width]
-            with m.If(kept & (position == lane // size)):
-                m.d.sync += values[lane].eq(Mux(self.stream.tkeep[lane % size], byte, 0))
-            with m.Elif(kept & (position == 0)):
-                m.d.sync += values[lane].eq(0)
+            here = position == lane // size
+            with m.If(kept & (here | (position == 0))):
+                m.d.sync += values[lane].eq(Mux(here & self.stream.tkeep[lane % size], byte, 0))
         with m.If(accepted):
             m.d.sync += position.eq(position + 1)
         with m.If(clear):
