@@ -138,6 +138,8 @@ class Accelerator(wiring.Component):
         """The program memories: their contents, who reads them, and the bus that writes them."""
         stream, *rest = program_memories(self.machine, self.image)
         bus = self.machine.loading
+        # Records of convolutions would take as many blocks as they have LUTs by the hundred.
+        records = () if self.machine.spatial else (ProgramMemory.ISSUE, ProgramMemory.DRAIN)
         m.submodules.stream_record = record = LoadedRegister(
             width=stream.width, init=sum(stream.words), loads=bus
         )
@@ -150,6 +152,7 @@ class Accelerator(wiring.Component):
                 unit=memory.unit,
                 loads=bus or number == streamed,
                 parity=self.machine.parity,
+                block=number in records,
             )
             for number, memory in enumerate(rest, start=1)
         ]

@@ -39,6 +39,8 @@ class LiteSubordinate(wiring.Component):
         There is such a register.
     hold, hold_read : In(1)
         No write, or no read, is taken in this cycle.
+    offered : Out(1)
+        There is a write, which is taken unless it is held.
     refused : Out(1)
         An access in this cycle is answered with an error.
     """
@@ -58,6 +60,7 @@ class LiteSubordinate(wiring.Component):
                 "read_known": In(1),
                 "hold": In(1),
                 "hold_read": In(1),
+                "offered": Out(1),
                 "refused": Out(1),
             }
         )
@@ -65,9 +68,15 @@ class LiteSubordinate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
-        taken, fetched, whole, known = Signal(), Signal(), Signal(), Signal()
+        valid, taken, fetched, whole, known = (
+            Signal(name=name) for name in ("valid", "taken", "fetched", "whole", "known")
+        )
+        # Without a reset, which would keep a word's part that is always 0 from the flip-flops' own.
+        data = Signal(LITE_BITS, reset_less=True)
         m.d.comb += [
-            taken.eq(bus.awvalid & bus.wvalid & ~bus.bvalid & ~self.hold),
+            valid.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
+            taken.eq(valid & ~self.hold),
+            self.offered.eq(valid & whole),
             fetched.eq(bus.arvalid & bus.arready),
             whole.eq(bus.wstrb.all() & (bus.awaddr[:2] == 0)),
             known.eq(self.read_known & (bus.araddr[:2] == 0)),
@@ -79,6 +88,7 @@ class LiteSubordinate(wiring.Component):
             self.write_data.eq(bus.wdata),
             self.read.eq(fetched),
             self.read_address.eq(bus.araddr[2:]),
+            bus.rdata.eq(data),
             self.refused.eq((taken & ~(whole & self.write_known)) | (fetched & ~known)),
         ]
         with m.If(taken):
@@ -88,7 +98,7 @@ class LiteSubordinate(wiring.Component):
         with m.If(fetched):
             m.d.sync += [
                 bus.rvalid.eq(1),
-                bus.rdata.eq(self.read_data),
+                data.eq(self.read_data),
                 bus.rresp.eq(Mux(known, OKAY, SLAVE_ERROR)),
             ]
         with m.Elif(bus.rready):

@@ -1,4 +1,4 @@
-"""The performance counters."""
+"""The performance counters, and the other registers that are words of their memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from bcsim.rtl.common.axi import LITE_BITS
 from bcsim.rtl.common.choice import chosen
+from bcsim.rtl.common.loaded_memory import BLOCK
 from bcsim.rtl.common.register_map import Register
 
-__all__ = ["Counters", "EventLayout"]
+__all__ = ["PLACE_BITS", "Counters", "EventLayout"]
 
 
 class EventLayout(StructLayout):
@@ -35,13 +36,13 @@ class EventLayout(StructLayout):
         super().__init__(dict.fromkeys((*names, "waits_weights") if streams else names, 1))
 
 
-CYCLES, NOW, CYCLES_HIGH, NOW_HIGH = "cycles", "now", "cycles_high", "now_high"
+CYCLES, NOW, CYCLES_HIGH, NOW_HIGH, BUS = "cycles", "now", "cycles_high", "now_high", "bus"
 
 TURNS = (
     *(CYCLES, NOW, "images", CYCLES_HIGH, NOW_HIGH),
-    *("steps", "stall_input", "stall_output", "stall_drain", "stall_weights"),
+    *("steps", "stall_input", "stall_output", "stall_drain", BUS, "stall_weights"),
 )
-"""The order in which the memory's words take what is noted for them.
+"""The order in which the memory's words take what is noted for them, and the bus reads or writes a word.
 
 CYCLES comes right before NOW, so that it is read where NOW was at the result, and a high half three turns behind its
 low one, when that one's carry has arrived.
@@ -57,33 +58,41 @@ EVENTS: Mapping[str, str] = {
 }
 """What the words count; NOW counts cycles."""
 
-PLACES: Mapping[str, int] = {NOW: 0, NOW_HIGH: 1} | {
-    name: Register[name.upper()] >> 2 for name in TURNS if name not in (NOW, NOW_HIGH)
+PLACES: Mapping[str, int] = {NOW: Register.CONTROL >> 2, NOW_HIGH: Register.STATUS >> 2} | {
+    name: Register[name.upper()] >> 2 for name in TURNS if name not in (NOW, NOW_HIGH, BUS)
 }
-"""Words of the memory: those of the registers' addresses, so that the bus needs no other."""
+"""Words of the memory: those of the registers' addresses, so that the bus needs no other, and two of registers that
+are elsewhere."""
 
-PLACE_BITS = 4
+PLACE_BITS = 6
+"""Of a register's number: its byte address by four."""
+
 NOTED_BITS = len(TURNS).bit_length()
 
 
 class Counters(wiring.Component):
     """Counts events from the first accepted input word on, in one memory and with one adder.
 
-    Words take turns; what happens in between is noted in a few bits for each. Every word has one turn in 9 cycles, in
-    10 where weights can stream. Latency: from `asked` to `ready` 2 cycles and those until the word's turn.
+    Words take turns; what happens in between is noted in a few bits for each. Every counter has one turn in 10 cycles,
+    in 11 where weights can stream, and so has the bus, for the memory's other words. Latency: from `asked` to `ready`
+    and from `save` to its write 2 cycles and those until the turn.
 
     Parameters
     ----------
     streams : bool
         Whether weights can stream.
+    others : mapping of int to int
+        Words of the memory beside the counters, by place: what they hold at first.
 
     Members
     -------
     clear : In(1)
         Start over; the next accepted word is the first.
     events : In(EventLayout(streams))
-    wanted : In(4)
-        The word of a register: its address in 32-bit words, modulo 16.
+    wanted : In(6)
+        The word of a register: its address in 32-bit words.
+    counter : In(1)
+        It is a counter's, which has a turn of its own.
     asked : In(1)
         It is waited for; stays until `ready`.
     ready : Out(1)
@@ -91,20 +100,31 @@ class Counters(wiring.Component):
     value : Out(32)
         CYCLES and CYCLES_HIGH: from the first accepted word to the latest class, both included. IMAGES, STEPS and
         the STALL registers: events, modulo 2**32.
+    save : In(1)
+        CHECKSUM shall hold `data`; stays until `saved`, and no other word is asked for meanwhile that is not a counter.
+    data : In(32)
+        In the cycle of `saved`.
+    saved : Out(1)
     """
 
-    def __init__(self, *, streams: bool = False) -> None:
+    def __init__(self, *, streams: bool = False, others: Mapping[int, int] | None = None) -> None:
         self.streams = streams
         self.names = TURNS if streams else TURNS[:-1]
-        self.words = memory.Memory(shape=LITE_BITS, depth=1 << PLACE_BITS, init=[])
+        places = dict(others or {})
+        words = [places.get(place, 0) for place in range(1 << PLACE_BITS)]
+        self.words = memory.Memory(shape=LITE_BITS, depth=1 << PLACE_BITS, init=words, attrs=BLOCK)
         super().__init__(
             {
                 "clear": In(1),
                 "events": In(EventLayout(streams=streams)),
                 "wanted": In(PLACE_BITS),
+                "counter": In(1),
                 "asked": In(1),
                 "ready": Out(1),
                 "value": Out(LITE_BITS),
+                "save": In(1),
+                "data": In(LITE_BITS),
+                "saved": Out(1),
             }
         )
 
@@ -116,14 +136,18 @@ class Counters(wiring.Component):
         turns = dict(zip(self.names, turn, strict=True))
         source, place, addend = Signal(PLACE_BITS), Signal(PLACE_BITS), Signal(NOTED_BITS)
         copying = self._address(m, turns, source, place)
+        onto = turns[BUS] & self.save
         noted = self._note(m, turns, copying)
         noted |= {CYCLES_HIGH: carry, NOW_HIGH: carry}
         m.d.comb += addend.eq(chosen((turns[name], value) for name, value in noted.items()))
         m.d.sync += [
             turn.eq(turn.rotate_left(1)),
             stale.eq((stale & ~turn) | self.clear.replicate(len(turn))),
+            self.saved.eq(onto),
         ]
-        self._add(m, source, place, addend, (stale & turn).any(), carry)
+        old = Mux(turns[BUS], self.save, (stale & turn).any())
+        self._add(m, source, place, addend, old, ~turns[BUS] | onto, carry)
+        self._answer(m, Mux(turns[BUS], ~self.counter & ~self.save, place == self.wanted))
         return m
 
     def _address(self, m: Module, turns: Mapping[str, Value], source: Signal, place: Signal) -> Signal:
@@ -131,7 +155,8 @@ class Counters(wiring.Component):
         copying, high = Signal(), Signal()
         with m.If(turns[CYCLES]):
             m.d.sync += high.eq(copying)
-        words = {name: Const(PLACES[name], PLACE_BITS) for name in turns}
+        words: dict[str, Value] = {name: Const(PLACES[name], PLACE_BITS) for name in turns if name != BUS}
+        words[BUS] = Mux(self.save, Register.CHECKSUM >> 2, self.wanted)
         sources = words | {
             low: Mux(taken, PLACES[now], PLACES[low])
             for low, now, taken in ((CYCLES, NOW, copying), (CYCLES_HIGH, NOW_HIGH, high))
@@ -176,30 +201,46 @@ class Counters(wiring.Component):
         return Mux(copying, mark, 0)
 
     def _add(
-        self, m: Module, source: Value, place: Value, addend: Value, stale: Value, carry: Signal
+        self,
+        m: Module,
+        source: Value,
+        place: Value,
+        addend: Value,
+        old: Value,
+        written: Value,
+        carry: Signal,
     ) -> None:
-        """A word and what is noted for it: read, taken from the memory, and written with the sum."""
+        """A word and what is noted for it: read, taken from the memory, and written with the sum.
+
+        old : what the memory holds counts as 0. written : else the word only passes by.
+        """
         m.submodules.words = self.words
         read, write = self.words.read_port(), self.words.write_port()
-        places, addends = (
+        places, addends, writes = (
             [Signal.like(value, name=f"{name}_{stage}") for stage in (1, 2)]
-            for name, value in (("place", place), ("addend", addend))
+            for name, value in (("place", place), ("addend", addend), ("written", written))
         )
-        word, total, old, asked = Signal(LITE_BITS), Signal(LITE_BITS + 1), Signal(), Signal(2)
+        word, given, total, zero = Signal(LITE_BITS), Signal(LITE_BITS), Signal(LITE_BITS + 1), Signal()
         m.d.comb += [
             read.addr.eq(source),
-            total.eq(word + addends[1]),
+            total.eq(word + (addends[1] | given)),
             write.addr.eq(places[1]),
             write.data.eq(total),
-            write.en.eq(1),
+            write.en.eq(writes[1]),
             self.value.eq(total),
-            self.ready.eq(asked[1]),
         ]
         m.d.sync += [
             Cat(*places).eq(Cat(place, places[0])),
             Cat(*addends).eq(Cat(addend, addends[0])),
-            asked.eq(Cat(self.asked & (place == self.wanted), asked[0])),
-            old.eq(stale),
-            word.eq(Mux(old, 0, read.data)),
+            Cat(*writes).eq(Cat(written, writes[0])),
+            zero.eq(old),
+            word.eq(Mux(zero, 0, read.data)),
+            given.eq(Mux(self.saved, self.data, 0)),
             carry.eq(total[-1]),
         ]
+
+    def _answer(self, m: Module, found: Value) -> None:
+        """`ready` when the word that is found is the sum."""
+        asked = Signal(2)
+        m.d.comb += self.ready.eq(asked[1])
+        m.d.sync += asked.eq(Cat(self.asked & found, asked[0]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from bcsim.machine.parameters import Machine
 from bcsim.rtl.bus.axi_lite import LiteSubordinate
-from bcsim.rtl.bus.counters import Counters, EventLayout
+from bcsim.rtl.bus.counters import PLACE_BITS, Counters, EventLayout
 from bcsim.rtl.bus.program_checksum import ProgramChecksum
 from bcsim.rtl.bus.program_port import ProgramPort, ProgramSignature
 from bcsim.rtl.bus.watchdog import LIMIT_BITS, Watchdog
@@ -41,7 +43,7 @@ COUNTED = (
     *(Register.IMAGES, Register.CYCLES, Register.CYCLES_HIGH, Register.STEPS),
     *(Register.STALL_INPUT, Register.STALL_OUTPUT, Register.STALL_DRAIN, Register.STALL_WEIGHTS),
 )
-"""What the counters hold; the last only where weights can stream."""
+"""What is counted; the last only where weights can stream."""
 
 LOADING = (Register.MEMORY, Register.ADDRESS, Register.DATA, Register.CHECKSUM)
 """Written only where programs can be loaded."""
@@ -128,14 +130,16 @@ class Registers(wiring.Component):
         connect(m, flipped(self.bus), bus.bus)
         write = self._writes(m, bus)
         guard = Guard()
-        contents: dict[int, Value | int] = {Register.CHECKSUM: self.checksum}
+        constants = self._constants()
+        words = {address >> 2: value for address, value in constants.items()}
+        counters = Counters(streams=self.streams, others=words) if machine.counters else None
+        contents: dict[int, Value | int] = {} if counters else {**constants}
         if machine.loading:
-            contents |= self._load(m, bus, write, guard)
+            contents |= self._load(m, bus, write, guard, counters)
         if machine.watchdog:
             contents |= self._watch(m, write[Register.WATCHDOG], bus.write_data, guard)
         control, start = self._control(m, write[Register.CONTROL], bus.write_data, guard)
-        if machine.counters:
-            contents |= self._count(m, bus, start)
+        stored = self._count(m, bus, start, counters, words) if counters else Const(0)
         bad_weights = self.bad_weights if self.streams else Const(0)
         flags = (self.bad_length, guard.mismatch, bus.refused, guard.too_large, guard.busy, bad_weights)
         unverified = start & ~guard.verified
@@ -151,7 +155,9 @@ class Registers(wiring.Component):
             Register.ERRORS: errors,
             Register.INTERRUPT: pending,
         }
-        self._read(m, bus, self._constants() | contents)
+        own, found = self._find(m, bus, contents)
+        value = Mux(stored, counters.value, found) if counters else found
+        m.d.comb += [bus.read_known.eq(stored | own), bus.read_data.eq(Mux(bus.read_known, value, 0))]
         return m
 
     def _writes(self, m: Module, bus: LiteSubordinate) -> dict[Register, Signal]:
@@ -159,23 +165,29 @@ class Registers(wiring.Component):
         machine = self.machine
         loading = LOADING if machine.loading else ()
         writable = (*WRITABLE, *loading, *((Register.WATCHDOG,) if machine.watchdog else ()))
-        chosen = {r: bus.write_address == r >> 2 for r in writable}
+        chosen = {r: bus.write_address[:PLACE_BITS] == r >> 2 for r in writable}
         write = {register: Signal(name=f"write_{register.name.lower()}") for register in writable}
+        near, written = (Signal(name=name) for name in ("near", "written"))
         m.d.comb += [
-            *(write[register].eq(bus.write & match) for register, match in chosen.items()),
-            bus.write_known.eq(Cat(*chosen.values()).any()),
+            near.eq(~bus.write_address[PLACE_BITS:].any()),
+            written.eq(bus.write & near),
+            *(write[register].eq(written & match) for register, match in chosen.items()),
+            bus.write_known.eq(near & Cat(*chosen.values()).any()),
         ]
         return write
 
     def _load(
-        self, m: Module, bus: LiteSubordinate, write: dict[Register, Signal], guard: Guard
+        self,
+        m: Module,
+        bus: LiteSubordinate,
+        write: dict[Register, Signal],
+        guard: Guard,
+        counters: Counters | None,
     ) -> dict[int, Value | int]:
         """The program port, and the checksum that keeps a wrong program from running."""
         m.submodules.program_port = port = ProgramPort(self.machine)
         m.submodules.program_checksum = check = ProgramChecksum()
         connect(m, flipped(self.program), port.program)
-        # As the memories, the checksum of their program outlives a reset.
-        checksum = Signal(LITE_BITS, init=self.checksum, reset_less=True)
         data = bus.write_data
         m.d.comb += [
             port.data.eq(data),
@@ -189,14 +201,21 @@ class Registers(wiring.Component):
             check.close.eq(write[Register.CHECKSUM]),
             check.restart.eq(write[Register.CONTROL] & ~(data & Control.RUN).any()),
             check.accept.eq(guard.accept),
-            bus.hold.eq(check.busy),
+            bus.hold.eq(check.busy | (counters.save & ~counters.saved) if counters else check.busy),
             guard.verified.eq(check.verified),
             guard.too_large.eq(port.too_large),
             guard.busy.eq(port.busy),
         ]
+        found: dict[int, Value | int] = {Register.MEMORY: port.memory, Register.ADDRESS: port.address}
+        if counters:
+            offered = bus.offered & (bus.write_address == Register.CHECKSUM >> 2)
+            m.d.comb += [counters.save.eq(offered & ~check.busy), counters.data.eq(data)]
+            return found
+        # As the memories, the checksum of their program outlives a reset.
+        checksum = Signal(LITE_BITS, init=self.checksum, reset_less=True)
         with m.If(write[Register.CHECKSUM]):
             m.d.sync += checksum.eq(data)
-        return {Register.CHECKSUM: checksum, Register.MEMORY: port.memory, Register.ADDRESS: port.address}
+        return found | {Register.CHECKSUM: checksum}
 
     def _watch(self, m: Module, write: Signal, data: Value, guard: Guard) -> dict[int, Value | int]:
         """What keeps a program from never ending."""
@@ -213,18 +232,29 @@ class Registers(wiring.Component):
             m.d.sync += limit.eq(data)
         return {Register.WATCHDOG: limit}
 
-    def _count(self, m: Module, bus: LiteSubordinate, start: Signal) -> dict[int, Value | int]:
-        """The counters, which start over with every start; a read waits for its counter's turn."""
-        m.submodules.counters = counters = Counters(streams=self.streams)
-        counted = COUNTED if self.streams else COUNTED[:-1]
+    def _count(
+        self, m: Module, bus: LiteSubordinate, start: Signal, counters: Counters, words: Iterable[int]
+    ) -> Value:
+        """The counters, which start over with every start, and the other words of their memory.
+
+        A read waits for its word's turn. Returns whether it is of such a word.
+        """
+        m.submodules.counters = counters
+        counted = [register >> 2 for register in (COUNTED if self.streams else COUNTED[:-1])]
+        stored, near = Signal(), ~bus.read_address[PLACE_BITS:].any()
+        with m.Switch(counters.wanted):
+            with m.Case(*counted):
+                m.d.comb += [stored.eq(near), counters.counter.eq(1)]
+            with m.Case(*words):
+                m.d.comb += stored.eq(near)
         m.d.comb += [
             counters.events.eq(self.events),
             counters.clear.eq(start),
             counters.wanted.eq(bus.read_address),
+            counters.asked.eq(bus.bus.arvalid & stored),
+            bus.hold_read.eq(stored & ~counters.ready),
         ]
-        with m.Switch(bus.read_address), m.Case(*(register >> 2 for register in counted)):
-            m.d.comb += [counters.asked.eq(bus.bus.arvalid), bus.hold_read.eq(~counters.ready)]
-        return dict.fromkeys(counted, counters.value)
+        return stored
 
     def _control(self, m: Module, write: Signal, data: Value, guard: Guard) -> tuple[Signal, Signal]:
         """Start, stop and start over; returns CONTROL's contents and the strobe of a start."""
@@ -260,8 +290,8 @@ class Registers(wiring.Component):
         m.d.sync += flags.eq((flags & ~clear) | events)
         return flags
 
-    def _constants(self) -> dict[int, Value | int]:
-        """What never changes, by address."""
+    def _constants(self) -> dict[int, int]:
+        """What never changes, by address, and what the checksum is at first."""
         parameters = {
             parameter_address(i): parameter_value(self.machine, i)
             for i, name in enumerate(PARAMETERS)
@@ -271,14 +301,20 @@ class Registers(wiring.Component):
             Register.IDENTIFICATION: IDENTIFICATION,
             Register.VERSION: VERSION,
             Register.FINGERPRINT: self.machine.fingerprint,
+            Register.CHECKSUM: self.checksum,
             **(parameters if self.machine.readable_parameters else {}),
         }
 
-    def _read(self, m: Module, bus: LiteSubordinate, contents: dict[int, Value | int]) -> None:
+    def _find(
+        self, m: Module, bus: LiteSubordinate, contents: Mapping[int, Value | int]
+    ) -> tuple[Signal, Signal]:
+        """Whether these registers have the one that is read, and what it holds then."""
         shared: dict[int, tuple[Value | int, list[int]]] = {}
         for address, value in contents.items():
             shared.setdefault(id(value), (value, []))[1].append(address >> 2)
-        with m.Switch(bus.read_address):
+        own, found = Signal(name="own"), Signal(LITE_BITS, name="found")
+        with m.Switch(bus.read_address[:PLACE_BITS]):
             for value, addresses in shared.values():
                 with m.Case(*addresses):
-                    m.d.comb += [bus.read_data.eq(value), bus.read_known.eq(1)]
+                    m.d.comb += [found.eq(value), own.eq(~bus.read_address[PLACE_BITS:].any())]
+        return own, found

@@ -12,7 +12,11 @@ from bcsim.machine.widths import SLICE_BITS
 from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.require import require_positive
 
-__all__ = ["SLICE_BITS", "LoadSignature", "LoadedMemory", "LoadedRegister", "slices", "with_parity"]
+__all__ = ["BLOCK", "SLICE_BITS", "LoadSignature", "LoadedMemory", "LoadedRegister", "slices", "with_parity"]
+
+
+BLOCK = {"bcsim_block": 1}
+"""An attribute of written memories that are block memories, shallow as they may be."""
 
 
 def slices(width: int) -> int:
@@ -74,6 +78,8 @@ class LoadedMemory(wiring.Component):
         Whether it can be written.
     parity : bool
         Whether every slice has a bit that makes the number of ones even.
+    block : bool
+        Whether it is a block memory, even if it is too shallow for synthesis to make it one.
 
     Members
     -------
@@ -95,6 +101,7 @@ class LoadedMemory(wiring.Component):
         unit: int = SLICE_BITS,
         loads: bool = True,
         parity: bool = False,
+        block: bool = False,
     ) -> None:
         require_positive("Width", width)
         require_positive("Depth", depth)
@@ -104,6 +111,7 @@ class LoadedMemory(wiring.Component):
         self.unit = unit
         self.loads = loads
         self.parity = parity
+        self.attributes = BLOCK if block else {}
         load = {"load": In(LoadSignature(width=width, depth=depth, unit=unit))} if loads else {}
         super().__init__(
             {
@@ -122,7 +130,9 @@ class LoadedMemory(wiring.Component):
         # Whole slices, so that each can have its write enable; synthesis drops the bits above `width`.
         partial = self.loads and self.width > SLICE_BITS
         whole = slices(self.width) * SLICE_BITS if partial else self.width
-        m.submodules.words = words = memory.Memory(shape=whole, depth=max(2, self.depth), init=self.words)
+        m.submodules.words = words = memory.Memory(
+            shape=whole, depth=max(2, self.depth), init=self.words, attrs=self.attributes
+        )
         if self.loads:
             self._load(m, words, min(whole, SLICE_BITS))
         read = words.read_port()
@@ -151,7 +161,7 @@ class LoadedMemory(wiring.Component):
         size, parts = min(self.width, SLICE_BITS), slices(self.width)
         init = [with_parity(word, self.width) for word in self.words]
         m.submodules.words = words = memory.Memory(
-            shape=(size + 1) * parts, depth=max(2, self.depth), init=init
+            shape=(size + 1) * parts, depth=max(2, self.depth), init=init, attrs=self.attributes
         )
         if self.loads:
             self._load(m, words, size + 1)

@@ -19,8 +19,9 @@ INITIALISATION = re.compile(
     r"^  initial begin : initialise_\w+\n.*?(?P<name>\w+|\\\S+ )(?:\[word\] = 0|\));\n.*?^  end\n",
     re.MULTILINE | re.DOTALL,
 )
+IMAGE_FILE = re.compile(r'bcsim_image = "(.*)"')
 VERILOG_MEMORY = re.compile(
-    r'(?:^ *\(\* bcsim_(?:(?P<blank>blank)|image = "(?P<file>.*)").* \*\)\n)?'
+    r"(?P<marks>(?:^ *\(\* bcsim_\w+ = .* \*\)\n)*)"
     r"(?P<declaration>^  reg (?:\[\d+:0\] )?(?P<name>\w+|\\\S+ ) \[(?P<last>\d+):0\];\n)",
     re.MULTILINE,
 )
@@ -98,7 +99,8 @@ def _mark(body: str, module: str, files: Mapping[tuple[str, str], str]) -> str:
 def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
     """Verilog whose marked memories are read from their files, and whose other words start as zeros.
 
-    Blank ones, which have the attribute bcsim_blank, start as anything.
+    Blank ones, which have the attribute bcsim_blank, start as anything. Those that are written and have bcsim_block are
+    block memories, shallow as they may be.
 
     No word is given twice: of two contents Yosys keeps the first, simulators the last.
 
@@ -107,7 +109,7 @@ def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
     nothing writes get another, so that all but shallow ones are block memories.
     """
     used = {image.file: image.used for image in images}
-    return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, used.get(memory["file"], 0)), verilog)
+    return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, used), verilog)
 
 
 def without_contents(verilog: str) -> str:
@@ -120,26 +122,32 @@ def without_contents(verilog: str) -> str:
     return INITIALISATION.sub(keep, verilog)
 
 
-def _initialise(memory: re.Match[str], used: int) -> str:
+def _initialise(memory: re.Match[str], used: Mapping[str, int]) -> str:
     """The declaration of a memory and the block that fills it, from its file as far as that goes."""
-    if memory["blank"]:
+    name, last, marks = memory["name"], int(memory["last"]), memory["marks"]
+    if "bcsim_blank" in marks:
         return f"  (* no_rw_check *)\n{memory['declaration']}"
-    name, last, file = memory["name"], int(memory["last"]), memory["file"]
+    image = IMAGE_FILE.search(marks)
+    first = used[image[1]] if image else 0
     block = "initialise_" + re.sub(r"\W", "", name)
     # Without a range simulators warn of a file that does not fill the memory.
-    read = f'    $readmemh("{file}", {name}, 0, {used - 1});\n' if file else ""
-    zeros = f"    for (word = {used}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
-    body = read if used > last else f"    integer word;\n{zeros}{read}"
+    read = f'    $readmemh("{image[1]}", {name}, 0, {first - 1});\n' if image else ""
+    zeros = f"    for (word = {first}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
+    body = read if first > last else f"    integer word;\n{zeros}{read}"
     module = memory.string[memory.end() : memory.string.index("endmodule", memory.end())]
-    return f"{_attributes(name, module, int(last) + 1)}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
+    told = _attributes(name, module, last + 1, "bcsim_block" in marks)
+    return f"{told}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
 
 
-def _attributes(name: str, module: str, words: int) -> str:
+def _attributes(name: str, module: str, words: int, block: bool) -> str:
     """What synthesis is told of a memory that a module reads."""
     if f" <= {name}[" not in module:
         return ""
-    block = "" if words <= SHALLOW or _is_written(name, module) else ', rom_style = "block"'
-    return f"  (* no_rw_check{block} *)\n"
+    if _is_written(name, module):
+        style = ', ram_style = "block"' if block else ""
+    else:
+        style = "" if words <= SHALLOW else ', rom_style = "block"'
+    return f"  (* no_rw_check{style} *)\n"
 
 
 def _is_written(name: str, module: str) -> bool:

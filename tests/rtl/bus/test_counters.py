@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from bcsim.rtl.bus.counters import NOW, PLACES, Counters
@@ -28,9 +29,10 @@ def drawn(rng, names, length, odds):
 
 async def read(ctx, dut, register):
     """As the bus does; takes no longer than all words' turns."""
-    ctx.set(dut.wanted, register >> 2 & 15)
+    ctx.set(dut.wanted, register >> 2)
+    ctx.set(dut.counter, Register.IMAGES <= register <= Register.STALL_WEIGHTS)
     ctx.set(dut.asked, 1)
-    for _ in range(len(dut.names) + 1):
+    for _ in range(len(dut.names) + 2):
         if ctx.get(dut.ready):
             break
         await ctx.tick()
@@ -98,7 +100,7 @@ def test_cycles_carry_into_their_high_half(missing):
     async def script(ctx):
         ctx.set(dut.events, {"accepted": 1})
         await ctx.tick().repeat(16)
-        # No word of NOW is on its way: its turns are in cycles 1 and 10.
+        # No word of NOW is on its way: its turns are in cycles 1 and 11.
         now = dut.words.data[PLACES[NOW]]
         ctx.set(now, ctx.get(now) + (1 << 32) - missing)
         ctx.set(dut.events, {"accepted": 0})
@@ -110,3 +112,59 @@ def test_cycles_carry_into_their_high_half(missing):
         assert halves[0] | halves[1] << 32 == (1 << 32) - missing + 77
 
     simulate(dut, script)
+
+
+async def save(ctx, dut, data):
+    """As the bus does; takes no longer than all words' turns."""
+    ctx.set(dut.save, 1)
+    ctx.set(dut.data, data)
+    for _ in range(len(dut.names) + 1):
+        if ctx.get(dut.saved):
+            break
+        await ctx.tick()
+    assert ctx.get(dut.saved)
+    await ctx.tick()
+    ctx.set(dut.save, 0)
+    ctx.set(dut.data, 0)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_other_words_of_the_memory_are_read_and_the_checksum_is_replaced(streams):
+    """Beside counting, in every alignment to the turns."""
+    rng = random.Random(1)
+    held = {0: 0x4243534D, 1: 2, Register.CHECKSUM >> 2: 0xFFFFFFFF, 63: 0x89ABCDEF}
+    dut = Counters(streams=streams, others=held)
+
+    async def script(ctx):
+        ctx.set(dut.events, {"accepted": 1, "step": 1})
+        for pause in range(40):
+            place = rng.choice(list(held))
+            assert await read(ctx, dut, place << 2) == held[place], place
+            await ctx.tick().repeat(1 + pause % 12)
+            held[Register.CHECKSUM >> 2] = data = rng.getrandbits(32)
+            await save(ctx, dut, data)
+        ctx.set(dut.events, {})
+        elapsed = await read(ctx, dut, Register.STEPS)
+        await ctx.tick().repeat(40)
+        assert await read(ctx, dut, Register.STEPS) == elapsed > 40
+        for place, value in held.items():
+            assert await read(ctx, dut, place << 2) == value
+
+    simulate(dut, script)
+
+
+def test_a_reset_at_any_time_changes_no_word_but_the_counters():
+    held = {0: 0x4243534D, 1: 2, Register.CHECKSUM >> 2: 0xFFFFFFFF, 63: 0x89ABCDEF}
+    dut, reset = Counters(others=held), Signal()
+
+    async def script(ctx):
+        ctx.set(dut.events, {"accepted": 1, "step": 1})
+        for pause in range(1, 25):
+            await ctx.tick().repeat(pause)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            for place, value in held.items():
+                assert await read(ctx, dut, place << 2) == value
+
+    simulate(ResetInserter(reset)(dut), script)
