@@ -64,6 +64,9 @@ PLACES: Mapping[str, int] = {NOW: Register.CONTROL >> 2, NOW_HIGH: Register.STAT
 """Words of the memory: those of the registers' addresses, so that the bus needs no other, and two of registers that
 are elsewhere."""
 
+INLINE = {**BLOCK, "bcsim_inline": 1}
+"""A block memory whose first words need no file beside the Verilog."""
+
 PLACE_BITS = 6
 """Of a register's number: its byte address by four."""
 
@@ -112,7 +115,7 @@ class Counters(wiring.Component):
         self.names = TURNS if streams else TURNS[:-1]
         places = dict(others or {})
         words = [places.get(place, 0) for place in range(1 << PLACE_BITS)]
-        self.words = memory.Memory(shape=LITE_BITS, depth=1 << PLACE_BITS, init=words, attrs=BLOCK)
+        self.words = memory.Memory(shape=LITE_BITS, depth=1 << PLACE_BITS, init=words, attrs=INLINE)
         super().__init__(
             {
                 "clear": In(1),

@@ -93,7 +93,7 @@ def to_verilog(
     )
     return Verilog(
         text=plain_names(_finish(_write_verilog(merged), titles, images)),
-        images={image.file: image.text for image in images},
+        images={image.file: image.text for image in images if not image.inline},
         ports=ports,
     )
 

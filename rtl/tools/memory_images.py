@@ -35,7 +35,7 @@ class MemoryImage:
     """The words of one memory at power-up.
 
     module, memory : Amaranth's names of both. width : bits of a word. words : beyond them the memory holds 0.
-    prefix : of the file's name.
+    prefix : of the file's name. inline : the words are in the Verilog, not in a file.
     """
 
     module: str
@@ -43,6 +43,7 @@ class MemoryImage:
     width: int
     words: Sequence[int]
     prefix: str = ""
+    inline: bool = False
 
     @property
     def file(self) -> str:
@@ -71,7 +72,8 @@ def take_images(design: Design, prefix: str = "") -> list[MemoryImage]:
         if isinstance(fragment, MemoryInstance):
             data = fragment._data
             width = Shape.cast(data.shape).width
-            image = MemoryImage(".".join(info.name[:-1]), info.name[-1], width, data._init._raw, prefix)
+            module, name, inline = ".".join(info.name[:-1]), info.name[-1], "bcsim_inline" in fragment._attrs
+            image = MemoryImage(module, name, width, data._init._raw, prefix, inline)
             data._init._raw = ()
             if any(image.words):
                 images.append(image)
@@ -108,8 +110,8 @@ def initialise_memories(verilog: str, images: Sequence[MemoryImage]) -> str:
     written: without it a fifth of a small accelerator's LUTs would go into giving such reads the old word. Those that
     nothing writes get another, so that all but shallow ones are block memories.
     """
-    used = {image.file: image.used for image in images}
-    return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, used), verilog)
+    files = {image.file: image for image in images}
+    return VERILOG_MEMORY.sub(lambda memory: _initialise(memory, files), verilog)
 
 
 def without_contents(verilog: str) -> str:
@@ -122,21 +124,29 @@ def without_contents(verilog: str) -> str:
     return INITIALISATION.sub(keep, verilog)
 
 
-def _initialise(memory: re.Match[str], used: Mapping[str, int]) -> str:
+def _initialise(memory: re.Match[str], images: Mapping[str, MemoryImage]) -> str:
     """The declaration of a memory and the block that fills it, from its file as far as that goes."""
     name, last, marks = memory["name"], int(memory["last"]), memory["marks"]
     if "bcsim_blank" in marks:
         return f"  (* no_rw_check *)\n{memory['declaration']}"
-    image = IMAGE_FILE.search(marks)
-    first = used[image[1]] if image else 0
+    marked = IMAGE_FILE.search(marks)
+    image = images[marked[1]] if marked else None
+    first = image.used if image else 0
     block = "initialise_" + re.sub(r"\W", "", name)
-    # Without a range simulators warn of a file that does not fill the memory.
-    read = f'    $readmemh("{image[1]}", {name}, 0, {first - 1});\n' if image else ""
+    read = _filled(name, image) if image else ""
     zeros = f"    for (word = {first}; word <= {last}; word = word + 1) {name}[word] = 0;\n"
     body = read if first > last else f"    integer word;\n{zeros}{read}"
     module = memory.string[memory.end() : memory.string.index("endmodule", memory.end())]
     told = _attributes(name, module, last + 1, "bcsim_block" in marks)
     return f"{told}{memory['declaration']}  initial begin : {block}\n{body}  end\n"
+
+
+def _filled(name: str, image: MemoryImage) -> str:
+    if image.inline:
+        words = enumerate(image.words[: image.used])
+        return "".join(f"    {name}[{index}] = {image.width}'h{word:x};\n" for index, word in words)
+    # Without a range simulators warn of a file that does not fill the memory.
+    return f'    $readmemh("{image.file}", {name}, 0, {image.used - 1});\n'
 
 
 def _attributes(name: str, module: str, words: int, block: bool) -> str:

@@ -14,19 +14,26 @@ from bcsim.rtl.tools.yosys import run_yosys
 __all__ = ["without_contents", "without_reset"]
 
 VALUE = re.compile(r"^(  reg (?:\[\d+:0\] )?\w+) = \d*'?\w+;", re.MULTILINE)
-WORDS = re.compile(r"^  initial begin : initialise_\w+\n(?:    .*\n)*  end\n", re.MULTILINE)
+WORDS = re.compile(r"^  initial begin : initialise_\w+\n((?:    .*\n)*)  end\n", re.MULTILINE)
+GIVEN = re.compile(r"^    \w+\[\d+\] = \d+'h(?!0;)\w+;\n", re.MULTILINE)
+"""A register that never changes, of the words that the Verilog itself holds: no bitstream is without it."""
 
 
 def without_contents(verilog: str) -> str:
-    """The design without initial values. Raises ValueError where it has no registers or no memories with any."""
+    """The design without initial values but what the bus reads as constants. Raises ValueError where it has no registers or no memories with any."""
     spoilt, registers = VALUE.subn(r"\1;", verilog)
-    spoilt, memories = WORDS.subn("", spoilt)
+    spoilt, memories = WORDS.subn(_given, spoilt)
     if not registers or not memories:
         raise ValueError("No register or no memory has an initial value")
     with scratch_folder() as folder:
         (folder / "design.v").write_text(spoilt)
         run_yosys("read_verilog design.v\nproc\npmuxtree\nwrite_verilog -noattr choices.v", cwd=folder)
         return (folder / "choices.v").read_text()
+
+
+def _given(words: re.Match[str]) -> str:
+    given = "".join(GIVEN.findall(words[1]))
+    return f"  initial begin\n{given}  end\n" if given else ""
 
 
 def without_reset(verilog: str, module: str, register: str) -> str:
