@@ -20,7 +20,10 @@ GIVEN = re.compile(r"^    \w+\[\d+\] = \d+'h(?!0;)\w+;\n", re.MULTILINE)
 
 
 def without_contents(verilog: str) -> str:
-    """The design without initial values but what the bus reads as constants. Raises ValueError where it has no registers or no memories with any."""
+    """The design without initial values but those that never change.
+
+    Raises ValueError where it has no registers or no memories with any.
+    """
     spoilt, registers = VALUE.subn(r"\1;", verilog)
     spoilt, memories = WORDS.subn(_given, spoilt)
     if not registers or not memories:
