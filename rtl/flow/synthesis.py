@@ -53,7 +53,7 @@ def synthesise_top(folder: Path, board: Board, *, large: bool = False) -> None:
         spread_over_die(folder / f"{TOP}.json", TOP)
 
 
-KEPT = "processing_element* lanes round_selector* requantiser*"
+KEPT = "processing_element* lanes round_selector* requantiser* activation_memory"
 """Modules of a large array that are made each by itself: of what all have in common none has to serve the others."""
 
 
@@ -64,7 +64,7 @@ def large_array_script(top: str) -> str:
     a cycle what goes on in all of them: at once they take fewer LUTs behind one another.
     """
     kept = f"setattr -mod -set keep_hierarchy 1 {KEPT}\n"
-    return f"{kept}synth_ecp5 -top {top}\nsetattr -mod -unset keep_hierarchy {KEPT}\nflatten\nopt_clean"
+    return f"{kept}synth_ecp5 -top {top}\nsetattr -mod -unset keep_hierarchy\nflatten\nopt_clean"
 
 
 def spread_over_die(file: Path, top: str) -> None:
