@@ -46,6 +46,8 @@ WAVES = (
     *("-CFLAGS", f"-I{FST_HEADERS}", "-LDFLAGS", "-L."),
 )
 
+COVERAGE = ("--coverage-line", "--coverage-toggle")
+
 # What the package's own makefile gets wrong: it names the compilers of the machine that built the package.
 PACKAGE_TOOLS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include"
 
@@ -78,15 +80,18 @@ def build(
     *,
     simulator: str = "verilator",
     waves: bool = False,
+    coverage: bool = False,
 ) -> None:
     """Build module `top` of the Verilog `sources` in `folder`, so that cocotb can drive its ports.
 
     waves : whether the build can record waveforms.
+    coverage : whether its runs count lines and toggles, in coverage.dat of their folder; Verilator only.
     Raises SimulatorError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if simulator == "verilator":
-        _build_verilator(folder, sources, top, waves)
+        extra = (*(WAVES if waves else ()), *(COVERAGE if coverage else ()))
+        _build_verilator(folder, sources, top, extra)
     else:
         _build_icarus(folder, sources, top, waves)
 
@@ -161,7 +166,7 @@ def _runner(simulator: str) -> Runner:
         raise SimulatorError(f"The simulator {simulator} is not installed (no command on the PATH)") from None
 
 
-def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: bool) -> None:
+def _build_verilator(folder: Path, sources: Sequence[Path], top: str, extra: Sequence[str]) -> None:
     if " " in str(folder):
         raise SimulatorError(f"Verilator cannot build in {folder}: make needs a path without spaces")
     command, environment, tools = _verilator()
@@ -177,7 +182,7 @@ def _build_verilator(folder: Path, sources: Sequence[Path], top: str, waves: boo
         *("-Mdir", str(folder), "--timescale", "1ns/1ps", "-j", str(os.cpu_count() or 1), "-Wno-fatal"),
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *("-MAKEFLAGS", f"{OPTIMISATION} {tools}"),
-        *(WAVES if waves else ()),
+        *extra,
     ]
     files = [str(folder / "ports.vlt"), *map(str, sources), str(harness)]
     _execute([*command, *arguments, *files], folder / "build.log", environment)
