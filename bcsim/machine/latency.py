@@ -6,6 +6,7 @@ All are in clock cycles; docs/machine.md defines "in cycle t".
 from __future__ import annotations
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import QUOTIENT_BITS
 
 __all__ = [
     "LAYER_GAP",
@@ -16,6 +17,7 @@ __all__ = [
     "WEIGHTS_TO_STEP",
     "WEIGHT_START",
     "array_latency",
+    "longest_wait",
     "pipeline_stages",
     "round_cycles",
     "shadow_latency",
@@ -110,3 +112,14 @@ def write_cycles(bits: int, search: bool, divide: int = 1) -> int:
     divide : as in `round_cycles`.
     """
     return (3 if search else divide) * bits + 2
+
+
+def longest_wait(machine: Machine) -> int:
+    """No less than any layer's `wait`: from a last step until all that it leaves has been drained and written.
+
+    The step's way to its rounds, those of a pass with the widest searches, and the write of the last one's digits, of
+    two positions at most.
+    """
+    rounds = machine.reuse * (machine.pes // machine.requantisers)
+    search = round_cycles(QUOTIENT_BITS, search=True)
+    return shadow_latency(machine) + rounds * search + write_cycles(QUOTIENT_BITS, search=True) + 2 * 8

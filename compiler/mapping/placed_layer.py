@@ -12,6 +12,7 @@ from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.memory_banks import BANKS, bank_words, tensor_banks
 from bcsim.compiler.mapping.shared_sources import place_outputs
 from bcsim.compiler.program.dependencies import INPUT, Reads
+from bcsim.machine.latency import longest_wait
 from bcsim.machine.parameters import Machine
 
 __all__ = ["PlacedLayer", "place_layers"]
@@ -70,13 +71,24 @@ def place_layers(
                 read_bases=buffers if reads[index][0] == INPUT else (first,),
                 source_stride=stride,
                 write_base=0 if nest.scores else starts[index],
-                wait=hazard_cycles(nest, reads[index], nests[:index], machine),
+                wait=_wait(nest, reads[index], nests[:index], machine),
                 first_weight=first_weight,
                 first_parameter=first_parameter,
                 bank=banks.get(reads[index][0], 0),
             )
         )
     return tuple(placed), used
+
+
+def _wait(nest: LoopNest, sources: Sequence[int], before: Sequence[LoopNest], machine: Machine) -> int:
+    """As `hazard_cycles`, which the hardware counts in no more bits than the longest wait has."""
+    wait = hazard_cycles(nest, sources, before, machine)
+    if wait > longest_wait(machine):
+        raise BcsimError(
+            f"Layer {nest.layer.name!r} must wait {wait} cycles for the layer before it, "
+            f"where the machine counts to {longest_wait(machine)}"
+        )
+    return wait
 
 
 def _place_tensors(

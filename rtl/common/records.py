@@ -36,8 +36,8 @@ def weight_stream_layout(machine: Machine) -> StructLayout:
 def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) -> dict[str, int]:
     """Bits of the loops' trip counts: the record's, where the machine's memories do not bound them more closely.
 
-    A layer's chunks, rows, columns and positions are words of the activation memory, its tiles have parameters of their
-    own and, where weights do not stream, weights too.
+    A value has no more digits than the widest activation. A layer's chunks, rows, columns and positions are words of
+    the activation memory, its tiles have parameters of their own and, where weights do not stream, weights too.
     """
     words = address_bits(machine.activation_words)
     own = (machine.parameter_words, *(() if machine.weight_stream_bytes else (machine.weight_words,)))
@@ -45,5 +45,6 @@ def trip_widths(machine: Machine, layout: StructLayout, loops: Sequence[str]) ->
     most = {"tiles": tiles, "streamed_tiles": tiles} | dict.fromkeys(
         ("chunks", "rows", "columns", "positions"), words
     )
+    most["digits"] = (-(-machine.activation_bits // machine.digit) - 1).bit_length()
     most["strip"] = max(1, (machine.reuse - 1).bit_length())
     return {name: min(layout[name].width, most.get(name, layout[name].width)) for name in loops}

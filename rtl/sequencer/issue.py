@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import View
 
-from bcsim.machine.latency import LAYER_GAP, round_cycles
+from bcsim.machine.latency import LAYER_GAP, longest_wait, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.machine.widths import QUOTIENT_BITS
 from bcsim.rtl.common.layouts import tile_rounds
@@ -129,10 +129,11 @@ class IssueWalker(wiring.Component):
         """When a layer's first step, a tile's last one and a streamed tile's first one may be issued."""
         record, go = self.record, walk.go
         # Nothing came before the first layer: its wait is over at reset. It stops at the wait, never to wrap around.
-        elapsed = Signal.like(record.wait, init=(1 << len(record.wait)) - 1)
+        bits = min(len(record.wait), longest_wait(self.machine).bit_length())
+        elapsed = Signal(bits, init=(1 << bits) - 1)
         waited, image, space = Signal(), Signal(), Signal()
         startable = ready & waited & image & space
-        m.d.comb += waited.eq(elapsed >= record.wait)
+        m.d.comb += waited.eq(elapsed >= record.wait[:bits])
         with m.FSM() as state:
             with m.State("Wait"):
                 weights = gate.ready | ~record.streamed if gate else None

@@ -75,8 +75,16 @@ class ProgramAddress(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        restart = self.turn.layer & self.restart
+        if not self.replays and not self.jumps:
+            # A restart is the flip-flops' own, without a LUT a bit.
+            with m.If(self.advance & restart):
+                m.d.sync += self.address.eq(0)
+            with m.Elif(self.advance):
+                m.d.sync += self.address.eq(self.address + self.stride)
+            return m
         following = Signal(self.width)
-        onward = Mux(self.turn.layer & self.restart, 0, self.address + self.stride)
+        onward = Mux(restart, 0, self.address + self.stride)
         advance, jump = self.advance, self.jump if self.jumps else Const(0)
         chosen = self._replay(m, following, onward, jump) if self.replays else onward
         m.d.comb += following.eq(Mux(jump, self.target, chosen) if self.jumps else chosen)

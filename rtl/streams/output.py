@@ -85,11 +85,12 @@ class Output(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         stream = self.stream
-        left = Signal(self._class_bits)
+        index, final = Signal(self._class_bits), Signal()
         score, accepted, more = Signal(QUOTIENT_BITS), Signal(), Signal()
-        winner = self._compare(m, score, accepted & more)
+        winner = self._compare(m, score, accepted & more, index)
+        m.d.comb += final.eq(index == self.record.classes[: len(index)])
         if self.machine.batch > 1:
-            alone = buffer_batch(m, self.machine, self, score, accepted & more, left == 0)
+            alone = buffer_batch(m, self.machine, self, score, accepted & more, final)
             m.d.comb += self.emptied.eq(self.sent & alone)
             emptied = self.emptied
         else:
@@ -102,20 +103,14 @@ class Output(wiring.Component):
             stream.tdata.eq(Mux(stream.tlast, winner, score)),
         ]
         with m.FSM():
-            with m.State("Gather"):
-                m.d.sync += left.eq(self.record.classes)
-                with m.If(self.last):
-                    m.next = "Read"
+            with m.State("Gather"), m.If(self.last):
+                m.next = "Read"
             with m.State("Read"):
                 m.next = "Send"
             with m.State("Send"):
                 m.d.comb += stream.tvalid.eq(1)
                 with m.If(accepted):
-                    m.d.sync += [left.eq(left - 1), stream.tlast.eq(left == 0)]
-                with m.If(self.sent):
-                    m.d.sync += stream.tlast.eq(0)
-                    if self.machine.batch > 1:
-                        m.d.sync += left.eq(self.record.classes)
+                    m.d.sync += stream.tlast.eq(more & final)
                 with m.If(emptied):
                     m.next = "Gather"
         with m.If(self.reserve):
@@ -146,14 +141,14 @@ class Output(wiring.Component):
         with m.If(self.sent):
             m.d.sync += [write.addr.eq(0), word.eq(0), lane.eq(0)]
 
-    def _compare(self, m: Module, score: Signal, advance: Value) -> Value:
+    def _compare(self, m: Module, score: Signal, advance: Value, index: Signal) -> Value:
         """The index of the first greatest of the scores sent so far; of a first one whether it is positive.
 
         A score is compared in the cycle behind the one in which it is sent: from registers, not from the buffer.
+
+        index : of the score that is sent next.
         """
-        index, winner, latest = (
-            Signal(self._class_bits, name=name) for name in ("index", "winner", "latest")
-        )
+        winner, latest = Signal(self._class_bits, name="winner"), Signal(self._class_bits, name="latest")
         sent, best = Signal(QUOTIENT_BITS), Signal(QUOTIENT_BITS)
         begun, fresh, wins = Signal(), Signal(), Signal()
         chosen = Mux(begun, latest, sent >= self.record.positive)

@@ -93,6 +93,7 @@ def test_steps_are_the_models(seed):
     machine = Machine(
         lanes=8,
         pes=8,
+        digit=2,
         requantisers=2,
         input_buffers=1 + seed % 2,
         shift_planes=seed % 3 == 0,
