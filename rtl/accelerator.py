@@ -181,11 +181,12 @@ class Accelerator(wiring.Component):
             weights.enable.eq(delayed(m, self._issue.weight_enable, further, "weight_enable")),
         ]
         # A second position's requantisers divide by the same words; only the first one's search.
+        address = Signal.like(self._drain.parameter_address)
+        m.d.comb += address.eq(self._drain.parameter_address + Mux(self._drain.select, self._drain.probe, 0))
         for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=False)):
             m.submodules[f"parameter_memory_{index}"] = memory
-            candidate = Mux(self._drain.select, requantiser.candidate, 0)
             m.d.comb += [
-                memory.address.eq(self._drain.parameter_address + candidate),
+                memory.address.eq(address + requantiser.found),
                 memory.enable.eq(self._drain.parameter_enable),
                 *(unit.parameter.eq(memory.data) for unit in self._requantisers[index :: len(parameters)]),
             ]

@@ -265,7 +265,6 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
         machine.remainder_bits - machine.fraction_bits,
         max(machine.remainder_bits + 1, machine.divisor_bits + 3),
     )
-    address = min(QUOTIENT_BITS, (machine.parameter_words - 1).bit_length())
 
     def unit(name: str, kind: str, bits: int, when: When, shares: str = "") -> Unit:
         return Unit(name, "requantiser", "requantiser", kind, bits, number, when, shares)
@@ -284,9 +283,7 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
     yield _register("remainders", "requantiser", width, number, When.REMAINDER)
     yield _register("directions", "requantiser", 1, number, When.REMAINDER)
     yield _register("divisors", "requantiser", machine.divisor_bits, number, When.ROUND)
-    # Of two positions at once only the first one's requantisers search.
-    candidates = ("candidates", "requantiser", "requantiser", "bitwise", address, machine.requantisers)
-    yield Unit(*candidates, When.THRESHOLD)
+    yield _register("found bits", "requantiser", QUOTIENT_BITS, number, When.THRESHOLD)
     yield _register("trial values", "requantiser", QUOTIENT_BITS, number, When.BIT)
     yield _register("values", "requantiser", QUOTIENT_BITS, number, When.ROUND)
 

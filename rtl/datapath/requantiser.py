@@ -44,7 +44,7 @@ class Requantiser(wiring.Component):
                   shifted right after each step  after each step
     `accumulator` cycle 0                        the cycles of `step`
     `parameter`   the round's word in cycle 0    word `candidate` in the cycles of `step`
-    `candidate`                                  the word to read, in cycles 1, 4, ..., 3 * P - 2
+    `found`                                      with `probe` the word to read, in cycles 1, 4, ..., 3 * P - 2
     `q`           from cycle S * P + 1           from cycle 3 * P + 1
     ============= ============================== ==================================================
 
@@ -66,13 +66,14 @@ class Requantiser(wiring.Component):
     load, step, done : In(1)
         `done` is high with a round's last step.
     search : In(1)
-        Whether `step` is one of a searched layer.
+        A round of a searched layer goes on, from cycle 1 to its last `step`.
     probe : In(QUOTIENT_BITS)
         One-hot: the bit of the target that `step` decides.
     pool : In(PoolLayout(machine))
         On a spatial machine; steady from the first `step` to `done`.
-    candidate : Out(QUOTIENT_BITS)
-        Index of the threshold to compare with next, 1 to 2**P - 1.
+    found : Out(QUOTIENT_BITS)
+        Of a search, the bits decided before the last: plus `probe` the threshold to compare with next, 1 to 2**P - 1.
+        0 in a division, between rounds, and while the last bit is decided, once its threshold's address was there.
     q : Out(QUOTIENT_BITS)
         The target value, 0 to 2**P - 1; with pooling the greatest or least of its window so far.
     """
@@ -89,7 +90,7 @@ class Requantiser(wiring.Component):
                 "done": In(1),
                 "search": In(1),
                 "probe": In(QUOTIENT_BITS),
-                "candidate": Out(QUOTIENT_BITS),
+                "found": Out(QUOTIENT_BITS),
                 "q": Out(QUOTIENT_BITS),
                 **({"pool": In(PoolLayout(machine))} if machine.spatial else {}),
             }
@@ -139,8 +140,10 @@ class Requantiser(wiring.Component):
 
     def _decide(self, m: Module, fits: Value) -> None:
         """The target's bits, from the most significant down; complete, they wait for their digits' writes."""
-        trial, held = (Signal(QUOTIENT_BITS, name=name, reset_less=True) for name in ("trial", "held"))
-        m.d.comb += [self.candidate.eq(trial | self.probe), self.q.eq(held)]
+        trial, held, found = (
+            Signal(QUOTIENT_BITS, name=name, reset_less=True) for name in ("trial", "held", "decided")
+        )
+        m.d.comb += [self.found.eq(found), self.q.eq(held)]
         # A register for each bit that takes what is decided when its turn comes: no LUT but for the turns, which are
         # those of all requantisers.
         for bit, turn in enumerate(self.probe):
@@ -148,6 +151,11 @@ class Requantiser(wiring.Component):
                 m.d.sync += trial[bit].eq(0)
             with m.Elif(self.step & turn):
                 m.d.sync += trial[bit].eq(fits)
+            # Apart, as what is added to an address must be 0 whenever a round's first word is read.
+            with m.If(~self.search | self.probe[0]):
+                m.d.sync += found[bit].eq(0)
+            with m.Elif(self.step & turn):
+                m.d.sync += found[bit].eq(fits)
         # The last bit is decided in the cycle of `done`.
         decided = Cat(fits, trial[1:])
         complete = self._pool(m, fits, decided) if self.machine.spatial else decided

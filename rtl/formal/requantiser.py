@@ -101,7 +101,7 @@ class RequantiserProof(wiring.Component):
         stride = 3 if self.search else self.machine.divide_cycles
         m.d.comb += [
             dut.done.eq(age == stride * self.bits),
-            dut.search.eq(self.search),
+            dut.search.eq(self.search & (age <= stride * self.bits)),
             dut.probe.eq(self.noise.start),
         ]
         for bit in range(self.bits):
@@ -124,7 +124,7 @@ class RequantiserProof(wiring.Component):
             m.d.comb += Assume(below <= above)
         if self.search:
             address, read = Signal(self.bits), Signal(self.bits)
-            m.d.sync += [address.eq(dut.candidate), read.eq(address)]
+            m.d.sync += [address.eq(dut.found + dut.probe), read.eq(address)]
             words = Array([Const(0), *self._thresholds(self.present)])
             with m.If(dut.step):
                 m.d.comb += dut.parameter.start.eq(-(words[read] << self.machine.fraction_bits))

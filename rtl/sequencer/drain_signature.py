@@ -36,7 +36,7 @@ class DrainSignature(wiring.Signature):
     load, step, done, search, probe : Out
         As in Requantiser.
     select : Out(1)
-        The parameter address is that of the candidate, counted from `parameter_address`.
+        The parameter address is that of a search's next threshold, counted from `parameter_address`.
     parameter_address : Out(address_bits(machine.parameter_words))
         The round's first word in the cycle of `shift`; the word `select` counts from.
     parameter_enable : Out(1)

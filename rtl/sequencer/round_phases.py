@@ -94,7 +94,7 @@ class RoundSignature(wiring.Signature):
     load, step, done, search, probe : Out
         As in Requantiser.
     select : Out(1)
-        The parameter address is that of the candidate, counted from the round's first word.
+        The parameter address is that of a search's next threshold, counted from the round's first word.
     place : Out(PlaceLayout(machine))
         In the cycle of `write`.
     write : Out(1)
@@ -151,7 +151,7 @@ class RoundPhases(wiring.Component):
             self.step.eq(probing & Mux(current.search, phase[2], divides)),
             self.select.eq(probing & phase[0] & current.search),
             self.done.eq(self.step & self.probe[0]),
-            self.search.eq(current.search),
+            self.search.eq(probing & current.search),
             self.place.eq(current.place),
             self.write.eq(self.done & ~current.silent if self.machine.spatial else self.done),
         ]

@@ -82,7 +82,6 @@ ACTIONS = {
     ("requantiser", "adder", 36): 2 * QUOTIENT,  # of the remainder, which doubles: the divisor's bits and three
     ("requantiser", "comparator", 26): 2 * THRESHOLD,
     ("requantiser", "bitwise", 35): 2 * 2 * REMAINDER,  # distances, choices
-    ("requantiser", "bitwise", 6): 2 * THRESHOLD,  # candidates
     ("requantiser", "bitwise", 16): 2 * (BIT + ROUND),  # pooling: kept bits and values
     # padding; tile; pooling; number; what a difference's sign means
     ("registers", "register", 1): 2 * STEP + PASS + 2 * ROUND + 2 * 2 * BIT + ROUND + 2 * REMAINDER,
@@ -96,7 +95,7 @@ ACTIONS = {
     ("registers", "register", 16): (
         READ + CHUNK  # words of activations and of weights
         + 4 * CHUNK + 4 * PASS  # accumulators, shadows
-        + 2 * BIT + 2 * ROUND + 2 * ROUND  # trial values, values, kept values
+        + 2 * THRESHOLD + 2 * BIT + 2 * ROUND + 2 * ROUND  # found bits, trial values, values, kept values
     ),
     ("registers", "register", 32): ROUND,  # 2 drained sums
     ("registers", "register", 33): 2 * ROUND,  # divisors

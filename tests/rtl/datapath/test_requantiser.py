@@ -119,7 +119,7 @@ def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
     ctx.set(dut.load, cycle in schedule.loads)
     ctx.set(dut.step, round_ is not None)
     ctx.set(dut.done, cycle in schedule.done)
-    ctx.set(dut.search, round_ is not None and round_.is_search)
+    ctx.set(dut.search, cycle in schedule.searches and cycle not in schedule.loads)
     ctx.set(dut.probe, 1 << (following if round_ is None else bit))
     ctx.set(dut.accumulator, shown.accumulator if shown else generator.getrandbits(4))
     if shown and (cycle in schedule.loads or round_ is not None):
@@ -140,7 +140,9 @@ def test_every_value_is_held_from_its_completion_to_the_next(machine):
         expected, candidates = None, [0, 0]
         for cycle in range(max(schedule.complete) + 1):
             drive(ctx, dut, generator, schedule, cycle, candidates.pop(0))
-            candidates.append(ctx.get(dut.candidate))
+            candidates.append(ctx.get(dut.found) + ctx.get(dut.probe))
+            if cycle in schedule.loads:
+                assert not ctx.get(dut.found)
             expected = schedule.complete.get(cycle, expected)
             assert expected is None or ctx.get(dut.q) == expected
             await ctx.tick()
