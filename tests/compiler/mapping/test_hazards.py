@@ -9,13 +9,15 @@ from itertools import count, product
 import numpy as np
 import pytest
 
+from bcsim.common.errors import BcsimError
+from bcsim.compiler.mapping import placed_layer
 from bcsim.compiler.mapping.hazards import NEVER, first_reads, hazard_cycles, pass_intervals
 from bcsim.compiler.mapping.loop_nest import LoopNest
 from bcsim.compiler.mapping.mapping import map_program
 from bcsim.compiler.mapping.tiling import make_nest
 from bcsim.compiler.program.geometry import Geometry, Pool, taps, window_corners
 from bcsim.compiler.program.layers import Divide, Encoding, WeightPlane
-from bcsim.machine.latency import shadow_latency
+from bcsim.machine.latency import longest_wait, shadow_latency
 from bcsim.machine.parameters import Machine
 from tests.conv_programs import conv_layer, random_conv_program
 from tests.programs import random_spatial_machine
@@ -181,3 +183,15 @@ def test_waits_of_random_networks_are_the_least_that_are_safe(seed: int) -> None
             continue
         assert safe(layer.wait, layer.nest, before, machine)
         assert layer.wait == 0 or not safe(layer.wait - 1, layer.nest, before, machine)
+
+
+def test_a_wait_beyond_what_the_hardware_counts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = random_conv_program(np.random.default_rng(1), layers=2, largest=4)
+    waits = [layer.wait for layer in map_program(program, MACHINE).layers]
+    longest = max(waits)
+    assert 0 < longest <= longest_wait(MACHINE)
+    monkeypatch.setattr(placed_layer, "longest_wait", lambda _: longest)
+    map_program(program, MACHINE)
+    monkeypatch.setattr(placed_layer, "longest_wait", lambda _: longest - 1)
+    with pytest.raises(BcsimError, match=rf"must wait {longest} cycles for the layer before it, where"):
+        map_program(program, MACHINE)
