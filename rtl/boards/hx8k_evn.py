@@ -21,7 +21,7 @@ BOARDS = (
         pins=PINS,
         oscillator_hz=OSCILLATOR,
         pll="SB_PLL40_CORE",
-        clock_mhz=72,
+        clock_mhz=81,
         baud=1_000_000,
         machine="tiny,requantisers=2",
         program_with=("iceprog", "{}"),

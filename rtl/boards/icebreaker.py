@@ -19,7 +19,7 @@ BOARDS = (
         pins=PINS,
         oscillator_hz=OSCILLATOR,
         pll="SB_PLL40_PAD",
-        clock_mhz=30,
+        clock_mhz=33,
         baud=1_000_000,
         machine="tiny,requantisers=2",
         large_machine="tiny,requantisers=1,input_buffers=1,activation_banks=2,weight_words=1,weight_stream_bytes=4",

@@ -35,7 +35,7 @@ BOARDS = (
         clock_mhz=80,
         baud=1_000_000,
         machine="tiny",
-        large_machine="tiny,requantisers=4,weight_words=1,weight_stream_bytes=4",
+        large_machine="tiny,lanes=16,pes=16,input_buffers=1,weight_words=1,weight_stream_bytes=4",
         program_with=("dfu-util", "--alt", "0", "-D", "{}"),
         flash=Flash(
             **flash_pins(PLATFORM, own_clock=False),
