@@ -12,16 +12,19 @@ __all__ = ["PARTS", "Delay", "Part", "find_part", "larger_part"]
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The longest path in ns: `base`, `remainder` more for each bit of the requantisers' subtraction, and `memory` more
-    for each block memory, over which addresses spread.
+    """The longest path in ns, from the placements that docs/fit.md lists (nextpnr 0.4 for iCE40, 0.11 for ECP5).
 
-    From three placements each by nextpnr 0.4 (iCE40) and 0.11 (ECP5): digits with remainders of 46 and of 38 bits on an
-    UP5K (31.8 and 34.4 MHz), with 46 on an HX8K (74.2) and an ECP5-25 (132.5), mnist-mlp on an ECP5-85 (59.0).
+    base, remainder : of a requantiser's subtraction, and more for each of its bits that decide in one cycle.
+    control, walk : of all else on a dense machine, and of the walkers' loops on a spatial one.
+    memory, piped : more for each block memory, over which addresses spread; and with pipeline registers on their way.
     """
 
     base: float
     remainder: float
-    memory: float
+    control: float
+    walk: float
+    memory: float = 0.0
+    piped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Part:
     single_ports: int = 0
 
 
-UP5K, HX, ECP5 = Delay(17.8, 0.298, 0.0), Delay(7.6, 0.128, 0.0), Delay(6.9, 0.0, 0.0517)
+UP5K, HX = Delay(17.8, 0.298, 25.8, 37.0), Delay(7.6, 0.128, 9.9, 14.2)
+ECP5 = Delay(6.9, 0.0, 0.0, 10.0, memory=0.0517, piped=0.0172)
 PARTS: Mapping[str, Part] = {
     part.name: part
     for part in (

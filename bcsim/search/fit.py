@@ -14,6 +14,7 @@ from bcsim.machine.parameters import Machine
 from bcsim.search.candidates import candidates
 from bcsim.search.point import Point, SizedMachine, at_best, schedule
 from bcsim.search.room import FULL, excess, fits, largest_memory, least_luts, sized
+from bcsim.simulator.cycles import least_cycles
 
 __all__ = ["OBJECTIVES", "Fit", "fit_part"]
 
@@ -76,7 +77,7 @@ class Question:
         """The bound from which on no machine is better; smaller ones clock up to a fifth faster."""
         if best is None or self.objective not in ("fps", "latency"):
             return float("inf")
-        return best.cycles * (1.0 if self.clock else 1.2)
+        return best.cycles * (1.0 if self.clock or self.part.delay is None else 1.2)
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class Search:
             return
         if not fits(found, question.part):
             self.outside.append((excess(found, question.part), bound, machine))
-        elif question.could_beat(self.best, found, bound):
+        elif question.could_beat(self.best, found, max(bound, least_cycles(found.placement))):
             self.tried += 1
             point = question.point(found)
             if self.best is None or question.value(point) < question.value(self.best):

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from bcsim.common.shares import per_image
 from bcsim.compiler.mapping.fitted_machine import cycle_machine
+from bcsim.compiler.mapping.hazards import pass_intervals, pass_steps
 from bcsim.compiler.mapping.mapping import Placement, place_program
 from bcsim.compiler.program.layers import Program
+from bcsim.machine.latency import LAYER_GAP
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.schedule import schedule_images
 from bcsim.simulator.utilisation import WARM_UP
+from bcsim.simulator.weight_stream import memory_gaps
 
-__all__ = ["ScheduledCycles", "cycles_of", "place_for_cycles", "scheduled_cycles"]
+__all__ = ["ScheduledCycles", "cycles_of", "least_cycles", "place_for_cycles", "scheduled_cycles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +52,18 @@ def cycles_of(placement: Placement) -> ScheduledCycles:
         latency=int(schedules[0].scores[placement.program.classes]) + 1,
         placement=placement,
     )
+
+
+def least_cycles(placement: Placement) -> float:
+    """No more than the cycles between images, in a tenth of the time.
+
+    Layers follow each other with the waits of their hazards, or all streamed words one another; that one of the two
+    waits for the other, or either for input and output, is left out.
+    """
+    steps = 0
+    for layer in placement.layers:
+        nest = layer.nest
+        passes = int(pass_steps(nest)[0]) + int(pass_intervals(nest).sum())
+        steps += max(LAYER_GAP, layer.wait) - 1 + passes
+    gaps = memory_gaps(placement, 1)
+    return per_image(max(steps, int(gaps.sum()) + len(gaps)), placement.images)

@@ -104,3 +104,17 @@ def test_clocks_are_those_that_were_placed() -> None:
     assert estimate_clock(replace(machine, offset_bits=38), PARTS["up5k"]) == pytest.approx(34.4, rel=0.02)
     assert estimate_clock(machine, PARTS["hx8k"]) == pytest.approx(74.2, rel=0.02)
     assert estimate_clock(machine, PARTS["xc7z020"]) is None
+    # docs/synthesis.md: mnist-mlp on 32 x 32 lanes without and with pipeline registers.
+    large = parse_machine("medium,requantisers=8,accumulator_bits=18,weight_words=2880,loading=false")
+    large = replace(large, offset_bits=36, step_bits=32)
+    large = replace(large, activation_words=114, parameter_words=386, layers=4, outputs=10)
+    assert estimate_clock(large, PARTS["lfe5u-85"]) == pytest.approx(59.0, rel=0.03)
+    fast = replace(large, pipeline_registers=2)
+    assert estimate_clock(fast, PARTS["lfe5u-85"]) == pytest.approx(97.5, rel=0.03)
+
+
+def test_half_a_subtraction_is_faster_and_walks_are_slower() -> None:
+    machine, part = parse_machine("tiny"), PARTS["up5k"]
+    halved, spatial = replace(machine, divide_cycles=2), replace(machine, spatial=True)
+    clocks = [estimate_clock(m, part) or 0.0 for m in (spatial, machine, halved)]
+    assert clocks[0] < 28 < clocks[1] < clocks[2] < 40

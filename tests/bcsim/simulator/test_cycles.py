@@ -13,7 +13,7 @@ from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.compiler.program.layers import Program
 from bcsim.machine.parameters import Machine
-from bcsim.simulator.cycles import scheduled_cycles
+from bcsim.simulator.cycles import least_cycles, scheduled_cycles
 from bcsim.simulator.simulator import run_machine
 from tests.conv_programs import random_conv_program
 from tests.programs import random_images, random_program
@@ -80,6 +80,7 @@ def compared(start: int) -> Iterator[tuple[int, Machine, bool]]:
             continue
         run = run_machine(mapping, random_images(rng, program, 2 * mapping.images))
         found = scheduled_cycles(program, machine)
+        assert 0 < least_cycles(found.placement) <= found.per_image
         different = (found.per_image, found.latency) != (run.per_image, run.latency)
         yield seed, replace(mapping.machine, batch=mapping.images), different
 
