@@ -191,6 +191,7 @@ def _rows(best: Point, part: Part) -> list[tuple[str, str, str]]:
         ("clock", f"{best.clock_mhz:.1f} MHz", estimated),
         ("energy an image", f"{best.energy_pj / 1e6:.3g} uJ", "horowitz-45nm, counted actions"),
         ("LUTs", count(size.luts), f"of {count(part.luts)}"),
+        *([("logic cells", count(size.cells(part)), "with lone flip-flops")] if part.lone else []),
         ("flip-flops", count(size.flip_flops), f"of {count(part.flip_flops)}"),
         ("block memories", count(size.memories), f"of {count(part.memories)}"),
     ]

@@ -86,10 +86,16 @@ class Estimate:
     dsps: int = 0
     single_ports: int = 0
 
+    def cells(self, part: Part) -> int:
+        """Of the part's LUTs, those that are taken, by flip-flops that no LUT shares a cell with as well."""
+        return self.luts + round(part.lone * self.flip_flops)
+
     def fits(self, part: Part) -> bool:
-        """Whether the part holds it; a LUT site and a flip-flop that share a cell count once."""
+        """Whether the part holds it."""
         return (
-            self.luts <= part.luts and self.flip_flops <= part.flip_flops and self.memories <= part.memories
+            self.cells(part) <= part.luts
+            and self.flip_flops <= part.flip_flops
+            and self.memories <= part.memories
         )
 
 

@@ -38,7 +38,10 @@ def candidates(
     widest = max(layer.source.bits for layer in program.layers)
     banks = (1, 2) if part.single_ports else (1,)
     drains = (1, 2) if spatial else (1,)
-    for lanes, digit, rounds, reuse, bank, drain in product(LANES, DIGITS, ROUNDS, strips, banks, drains):
+    # Half a subtraction a cycle pays where the clock follows from it.
+    halves = (1, 2) if clock is None and part.delay and part.delay.remainder else (1,)
+    shapes = product(LANES, DIGITS, ROUNDS, strips, banks, drains, halves)
+    for lanes, digit, rounds, reuse, bank, drain, divide in shapes:
         if drain > reuse:
             continue
         for pes in LANES:
@@ -58,6 +61,7 @@ def candidates(
                 requantisers=requantisers,
                 reuse=reuse,
                 drains=drain,
+                divide_cycles=divide,
                 batch=reuse if batches else 1,
                 spatial=spatial or reuse > 1,
                 activation_banks=bank,

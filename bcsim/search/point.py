@@ -158,6 +158,8 @@ def machine_text(machine: Machine) -> str:
         parts.append(f"pipeline_registers={machine.pipeline_registers}")
     if machine.drains > 1:
         parts.append(f"drains={machine.drains}")
+    if machine.divide_cycles > 1:
+        parts.append(f"divide_cycles={machine.divide_cycles}")
     if machine.batch > 1:
         parts.append(f"batch={machine.batch}")
     if machine.activation_banks > 1:

@@ -61,14 +61,16 @@ def _words_for(machine: Machine, part: Part) -> int:
 
 def fits(point: Point | SizedMachine, part: Part) -> bool:
     """Whether the part holds the machine, with room to place and route it."""
-    return point.size.fits(part) and point.size.luts <= FULL * part.luts
+    return point.size.fits(part) and point.size.cells(part) <= FULL * part.luts
 
 
 def excess(point: Point | SizedMachine, part: Part) -> float:
     """How many times what the part has the machine takes of what it lacks most."""
     size = point.size
     return max(
-        size.luts / (FULL * part.luts), size.flip_flops / part.flip_flops, size.memories / part.memories
+        size.cells(part) / (FULL * part.luts),
+        size.flip_flops / part.flip_flops,
+        size.memories / part.memories,
     )
 
 

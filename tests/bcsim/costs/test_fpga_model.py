@@ -6,7 +6,14 @@ from statistics import median
 import pytest
 
 from bcsim.common.errors import BcsimError
-from bcsim.costs.fpga_model import estimate, estimate_clock, fitted_model, table_machine, whole_machines
+from bcsim.costs.fpga_model import (
+    Estimate,
+    estimate,
+    estimate_clock,
+    fitted_model,
+    table_machine,
+    whole_machines,
+)
 from bcsim.costs.memory_use import _constant, _use, memory_use
 from bcsim.costs.parts import PARTS, find_part, larger_part
 from bcsim.machine.parameters import parse_machine
@@ -118,3 +125,13 @@ def test_half_a_subtraction_is_faster_and_walks_are_slower() -> None:
     halved, spatial = replace(machine, divide_cycles=2), replace(machine, spatial=True)
     clocks = [estimate_clock(m, part) or 0.0 for m in (spatial, machine, halved)]
     assert clocks[0] < 28 < clocks[1] < clocks[2] < 40
+
+
+def test_lone_flip_flops_take_cells_on_ice40() -> None:
+    # docs/fit.md: digits on 4 x 16 lanes, as nextpnr packed it.
+    size = Estimate(luts=2524, flip_flops=2223, memories=26)
+    assert size.cells(PARTS["up5k"]) == pytest.approx(3664, rel=0.02)
+    assert size.cells(PARTS["lfe5u-25"]) == 2524
+    full = replace(size, flip_flops=5280)
+    assert full.fits(PARTS["up5k"]) is (2524 + 2640 <= 5280)
+    assert not replace(full, luts=2700).fits(PARTS["up5k"])

@@ -88,6 +88,14 @@ def test_its_command_line_makes_the_machine_again() -> None:
     }
 
 
+def test_requantisers_take_two_cycles_where_the_clock_gains_by_it() -> None:
+    """Only where nobody gives the clock, and place and route of the part is faster with half a subtraction."""
+    for part, clock, tried in (("hx8k", None, {1, 2}), ("hx8k", 50.0, {1}), ("lfe5u-25", None, {1})):
+        machines = [machine for _, machine in every_shape(PROGRAM, PARTS[part], clock, None)]
+        assert {machine.divide_cycles for machine in machines} == tried
+        assert all(parse_machine(machine_text(m)).divide_cycles == m.divide_cycles for m in machines)
+
+
 def test_large_arrays_on_ecp5_have_pipeline_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shapes, "LANES", (16, 32))
     for part, least in ((PARTS["lfe5u-85"], 512), (PARTS["xc7z020"], 1 << 20)):
@@ -103,7 +111,7 @@ def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(fit, "FULL", 0.001)
     monkeypatch.setattr(room, "FULL", 0.001)
     with pytest.raises(
-        BcsimError, match=r"^No machine for .* fits the hx8k, the nearest takes [0-9,]+ of 8 LUTs"
+        BcsimError, match=r"^No machine for .* fits the hx8k, the nearest takes [0-9,]+ of 8 logic cells"
     ):
         fit_part(PROGRAM, HX8K, clock=50.0)
 
