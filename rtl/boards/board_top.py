@@ -138,6 +138,11 @@ class BoardTop(wiring.Component):
                 o_CLKOP=clock,
                 o_LOCK=locked,
             )
+        if self.board.pll == "rPLL":
+            zeros = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "PSDA": 4, "DUTYDA": 4, "FDLY": 4}
+            zeros |= {"FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
+            inputs = {f"i_{name}": Const(0, bits) for name, bits in zeros.items()}
+            return Instance("rPLL", **parameters, **inputs, i_CLKIN=self.clk, o_CLKOUT=clock, o_LOCK=locked)
         if self.board.pll == "MMCME2_BASE":
             m.submodules.buffer = Instance("BUFG", i_I=(made := Signal()), o_O=clock)
             feedback = Signal()

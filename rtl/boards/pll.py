@@ -1,6 +1,6 @@
 """The clock of a design from a board's oscillator: a PLL's settings, by family.
 
-Ranges: Lattice FPGA-TN-02052 (iCE40), FPGA-TN-02200 (ECP5), and the tools icepll and ecppll.
+Ranges: Lattice FPGA-TN-02052 (iCE40), FPGA-TN-02200 (ECP5), Gowin UG286, and the tools icepll, ecppll and gowin_pll.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def clock_settings(board: Board, wanted_mhz: float) -> ClockSettings:
         "SB_PLL40_CORE": _ice40,
         "EHXPLLL": _ecp5,
         "MMCME2_BASE": _series7,
+        "rPLL": _gowin,
     }
     limit = wanted_mhz * 1e6 * (1 + 1e-9)
     found = max(
@@ -68,6 +69,29 @@ def _ice40(hz: float) -> Iterator[ClockSettings]:
                     "DIVF": divf,
                     "DIVQ": divq,
                     "FILTER_RANGE": filter_range,
+                },
+            )
+
+
+GOWIN_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
+"""What ODIV_SEL can be."""
+
+
+def _gowin(hz: float) -> Iterator[ClockSettings]:
+    """Divided by IDIV_SEL + 1 (3 to 400 MHz), times FBDIV_SEL + 1; oscillates ODIV_SEL times as fast, at 500 to 1200.
+
+    That is what GW1NR-9 at C6/I5 and GW2AR-18 at C8/I7 have in common.
+    """
+    for divided, times, divider in product(range(1, 65), range(1, 65), GOWIN_DIVIDERS):
+        out = hz / divided * times
+        if 3e6 <= hz / divided <= 400e6 and 500e6 <= out * divider <= 1200e6 and 4e6 <= out <= 600e6:
+            yield ClockSettings(
+                out,
+                {
+                    "FCLKIN": f"{hz / 1e6:g}",
+                    "IDIV_SEL": divided - 1,
+                    "FBDIV_SEL": times - 1,
+                    "ODIV_SEL": divider,
                 },
             )
 

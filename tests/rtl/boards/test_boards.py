@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,9 @@ def test_settings_of_the_ice40s_pll_are_those_of_icepll() -> None:
 
 
 @pytest.mark.parametrize("mhz", [16.5, 24, 31.3, 36, 47.9, 100, 133])
-@pytest.mark.parametrize("name", ["icebreaker", "hx8k-evn", "ulx3s-85f", "orangecrab", "pynq-z2"])
+@pytest.mark.parametrize(
+    "name", ["icebreaker", "hx8k-evn", "ulx3s-85f", "orangecrab", "pynq-z2", "tangnano9k"]
+)
 def test_a_pll_is_never_faster_than_it_may_be_nor_out_of_its_range(name: str, mhz: float) -> None:
     board = find_board(name)
     clock = clock_settings(board, mhz)
@@ -68,6 +72,10 @@ def test_a_pll_is_never_faster_than_it_may_be_nor_out_of_its_range(name: str, mh
         divided, times, output = (clock.parameters[key] for key in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV"))
         assert clock.hz == board.oscillator_hz / divided * times
         assert 400e6 <= clock.hz * output <= 800e6
+    elif board.family == "gowin":
+        divided, times = clock.parameters["IDIV_SEL"] + 1, clock.parameters["FBDIV_SEL"] + 1
+        assert clock.hz == board.oscillator_hz / divided * times
+        assert 500e6 <= clock.hz * clock.parameters["ODIV_SEL"] <= 1200e6
     elif board.family == "7-series":
         times, divided = clock.parameters["CLKFBOUT_MULT_F"], clock.parameters["CLKOUT0_DIVIDE_F"]
         assert clock.hz == board.oscillator_hz * times / divided
@@ -81,7 +89,6 @@ def test_a_pll_is_never_faster_than_it_may_be_nor_out_of_its_range(name: str, mh
 @pytest.mark.parametrize(
     ("name", "mhz", "message"),
     [
-        ("tangnano9k", 54, r"^Board tangnano9k has no clock of 54 MHz, only 27 MHz$"),
         ("icebreaker", 400, r"^Board icebreaker has no clock of 400 MHz$"),
         ("icebreaker", 3, r"^Board icebreaker has no clock of 3 MHz$"),
     ],
@@ -89,6 +96,21 @@ def test_a_pll_is_never_faster_than_it_may_be_nor_out_of_its_range(name: str, mh
 def test_a_clock_that_a_board_cannot_have_is_refused(name: str, mhz: float, message: str) -> None:
     with pytest.raises(BcsimError, match=message):
         clock_settings(find_board(name), mhz)
+
+
+def test_a_board_without_a_pll_has_its_oscillators_clock() -> None:
+    board = replace(find_board("tangnano9k"), pll="")
+    assert clock_settings(board, 28).hz == 27e6
+    with pytest.raises(BcsimError, match=r"^Board tangnano9k has no clock of 54 MHz, only 27 MHz$"):
+        clock_settings(board, 54)
+
+
+def test_settings_of_gowins_pll_are_those_of_gowin_pll() -> None:
+    """`gowin_pll -d GW1NR-LV9QN88PC6/I5 -i 27 -o 67.5`, and the same for GW2AR-LV18QN88C8/I7."""
+    for name in ("tangnano9k", "tangnano20k"):
+        clock = clock_settings(find_board(name), 67.5)
+        assert clock.hz == 67.5e6
+        assert clock.parameters == {"FCLKIN": "27", "IDIV_SEL": 1, "FBDIV_SEL": 4, "ODIV_SEL": 8}
 
 
 def test_an_unknown_board_is_told_the_known_ones() -> None:
