@@ -18,7 +18,7 @@ from bcsim.common.leftovers import scratch_folder
 from bcsim.rtl.formal.prove import PREPARE
 from bcsim.rtl.tools.yosys import run_yosys
 
-__all__ = ["prove_invariant"]
+__all__ = ["holds", "prove_invariant"]
 
 MAP = (
     *("memory", "opt -full", "techmap", "opt -fast", "setundef -anyseq", "dffunmap", "simplemap", "aigmap"),
@@ -39,12 +39,19 @@ def prove_invariant(component: wiring.Component, *, limit: int = 300) -> None:
     with scratch_folder() as folder:
         (folder / "design.il").write_text(rtlil.convert(component, emit_src=False))
         run_yosys("\n".join((*PREPARE, *MAP)), cwd=folder)
-        log = _run_abc(SEARCH.format(limit=limit), folder)
-    if re.search(r"^(Property proved|UNSATISFIABLE)", log, re.MULTILINE):
-        return
-    if re.search(r"asserted in frame|^SATISFIABLE", log, re.MULTILINE):
+        proved = holds(folder, limit=limit)
+    if proved is None:
+        raise BcsimError(f"ABC found neither a proof nor a counterexample in {limit} s")
+    if not proved:
         raise BcsimError("Proof failed: an Assert does not hold in every cycle")
-    raise BcsimError(f"ABC found neither a proof nor a counterexample in {limit} s")
+
+
+def holds(folder: Path, *, limit: int) -> bool | None:
+    """Whether the outputs of design.aig, in a folder, are 0 in all cycles; None where `limit` seconds do not tell."""
+    log = _run_abc(SEARCH.format(limit=limit), folder)
+    if re.search(r"^(Property proved|UNSATISFIABLE)", log, re.MULTILINE):
+        return True
+    return False if re.search(r"asserted in frame|^SATISFIABLE", log, re.MULTILINE) else None
 
 
 def _run_abc(script: str, folder: Path) -> str:
