@@ -40,29 +40,32 @@ class Rules:
 
     shallow : words up to which LUTs or flip-flops hold them.
     luts : for a word's bit in a shallow memory. by_depth : whether flip-flops hold its words, as there are no memories
-        of LUTs; what nothing writes is logic then.
+        of LUTs.
+    logic : LUTs for a bit of 17 to SHALLOW words that nothing writes; 0 where that was not measured.
     byte_bits : that a block writes alone. few : LUT memories of 16 x 4 bits up to which they are taken for one whose
         parts are written alone.
     """
 
     shallow: int
     luts: float
+    logic: float = 0.0
     by_depth: bool = False
     byte_bits: int = 0
     few: int = 0
 
 
 RULES: Mapping[str, Rules] = {
-    "ecp5": Rules(32, 1.0, byte_bits=9, few=10),
-    "gowin": Rules(32, 1.0, byte_bits=9, few=10),
+    "ecp5": Rules(32, 1.0, logic=2.0, byte_bits=9, few=10),
+    "gowin": Rules(32, 1.0, logic=2.0, byte_bits=9, few=10),
     "7-series": Rules(64, 0.75),
-    "ice40": Rules(4, 2.1, by_depth=True),
+    "ice40": Rules(4, 2.1, logic=3.7, by_depth=True),
 }
 
 SHALLOW = 32
 """Words up to which the generator leaves a memory that nothing writes to logic (rtl/tools/memory_images.py)."""
-LUT_WORDS, WIDE_LUTS = 16, 3.7
-"""Words that one LUT has a bit of, and LUTs for a bit of SHALLOW words: Yosys 0.70 on random words."""
+LOGIC = ((2, 0.0), (4, 0.1), (8, 0.7), (16, 1.0))
+"""Words of a memory that is logic, at most, and LUTs of 4 inputs for a bit of them: Yosys 0.70 on random words. Beyond
+16 they differ by family."""
 
 
 def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[MemoryUse]:
@@ -75,8 +78,8 @@ def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[Mem
         replace(
             MemoryUse(0, width, 0)
             if apart and name == "activation"
-            else _constant(width, words, number)
-            if RULES[family].by_depth and words <= SHALLOW and not _is_written(name, machine)
+            else _constant(width, words, family, number)
+            if RULES[family].logic and words <= SHALLOW and not _is_written(name, machine)
             else _use(width, words, part, family, number),
             name=name,
         )
@@ -110,9 +113,9 @@ def _is_written(name: str, machine: Machine) -> bool:
     return machine.loading or streamed or name not in ("weight", "parameter", "record")
 
 
-def _constant(width: int, words: int, number: int) -> MemoryUse:
-    """Of memories that are logic of four inputs: of five, a bit takes more than two of them."""
-    luts = words / LUT_WORDS if words <= LUT_WORDS else WIDE_LUTS * words / SHALLOW
+def _constant(width: int, words: int, family: str, number: int) -> MemoryUse:
+    """Of memories that are logic, and a register behind each."""
+    luts = next((luts for most, luts in LOGIC if words <= most), RULES[family].logic)
     return MemoryUse(round(number * width * luts), number * width, 0)
 
 

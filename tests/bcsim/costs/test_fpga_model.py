@@ -30,6 +30,8 @@ WHOLE = {
     "7-series": ((8, 5207, 6723, 0), (4, 4296, 5763, 0), (2, 4028, 5331, 0), (1, 3759, 5035, 0)),
 }
 """`small` by digit: LUTs, flip-flops and block memories of docs/synthesis.md, none of which the model is fitted to."""
+FOUND_BITS = 8 * 16
+"""Flip-flops of what searches have found, which its requantisers have got since."""
 
 
 @pytest.mark.parametrize(("family", "blocks"), [("ecp5", ECP5), ("gowin", ECP5), ("ice40", ICE40)])
@@ -48,7 +50,7 @@ def test_whole_accelerators_are_within_a_fifth(family: str) -> None:
         machine = replace(parse_machine("small"), digit=digit, activation_bits=digit)
         found = estimate(machine, family)
         assert abs(found.luts / luts - 1) < 0.2
-        assert abs(found.flip_flops / flip_flops - 1) < 0.1
+        assert abs(found.flip_flops / (flip_flops + FOUND_BITS) - 1) < 0.1
         assert not memories or abs(found.memories / memories - 1) < 0.01
         assert found.dsps == 0
 
@@ -81,10 +83,21 @@ def test_narrow_parts_share_a_block_that_writes_nine_bits_alone() -> None:
     assert [_use(width, words, part, "ecp5", 1).blocks for width, words, part in shapes] == [2, 2, 1, 2, 0]
 
 
-def test_what_nothing_writes_is_logic_on_ice40_where_it_is_shallow() -> None:
+def test_what_nothing_writes_is_logic_where_it_is_shallow() -> None:
     # Yosys 0.70 on random words: words, bits of each, LUTs.
-    for words, bits, luts in ((8, 187, 103), (16, 120, 120), (32, 60, 224)):
-        assert abs(_constant(bits, words, 1).luts / luts - 1) < 0.1
+    measured = (
+        ("ice40", 16, 120, 120),
+        ("ice40", 32, 60, 224),
+        ("ecp5", 16, 120, 121),
+        ("ecp5", 32, 60, 120),
+    )
+    for family, words, bits, luts in measured:
+        assert abs(_constant(bits, words, family, 1).luts / luts - 1) < 0.05
+    for family, few, many in (("ice40", 47, 103), ("ecp5", 48, 105)):  # 8 words of 58 and of 187 bits
+        assert (
+            abs((_constant(58, 8, family, 1).luts + _constant(187, 8, family, 1).luts) / (few + many) - 1)
+            < 0.15
+        )
     deep = parse_machine("tiny,spatial=true,layers=8")
     for machine, held in ((deep, True), (replace(deep, loading=False), False)):
         records = [use for use in memory_use(machine, "ice40") if use.name == "record"]
