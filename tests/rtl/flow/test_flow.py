@@ -13,8 +13,9 @@ pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed
 from bcsim.common.errors import BcsimError
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.boards.catalogue import find_board
+from bcsim.rtl.flow import build as flow_build
 from bcsim.rtl.flow.advice import advised, require_memories
-from bcsim.rtl.flow.place import DoesNotFitError, place
+from bcsim.rtl.flow.place import DoesNotFitError, Placement, place
 from bcsim.rtl.flow.tools import ToolError, find_tool, run_tool
 
 LOG = """\
@@ -103,3 +104,14 @@ def test_a_machine_with_more_bits_than_the_part_is_refused_before_any_work() -> 
     assert "of the board 207,360 at most; --board ulx3s-85f or " in str(caught.value)
     require_memories(find_board("ulx3s-85f"), machine)
     require_memories(find_board("icebreaker"), parse_machine("tiny,weight_words=416,parameter_words=67"))
+
+
+def test_a_clock_below_a_slow_placement_is_reached_by_the_next_one_though_that_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """cifar10-small on an iCEBreaker: 26.6 MHz, and 25.8 where less is aimed at."""
+    reached = iter([26.6, 25.8])
+    monkeypatch.setattr(flow_build, "_attempt", lambda *_: Placement(seed=1, mhz=next(reached), used={}))
+    clock, placement = flow_build._reached(Path(), None, find_board("icebreaker"), None, 1_000_000, (1,), {})
+    assert (clock.hz, placement.mhz) == (25.125e6, 25.8)
+    assert capsys.readouterr().err == "33 MHz not reached (26.6): once more, slower\n"
