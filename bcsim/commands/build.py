@@ -138,8 +138,9 @@ def _lines(result: BoardBuild, output: Path) -> Iterator[str]:
     )
     if proof := result.proof:
         yield (
-            f"proved on {proof.images} images: {' and '.join(proof.designs)} give all {proof.words:,} words of the "
-            f"simulator, in the Verilog's cycles ({proof.edges:,} changes of the line)"
+            f"proved on {proof.images} images: {' and '.join(proof.designs)} "
+            f"{'give' if len(proof.designs) > 1 else 'gives'} all {proof.words:,} words of the simulator, "
+            f"in the Verilog's cycles ({proof.edges:,} changes of the line)"
         )
         yield from (f"not proved: {design}, as {reason}" for design, reason in proof.skipped.items())
     if flash := built.flash:
