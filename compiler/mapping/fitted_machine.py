@@ -19,7 +19,8 @@ from bcsim.compiler.mapping.record_words import (
     stream_record,
     weight_stream_records,
 )
-from bcsim.compiler.mapping.shortfall import MachineTooSmallError
+from bcsim.compiler.mapping.shortfall import MachineTooSmallError, Shortfall
+from bcsim.compiler.mapping.weight_streaming import place_weights
 from bcsim.compiler.program.layers import Program, Search
 from bcsim.machine.limits import RANGES
 from bcsim.machine.parameters import Machine
@@ -119,10 +120,20 @@ def _with_least_steps(mapping: Mapping) -> Machine:
     machine = mapping.machine
     return replace(
         machine,
-        weight_words=mapping.weight_words,
+        weight_words=_least_weight_words(mapping),
         offset_bits=machine.accumulator_bits + machine.fraction_bits + 1,
         step_bits=1,
     )
+
+
+def _least_weight_words(placement: Placement) -> int:
+    """Weight words that are used; the machine's own where other layers would stream with so few."""
+    machine, used = placement.machine, placement.weight_words
+    least = Shortfall(replace(machine, weight_words=max(1, used)))
+    nests, _, slots = place_weights(placement.nests, least)
+    streamed = [nest.streamed for nest in placement.nests]
+    same = slots == placement.slots and [nest.streamed for nest in nests] == streamed
+    return used if same else machine.weight_words
 
 
 def map_with_enough(program: Program, machine: Machine) -> Mapping:
@@ -167,7 +178,7 @@ def sized_machine(placement: Placement) -> Machine:
         accumulator_bits=accumulator,
         fraction_bits=fraction,
         activation_words=max(2, placement.activation_words),
-        weight_words=max(1, placement.weight_words),
+        weight_words=max(1, _least_weight_words(placement)),
         parameter_words=max(2, sum(nest.parameter_span for nest in nests)),
         layers=len(program.layers),
         outputs=program.classes,
