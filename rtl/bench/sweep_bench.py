@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,11 @@ def walking(bits: int) -> Iterator[int]:
     yield (1 << bits) - 1
 
 
+def near(addresses: Sequence[int]) -> Iterator[int]:
+    """What one bit is away from an address."""
+    yield from (address ^ 1 << bit for address in addresses for bit in range(ADDRESS_BITS))
+
+
 class Sweep:
     """An accelerator, its plan, a program for it and a source of randomness."""
 
@@ -90,10 +95,10 @@ class Sweep:
         self.random, self.bus = random.Random(plan["seed"]), AnyBus(dut)
 
     async def addresses(self) -> None:
-        """Reads of every register, between registers, and of addresses of one bit."""
+        """Reads of every register, of what one bit of its address is away, and of others."""
         drawn = [self.random.randrange(1 << ADDRESS_BITS) for _ in range(DRAWN)]
         readable = self.plan["readable"]
-        for address in (*Register, *readable, *walking(ADDRESS_BITS), *drawn):
+        for address in (*Register, *readable, *near(readable), *walking(ADDRESS_BITS), *drawn):
             response = await self.bus.try_read(int(address))
             wanted = OKAY if address in readable else REFUSED
             assert response == wanted, f"read of {address:#x}: response {response}"
@@ -103,7 +108,9 @@ class Sweep:
         """Writes to every register that does nothing by itself, to others, and of a part of a word."""
         drawn = [self.random.randrange(1 << ADDRESS_BITS) for _ in range(DRAWN)]
         chosen = [
-            address for address in (*Register, *walking(ADDRESS_BITS), *drawn) if address not in OWN_MEANING
+            address
+            for address in (*Register, *near(self.plan["writable"]), *walking(ADDRESS_BITS), *drawn)
+            if address not in OWN_MEANING
         ]
         for address in chosen:
             for strobes in (WHOLE, self.random.randrange(WHOLE)):
