@@ -13,7 +13,7 @@ __all__ = ["cell_models"]
 OURS = Path(__file__).with_name("models")
 
 INCLUDE = re.compile(r'^`include "(\w+\.vh)"$', re.MULTILINE)
-MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)*module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
+MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\n)*module (\w+).*?\bendmodule\n", re.MULTILINE | re.DOTALL)
 DEFINED = re.compile(r"^module (\w+)", re.MULTILINE)
 PLACED_ONLY = ("TRELLIS_COMB",)
 """Cells that only place and route makes; Icarus Verilog does not read this one's model."""

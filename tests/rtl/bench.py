@@ -148,8 +148,8 @@ class Bench:
 TURNS = 12
 """Cycles that a read waits at most: for the turn of its counter."""
 
-HELD = 16
-"""Cycles that a write waits at most: for the checksum of the word before."""
+HELD = 9 + TURNS + 1
+"""Cycles that a write waits at most: for the checksum of the word before, and CHECKSUM for its turn."""
 
 
 class Manager:

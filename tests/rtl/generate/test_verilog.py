@@ -70,7 +70,9 @@ def test_the_accelerators_ports_have_names_that_stay(accelerator: Path) -> None:
     """Amaranth numbers a port that several members share by the cell behind it, which every change moves."""
     text = accelerator.read_text()
     assert not re.findall(r"\b(?:io)?port_\d+\w*", text)
-    assert "module round_phases(clk, rst, begin_, round, load, step, done, search_place," in text
+    assert (
+        "module round_phases(clk, rst, begin_, round, load, step, done, search, probe, select, place," in text
+    )
 
 
 def test_memory_contents_are_files(chain: Verilog) -> None:
