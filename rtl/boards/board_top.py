@@ -103,10 +103,13 @@ class BoardTop(wiring.Component):
         m.domains.start = ClockDomain(reset_less=True)
         clock, locked, steady = Signal(), Signal(), Signal()
         count = Signal(range(RESET_CYCLES + 1))
+        # A register of its own: on a large die the count's comparison would be in the path of all that resets.
+        reset = Signal(init=1)
+        m.d.start += reset.eq(count != RESET_CYCLES)
         m.d.comb += [
             ClockSignal("sync").eq(clock),
             ClockSignal("start").eq(clock),
-            ResetSignal("sync").eq(count != RESET_CYCLES),
+            ResetSignal("sync").eq(reset),
         ]
         m.submodules.lock = FFSynchronizer(locked, steady, o_domain="start")
         with m.If(~steady):
