@@ -233,10 +233,8 @@ def estimate_clock(machine: Machine, part: Part) -> float | None:
     """MHz that place and route would reach; None where nothing of the family was placed."""
     if part.delay is None:
         return None
-    delay, memories = (
-        part.delay,
-        sum(use.blocks for use in memory_use(machine, part.family, part.single_ports)),
-    )
+    delay = part.delay
+    memories = sum(use.blocks for use in memory_use(machine, part.family, part.single_ports))
     decided = -(-machine.remainder_bits // machine.divide_cycles)
     logic = max(delay.base + delay.remainder * decided, delay.walk if machine.spatial else delay.control)
     return 1000 / (logic + (delay.piped if machine.pipeline_registers else delay.memory) * memories)

@@ -55,7 +55,7 @@ def cycles_of(placement: Placement) -> ScheduledCycles:
 
 
 def least_cycles(placement: Placement) -> float:
-    """No more than the cycles between images, in a tenth of the time.
+    """No more than the cycles between images, without a schedule.
 
     Layers follow each other with the waits of their hazards, or all streamed words one another; that one of the two
     waits for the other, or either for input and output, is left out.
