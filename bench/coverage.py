@@ -132,9 +132,14 @@ def _check(bench: str, folder: Path) -> None:
 
 def percentages(module: Module) -> tuple[float, float, float]:
     """Per cent of the lines, of all toggles and of those that can be met."""
-    lines, toggles = (100 * module.met[k] / (module.total[k] or 1) for k in ("lines", "toggles"))
+    lines, toggles = (_per_cent(module.met[k], module.total[k]) for k in ("lines", "toggles"))
     reachable = module.total["toggles"] - sum(module.excused.values())
-    return lines, toggles, 100 * module.met["toggles"] / (reachable or 1)
+    return lines, toggles, _per_cent(module.met["toggles"], reachable)
+
+
+def _per_cent(met: int, total: int) -> float:
+    """Of nothing all was met."""
+    return 100 * met / total if total else 100.0
 
 
 def joined(modules: list[Module]) -> Module:
