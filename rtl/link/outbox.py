@@ -17,7 +17,8 @@ __all__ = ["Outbox"]
 class Outbox(wiring.Component):
     """A ring of results' words, of which the low 16 bits are kept: scores and classes have no more.
 
-    Throughput: a word a cycle until it is full. Latency: 2 cycles from `place` to `word`.
+    Throughput: a word a cycle while two are free. Latency: 2 cycles from `place` to `word`. TREADY is a register:
+    behind it lies what the accelerator does when its last word is taken.
 
     Members
     -------
@@ -45,10 +46,11 @@ class Outbox(wiring.Component):
         m = Module()
         m.submodules.ring = ring = memory.Memory(shape=QUOTIENT_BITS, depth=RING, init=[])
         write, read = ring.write_port(), ring.read_port()
-        behind = Signal(POSITION)
+        behind, free, room = Signal(POSITION), Signal(POSITION), Signal(init=1)
         m.d.comb += [
             behind.eq(self.filled + 1),
-            self.results.tready.eq(behind != self.freed),
+            free.eq(self.freed - behind),
+            self.results.tready.eq(room),
             write.addr.eq(self.filled),
             write.data.eq(self.results.tdata),
             write.en.eq(self.results.tvalid & self.results.tready),
@@ -56,6 +58,8 @@ class Outbox(wiring.Component):
         ]
         # Block memories are slow from clock to output, and what follows is the escape and the checksum.
         m.d.sync += self.word.eq(read.data)
+        # One that is taken in this cycle still counts as free.
+        m.d.sync += room.eq(free[1:].any())
         with m.If(write.en):
             m.d.sync += self.filled.eq(behind)
         return m
