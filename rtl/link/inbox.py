@@ -128,10 +128,13 @@ class Inbox(wiring.Component):
         m.submodules.ring = ring = memory.Memory(shape=8 + len(marks), depth=RING, init=[])
         write, read = ring.write_port(), ring.read_port()
         addressed, fetched, taking = Signal(), Signal(), Signal()
-        m.d.comb += [
+        # On a large die the memory may lie far off. A byte counts as accepted long after it came.
+        m.d.sync += [
             write.addr.eq(place),
             write.data.eq(Cat(self.content, marks[0] & final, *marks[1:])),
             write.en.eq(store),
+        ]
+        m.d.comb += [
             read.addr.eq(self.taken),
             self.valid.eq(fetched),
             taking.eq(self.valid & self.ready),

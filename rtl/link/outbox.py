@@ -51,15 +51,17 @@ class Outbox(wiring.Component):
             behind.eq(self.filled + 1),
             free.eq(self.freed - behind),
             self.results.tready.eq(room),
-            write.addr.eq(self.filled),
-            write.data.eq(self.results.tdata),
-            write.en.eq(self.results.tvalid & self.results.tready),
             read.addr.eq(self.place),
         ]
-        # Block memories are slow from clock to output, and what follows is the escape and the checksum.
-        m.d.sync += self.word.eq(read.data)
+        # On a large die the memory may lie far off. What it gives meets the escape and the checksum.
+        m.d.sync += [
+            write.addr.eq(self.filled),
+            write.data.eq(self.results.tdata),
+            write.en.eq(self.results.tvalid & room),
+            self.word.eq(read.data),
+        ]
         # One that is taken in this cycle still counts as free.
         m.d.sync += room.eq(free[1:].any())
-        with m.If(write.en):
+        with m.If(self.results.tvalid & room):
             m.d.sync += self.filled.eq(behind)
         return m
