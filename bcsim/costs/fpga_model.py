@@ -229,12 +229,16 @@ def piped(machine: Machine, part: Part) -> Machine:
     return replace(machine, pipeline_registers=2)
 
 
-def estimate_clock(machine: Machine, part: Part) -> float | None:
-    """MHz that place and route would reach; None where nothing of the family was placed."""
+def estimate_clock(machine: Machine, part: Part, memories: int | None = None) -> float | None:
+    """MHz that place and route would reach; None where nothing of the family was placed.
+
+    memories : blocks that the machine takes, where they are known, or the most that it may take.
+    """
     if part.delay is None:
         return None
     delay = part.delay
-    memories = sum(use.blocks for use in memory_use(machine, part.family, part.single_ports))
+    if memories is None:
+        memories = sum(use.blocks for use in memory_use(machine, part.family, part.single_ports))
     decided = -(-machine.remainder_bits // machine.divide_cycles)
     logic = max(delay.base + delay.remainder * decided, delay.walk if machine.spatial else delay.control)
     return 1000 / (logic + (delay.piped if machine.pipeline_registers else delay.memory) * memories)

@@ -8,8 +8,8 @@ from math import ceil
 
 from bcsim.compiler.mapping.batch import batch_obstacle
 from bcsim.compiler.program.layers import Program
-from bcsim.costs.external_memories import with_memory
-from bcsim.costs.fpga_model import piped
+from bcsim.costs.external_memories import find_memory, with_memory
+from bcsim.costs.fpga_model import estimate_clock, piped
 from bcsim.costs.memory_blocks import block_bits
 from bcsim.costs.parts import Part
 from bcsim.machine.limits import DIGITS
@@ -74,7 +74,8 @@ def candidates(
             )
             machine = piped(shape, part)
             machine = with_memory(machine, memory) if memory else machine
-            yield max(_bound(program, machine), _stream_bound(program, machine, part)), machine
+            streamed = _stream_bound(program, machine, part, clock, memory) if memory else 0.0
+            yield max(_bound(program, machine), streamed), machine
 
 
 def _bound(program: Program, machine: Machine) -> float:
@@ -95,10 +96,9 @@ def _bound(program: Program, machine: Machine) -> float:
     return total
 
 
-def _stream_bound(program: Program, machine: Machine, part: Part) -> float:
-    """Cycles that the weights take which the part has no room for, an image."""
-    if not machine.weight_stream_bytes:
-        return 0.0
+def _stream_bound(program: Program, machine: Machine, part: Part, clock: float | None, memory: str) -> float:
+    """Cycles that the weights take which the part has no room for, an image, at the least clock that it may have."""
     weights = sum(layer.outputs * layer.inputs * len(layer.planes) for layer in program.layers)
     left = max(0, weights - part.memories * block_bits(part.family))
-    return left / (8 * machine.weight_stream_bytes) * machine.weight_stream_interval / machine.batch
+    least = clock or estimate_clock(machine, part, part.memories) or machine.clock_mhz
+    return left / 8 / find_memory(memory).rate(least) / machine.batch

@@ -49,17 +49,21 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of every machine. clock : MHz, None for what place and route is estimated to reach."""
+    """What is asked of every machine.
+
+    clock : MHz, None for what place and route is estimated to reach. memory : from which weights stream, or None.
+    """
 
     program: Program
     part: Part
     objective: str
     clock: float | None
     table: EnergyTable
+    memory: str | None = None
 
     def sized(self, machine: Machine) -> SizedMachine | None:
         """The machine, sized for the network and the part; None where it takes no such network."""
-        return sized(self.program, machine, self.part, self.clock)
+        return sized(self.program, machine, self.part, self.clock, self.memory)
 
     def point(self, machine: SizedMachine) -> Point:
         """The machine with its cycles."""
@@ -161,7 +165,7 @@ def fit_part(
     # Several images at once save energy alone, and cost latency and memory.
     shapes = candidates(program, part, clock, memory, batches=objective == "energy")
     ordered = sorted(shapes, key=lambda pair: pair[0])
-    search = Search(Question(program, part, objective, clock, load_table(energy_table)))
+    search = Search(Question(program, part, objective, clock, load_table(energy_table), memory))
     search.run(ordered)
     nearest = search.nearest()
     if search.best is None:

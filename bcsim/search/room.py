@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.program.layers import Program
+from bcsim.costs.external_memories import with_memory
 from bcsim.costs.fpga_model import estimate
 from bcsim.costs.memory_use import memory_use
 from bcsim.costs.parts import Part
@@ -22,19 +23,33 @@ WORDS, MOST_WORDS = 64, 1 << 24
 LEAST_ACCUMULATOR = 10
 
 
-def sized(program: Program, machine: Machine, part: Part, clock: float | None) -> SizedMachine | None:
+def sized(
+    program: Program, machine: Machine, part: Part, clock: float | None, memory: str | None = None
+) -> SizedMachine | None:
     """The machine, with as many weights on the chip as the part has room for where the others can stream.
 
     None where no such machine takes the network. One input buffer is enough where two keep the activations out of the
-    part's memories of one port.
+    part's memories of one port. The others stream from `memory` at the clock that the machine is found to have.
     """
     try:
         found = _with_room(program, machine, part, clock)
         if machine.activation_banks > 1 and not found.size.single_ports:
-            found = _with_room(program, replace(machine, input_buffers=1), part, clock)
-        return found
+            machine = replace(machine, input_buffers=1)
+            found = _with_room(program, machine, part, clock)
+        return _at_clock(program, machine, part, memory, found) if memory else found
     except BcsimError:
         return None
+
+
+def _at_clock(
+    program: Program, machine: Machine, part: Part, memory: str, found: SizedMachine
+) -> SizedMachine:
+    """The same with the port that the memory fills at its clock, which then is given: the port changes it little."""
+    clock = found.clock_mhz
+    streamed = with_memory(replace(machine, clock_mhz=clock), memory)
+    if replace(streamed, clock_mhz=machine.clock_mhz) == machine:
+        return found
+    return _with_room(program, streamed, part, clock)
 
 
 def _with_room(program: Program, machine: Machine, part: Part, clock: float | None) -> SizedMachine:

@@ -105,12 +105,13 @@ def test_values_of_no_machine_are_refused_for_their_reason() -> None:
 
 
 def test_weights_stream_at_the_clock_of_the_sweep() -> None:
-    """Half as many cycles to a word of 16 bytes at half the clock."""
+    """Half as many cycles to a word of the port at half the clock."""
     fast, slow = (
         with_memory(grid({"lanes": [8]}, spatial=False, clock=clock)[0], "ulx3s-sdram")
         for clock in (1064.0, 532.0)
     )
     assert (fast.clock_mhz, slow.clock_mhz) == (1064.0, 532.0)
+    assert fast.weight_stream_bytes == slow.weight_stream_bytes
     assert fast.weight_stream_interval == 2 * slow.weight_stream_interval > 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.fitted_machine import map_fitted
 from bcsim.costs.energy import TABLES, load_table
-from bcsim.costs.external_memories import with_memory
+from bcsim.costs.external_memories import EXTERNAL_MEMORIES, with_memory
 from bcsim.costs.fpga_model import piped
 from bcsim.costs.parts import PARTS
 from bcsim.machine.parameters import Machine, parse_machine
@@ -127,7 +127,37 @@ def test_a_memory_is_parameters_of_the_weight_stream() -> None:
     flash = with_memory(Machine(clock_mhz=50.0), "icebreaker-flash")
     assert flash.weight_stream_interval == word_cycles(flash.weight_stream_bytes) == 4
     assert flash.weight_stream_latency == 0
-    sdram = with_memory(Machine(clock_mhz=50.0), "ulx3s-sdram")
+    narrow = Machine(lanes=4, pes=4, requantisers=2, clock_mhz=50.0)
+    sdram = with_memory(narrow, "ulx3s-sdram")
     assert (sdram.weight_stream_bytes, sdram.weight_stream_interval, sdram.weight_stream_latency) == (2, 1, 3)
     with pytest.raises(BcsimError, match=r"^Unknown external memory 'hbm'; known are arty-ddr3, "):
         with_memory(Machine(), "hbm")
+
+
+@pytest.mark.parametrize(
+    ("name", "clock", "port"),
+    [
+        # 2.66 bytes a cycle at 100 MHz: two bytes a cycle, eight in 4 cycles (3 at 99 MHz), or 32 in 13.
+        ("ulx3s-sdram", 100.0, (32, 13)),
+        ("ulx3s-sdram", 99.0, (8, 3)),
+        ("ulx3s-sdram", 133.0, (2, 1)),
+        # 13.33 bytes a cycle: 16 in 2 cycles, 64 in 5.
+        ("arty-ddr3", 100.0, (64, 5)),
+        ("icebreaker-flash", 100.0, (1, 4)),
+    ],
+)
+def test_a_port_is_as_wide_as_the_memory_is_fast(name: str, clock: float, port: tuple[int, int]) -> None:
+    machine = with_memory(Machine(lanes=32, pes=64, requantisers=8, clock_mhz=clock), name)
+    assert (machine.weight_stream_bytes, machine.weight_stream_interval) == port
+
+
+def test_weights_stream_at_the_clock_that_is_found() -> None:
+    memory, part = EXTERNAL_MEMORIES["ulx3s-sdram"], replace(PARTS["lfe5u-25"], memories=6)
+    best = fit_part(PROGRAM, part, memory=memory.name, look_larger=False).best
+    clock, size = best.clock_mhz, best.machine.weight_stream_bytes
+    assert best.traffic > 0
+    assert abs(clock / 100 - 1) > 0.05
+    assert best.machine.weight_stream_interval == memory.interval(size, clock)
+    assert size / best.machine.weight_stream_interval <= memory.rate(clock)
+    given = fit_part(PROGRAM, part, clock=50.0, memory=memory.name, look_larger=False).best.machine
+    assert given.weight_stream_interval == memory.interval(given.weight_stream_bytes, 50.0)
