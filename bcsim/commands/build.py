@@ -46,7 +46,8 @@ def build(
     prove: Annotated[
         bool,
         typer.Option(
-            "--prove", help="Simulate netlist and bitstream on images, word for word (iCE40, ECP5: netlist)."
+            "--prove",
+            help="Simulate netlist and bitstream on images, word for word (ECP5, Gowin: placed netlist).",
         ),
     ] = False,
     images: Annotated[int, typer.Option(min=1, metavar="N", help="How many images --prove takes.")] = 2,

@@ -95,7 +95,9 @@ def build(
     _, q, meaning = bench_images(mapping.program, data, prove or 1)
     with new_folder(Path(folder), force=force) as made, _kept_logs(made, Path(folder)):
         save_program(mapping.program, made / "program.onnx")
-        built = build_board(made, mapping, chosen, clock_mhz=clock_mhz, baud=baud, seeds=seeds)
+        built = build_board(
+            made, mapping, chosen, clock_mhz=clock_mhz, baud=baud, seeds=seeds, prove=bool(prove)
+        )
         proof = prove_build(made, mapping, chosen, built, q) if prove else None
     cycles = run_machine(mapping, q[:1].repeat(TIMED_IMAGES, axis=0)).per_image
     return BoardBuild(built, mapping.machine, cycles, proof, meaning)

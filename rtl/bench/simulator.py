@@ -228,5 +228,6 @@ def _build_icarus(folder: Path, sources: Sequence[Path], top: str, waves: bool) 
             log_file=log,
         )
     except RuntimeError:
-        errors = log.read_text().splitlines() or ["no message"]
+        said = log.read_text().splitlines() or ["no message"]
+        errors = [line for line in said if "warning:" not in line] or said
         raise SimulatorError(f"iverilog failed: {errors[0]} (log: {log})") from None

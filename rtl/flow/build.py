@@ -84,10 +84,12 @@ def build_board(
     clock_mhz: float | None = None,
     baud: int | None = None,
     seeds: Sequence[int] = (1,),
+    prove: bool = False,
 ) -> Built:
     """Fill `folder` with the design of a mapped program for a board, its bitstream and board.json.
 
     clock_mhz : must be reached; by default the board's, and slower where the design is.
+    prove : leave what `prove_build` needs as well.
 
     Raises BcsimError where the design does not fit, the clock is not reached, or a tool is missing or fails.
     """
@@ -97,7 +99,7 @@ def build_board(
     if board.family == "7-series":
         return _project(folder, mapping, board, _wanted(board, clock_mhz), speed)
     flash = _flash_contents(folder, mapping, board)
-    clock, placement = _reached(folder, mapping, board, clock_mhz, speed, seeds, seconds)
+    clock, placement = _reached(folder, mapping, board, clock_mhz, speed, seeds, seconds, prove)
     start = time.monotonic()
     bitstream = pack(folder, board)
     seconds["pack"] = time.monotonic() - start
@@ -163,12 +165,15 @@ def _reached(
     baud: int,
     seeds: Sequence[int],
     seconds: dict[str, float],
+    prove: bool,
 ) -> tuple[ClockSettings, Placement]:
     """A clock that a placement allows, and the placement: the clock given, or the board's, or slower."""
     wanted = _wanted(board, clock_mhz)
     for _ in range(ATTEMPTS):
         clock = clock_settings(board, wanted)
-        placement = _attempt(folder, mapping, board, clock, baud_divisor(clock.hz, baud), seeds, seconds)
+        placement = _attempt(
+            folder, mapping, board, clock, baud_divisor(clock.hz, baud), seeds, seconds, prove
+        )
         if placement.mhz * 1e6 >= clock.hz:
             return clock, placement
         if clock_mhz is not None:
@@ -189,6 +194,7 @@ def _attempt(
     divisor: int,
     seeds: Sequence[int],
     seconds: dict[str, float],
+    prove: bool,
 ) -> Placement:
     """One round of Verilog, synthesis, place and route."""
     large = mapping.machine.pipeline_registers > 0
@@ -203,7 +209,7 @@ def _attempt(
         seconds[name] = seconds.get(name, 0.0) + time.monotonic() - start
     start = time.monotonic()
     try:
-        return place(folder, board, clock.hz / 1e6, seeds)
+        return place(folder, board, clock.hz / 1e6, seeds, netlist=prove)
     except DoesNotFitError as error:
         raise advised(error, board, mapping.machine) from error
     finally:

@@ -11,6 +11,7 @@ from bcsim.common.console import working
 from bcsim.common.errors import BcsimError
 from bcsim.rtl.boards.board import Board
 from bcsim.rtl.boards.constraints import SUFFIXES
+from bcsim.rtl.flow.placed import PLACED
 from bcsim.rtl.flow.synthesis import TOP
 from bcsim.rtl.flow.tools import ToolError, run_tool
 
@@ -31,7 +32,7 @@ SINGLE_PORT = "ICESTORM_SPRAM"
 OUTPUTS = {
     "ice40": ("--asc", f"{TOP}.asc"),
     "ecp5": ("--textcfg", f"{TOP}.config"),
-    "gowin": ("--write", f"{TOP}.placed"),
+    "gowin": ("--write", PLACED),
 }
 
 
@@ -57,30 +58,38 @@ class Placement:
         return sum(self.used.get(cell, (0, 0))[0] for cell in logic), self.used.get(memory, (0, 0))[0]
 
 
-def place(folder: Path, board: Board, mhz: float, seeds: Sequence[int]) -> Placement:
+def place(
+    folder: Path, board: Board, mhz: float, seeds: Sequence[int], *, netlist: bool = False
+) -> Placement:
     """The fastest of the seeds' placements, left in `folder`; logs are place-SEED.log.
 
-    mhz : what it aims at. Raises DoesNotFitError, and BcsimError where the tool is missing or fails.
+    mhz : what it aims at. netlist : leave PLACED of an ECP5 as well; Gowin's packer needs it anyway.
+
+    Raises DoesNotFitError, and BcsimError where the tool is missing or fails.
     """
     best: Placement | None = None
-    output = OUTPUTS[board.family][1]
+    outputs = [*OUTPUTS[board.family][1::2], *([PLACED] if netlist and board.family == "ecp5" else [])]
     for number, seed in enumerate(seeds):
         with working(f"Placing and routing ({number + 1} of {len(seeds)})"):
-            found = _place(folder, board, mhz, seed)
+            found = _place(folder, board, mhz, seed, write=PLACED in outputs)
         if best is None or found.mhz > best.mhz:
             best = found
-            (folder / output).replace(folder / f"best-{output}")
+            for output in outputs:
+                (folder / output).replace(folder / f"best-{output}")
     assert best is not None
-    (folder / f"best-{output}").replace(folder / output)
+    for output in outputs:
+        (folder / f"best-{output}").replace(folder / output)
     return best
 
 
-def _place(folder: Path, board: Board, mhz: float, seed: int) -> Placement:
+def _place(folder: Path, board: Board, mhz: float, seed: int, *, write: bool) -> Placement:
     arguments = [*_part(board), "--json", f"{TOP}.json", "--seed", str(seed), "--freq", f"{mhz:g}"]
     arguments += [*OUTPUTS[board.family], "--timing-allow-fail", "--report", "timing.json"]
     tool = {"ice40": "nextpnr-ice40", "ecp5": "nextpnr-ecp5", "gowin": "nextpnr-himbaechel-gowin"}[
         board.family
     ]
+    if write and PLACED not in arguments:
+        arguments += ["--write", PLACED]
     if board.family == "gowin":
         arguments = [option for option in arguments if option not in ("--report", "timing.json")]
     try:

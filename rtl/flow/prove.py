@@ -1,8 +1,9 @@
 """The proof of a build: its netlist and its bitstream simulated on real images, held to the simulator.
 
-Three designs speak through the same two pins: the Verilog, the netlist after synthesis and, for iCE40, the packed
-bitstream turned back into Verilog. All words must be the simulator's, and the line must change in the same cycles.
-Where weights stream, each has a flash beside it that holds what the build wrote for it.
+Two or three designs speak through the same two pins: the Verilog and, for iCE40, the netlist after synthesis and the
+packed bitstream turned back into Verilog; for ECP5 and Gowin the netlist behind place and route. All words must be the
+simulator's, and the line must change in the same cycles. Where weights stream, each has a flash beside it that holds
+what the build wrote for it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bcsim.rtl.bus.program_image import program_checksum
 from bcsim.rtl.flow.build import Built
 from bcsim.rtl.flow.cells import cell_models
 from bcsim.rtl.flow.flash import WEIGHTS
+from bcsim.rtl.flow.placed import PLACED, placed_netlist
 from bcsim.rtl.flow.synthesis import NETLIST, TOP
 from bcsim.rtl.flow.tools import find_tool, run_tool
 from bcsim.rtl.generate.vectors import stream_words
@@ -39,7 +41,7 @@ __all__ = ["Proof", "prove_build"]
 
 PROOF_TOP = Path(__file__).with_name("proof_top.v")
 PAD = re.compile(r"(\.(?:PACKAGEPIN|REFERENCECLK)\()n\d+\)")
-PROVABLE = ("ice40", "ecp5")
+PROVABLE = ("ice40", "ecp5", "gowin")
 WORD = 0xFFFF
 
 
@@ -47,8 +49,9 @@ WORD = 0xFFFF
 class Proof:
     """What was compared.
 
-    designs : what was simulated, beside the Verilog: `netlist`, `bitstream`. words : results of each, all equal to the
-        simulator's. edges : changes of the line, all in the same cycles. cycles : from the start to the last of them.
+    designs : what was simulated, beside the Verilog: `netlist`, `placed netlist`, `bitstream`. words : results of each,
+        all equal to the simulator's. edges : changes of the line, all in the same cycles. cycles : from the start to
+        the last of them.
     skipped : what could not be simulated here, and why.
     """
 
@@ -72,11 +75,7 @@ def prove_build(folder: Path, mapping: Mapping, board: Board, built: Built, q: N
     work.mkdir()
     _write_stimulus(work, mapping, built, q, machine_run)
     (work / "cells.v").write_text(cell_models(board.family))
-    designs, skipped = {"verilog": folder / f"{TOP}.v", "netlist": _netlist(folder, work, board)}, {}
-    if missing := _missing_unpackers(board, built):
-        skipped["bitstream"] = missing
-    else:
-        designs["bitstream"] = _unpack(folder, work)
+    designs, skipped = _designs(folder, work, board, built)
     found, seconds = {}, {}
     for name, source in designs.items():
         start = time.monotonic()
@@ -102,7 +101,7 @@ def check_provable(board: Board) -> None:
     """Raise BcsimError where a board's netlist cannot be simulated, or nothing is there to simulate it."""
     if board.family not in PROVABLE:
         raise BcsimError(
-            f"No models of {board.family} cells to simulate a netlist: --prove is for iCE40 and ECP5 boards"
+            f"The vendor's tool makes the netlist of {board.name}: --prove is for iCE40, ECP5 and Gowin boards"
         )
     if shutil.which("iverilog") is None:
         raise BcsimError(
@@ -110,10 +109,22 @@ def check_provable(board: Board) -> None:
         )
 
 
-def _netlist(folder: Path, work: Path, board: Board) -> Path:
-    """The netlist as Verilog; ECP5's from the file for place and route, where registers moved behind synthesis."""
+def _designs(folder: Path, work: Path, board: Board, built: Built) -> tuple[dict[str, Path], dict[str, str]]:
+    """What there is to simulate, the Verilog first, and what cannot be, with the reason."""
+    designs = {"verilog": folder / f"{TOP}.v"}
     if board.family == "ice40":
-        return folder / NETLIST
+        designs["netlist"] = folder / NETLIST
+    elif (folder / PLACED).exists():
+        designs["placed netlist"] = placed_netlist(folder, work, board.family)
+    else:
+        designs["netlist"] = _netlist(folder, work)
+    if missing := _missing_unpackers(board, built):
+        return designs, {"bitstream": missing}
+    return {**designs, "bitstream": _unpack(folder, work)}, {}
+
+
+def _netlist(folder: Path, work: Path) -> Path:
+    """The file for place and route as Verilog: registers moved behind synthesis."""
     shutil.copyfile(folder / f"{TOP}.json", work / f"{TOP}.json")
     run_yosys(f"read_json {TOP}.json\nwrite_verilog -noattr {NETLIST}", cwd=work)
     return work / NETLIST
@@ -170,9 +181,10 @@ def _simulate(folder: Path, work: Path, board: Board, name: str, source: Path) -
     result.unlink(missing_ok=True)
     top, others = _surroundings(folder, work, board)
     try:
+        made = work / name.replace(" ", "-")
         with working(f"Simulating the {name}"):
-            build(work / name, [source, work / "cells.v", *others], top, simulator="icarus")
-            passed = run(work / name, "bcsim.rtl.bench.board_bench", top, simulator="icarus", cwd=work)
+            build(made, [source, work / "cells.v", *others], top, simulator="icarus")
+            passed = run(made, "bcsim.rtl.bench.board_bench", top, simulator="icarus", cwd=work)
     except SimulatorError as error:
         raise BcsimError(str(error)) from error
     if not passed:

@@ -22,7 +22,7 @@ module BB (inout B, input I, T, output O);
 endmodule
 
 module TRELLIS_IO (inout B, input I, T, output O);
-  parameter DIR = "INPUT";
+  parameter DIR = "INPUT", DATAMUX_ODDR = "PADDO", DATAMUX_MDDR = "PADDO";
   assign B = DIR == "INPUT" || T === 1'b1 ? 1'bz : I;
   assign O = B;
 endmodule
@@ -170,4 +170,45 @@ module DP16KD (
     if (WRITEMODE_A == "WRITETHROUGH" || WRITEMODE_B == "WRITETHROUGH" || {CSDECODE_A, CSDECODE_B} != "0b0000b000")
       not_modelled not_modelled ();
   endgenerate
+endmodule
+
+module DCCA (input CLKI, CE, output CLKO);
+  assign CLKO = CLKI;
+endmodule
+
+// What nextpnr places: a look-up table that may be half of a carry cell or a bit of a distributed memory, with the
+// multiplexer behind it. Yosys' own model has a carry that stays within it.
+module TRELLIS_COMB (
+    input A, B, C, D, M, FCI, F1, FXA, FXB, WD, WAD0, WAD1, WAD2, WAD3, WRE, WCK,
+    output F, FCO, OFX
+);
+  parameter MODE = "LOGIC", CCU2_INJECT1 = "NO", WREMUX = "WRE", WCKMUX = "WCK";
+  parameter [15:0] INITVAL = 0;
+  parameter WIDER = 0;
+  wire [3:0] place = {D, C, B, A};
+  wire level;
+  assign F = level, OFX = WIDER ? M ? FXB : FXA : M ? F1 : F;
+  generate
+    if (MODE == "CCU2") begin : carry
+      wire found = INITVAL[place];
+      wire injected = CCU2_INJECT1 == "YES";
+      assign level = found ^ (~injected & FCI);
+      assign FCO = found ? FCI : ~injected & INITVAL[place[1:0]];
+    end else if (MODE == "DPRAM") begin : distributed
+      reg [15:0] words = INITVAL;
+      wire clock = WCKMUX == "INV" ? ~WCK : WCK;
+      wire write = WREMUX == "1" ? 1'b1 : WREMUX == "0" ? 1'b0 : WREMUX == "INV" ? ~WRE : WRE;
+      always @(posedge clock) if (write) words[{WAD0, WAD2, WAD1, WAD3}] <= WD;
+      assign level = words[place];
+    end else assign level = INITVAL[place];
+  endgenerate
+endmodule
+
+// The write side of a distributed memory: address and data on their way to the look-up tables.
+module TRELLIS_RAMW (
+    input A0, B0, C0, D0, A1, B1, C1, D1,
+    output WADO0, WADO1, WADO2, WADO3, WDO0, WDO1, WDO2, WDO3
+);
+  assign {WADO3, WADO2, WADO1, WADO0} = {A0, C0, B0, D0};
+  assign {WDO3, WDO2, WDO1, WDO0} = {B1, D1, A1, C1};
 endmodule

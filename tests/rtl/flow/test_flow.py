@@ -112,6 +112,8 @@ def test_a_clock_below_a_slow_placement_is_reached_by_the_next_one_though_that_d
     """cifar10-small on an iCEBreaker: 26.6 MHz, and 25.8 where less is aimed at."""
     reached = iter([26.6, 25.8])
     monkeypatch.setattr(flow_build, "_attempt", lambda *_: Placement(seed=1, mhz=next(reached), used={}))
-    clock, placement = flow_build._reached(Path(), None, find_board("icebreaker"), None, 1_000_000, (1,), {})
+    clock, placement = flow_build._reached(
+        Path(), None, find_board("icebreaker"), None, 1_000_000, (1,), {}, False
+    )
     assert (clock.hz, placement.mhz) == (25.125e6, 25.8)
     assert capsys.readouterr().err == "33 MHz not reached (26.6): once more, slower\n"

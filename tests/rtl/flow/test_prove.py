@@ -51,7 +51,7 @@ def test_a_bitstreams_pll_gets_the_clock_and_a_model() -> None:
     assert "assign PLLOUTGLOBAL = REFERENCECLK" in models
 
 
-@pytest.mark.parametrize("family", ["ice40", "ecp5"])
+@pytest.mark.parametrize("family", ["ice40", "ecp5", "gowin"])
 def test_a_cell_has_one_model(family: str) -> None:
     modules = re.findall(r"^module (\S+)", cell_models(family), re.MULTILINE)
     assert len(modules) == len(set(modules)) > 10

@@ -1,4 +1,4 @@
-"""A network's netlist for ECP5 in a simulation: block memories, their output registers, the memories of LUTs."""
+"""A network's placed netlist for ECP5 in a simulation: block memories, their output registers, the memories of LUTs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed
 import bcsim
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping
-from bcsim.interface.board import build, mapped
+from bcsim.interface.board import build
 from bcsim.rtl.boards.catalogue import find_board
-from bcsim.rtl.boards.pll import clock_settings
-from bcsim.rtl.flow.build import Built, write_top
-from bcsim.rtl.flow.prove import Proof, prove_build
-from bcsim.rtl.flow.synthesis import synthesise_top
-from tests.programs import random_images, random_program
+from bcsim.rtl.flow.placed import PLACED
+from tests.programs import random_program
+from tests.rtl.proved_netlist import SMALLEST, placed, prove, small_network
 
 pytestmark = [
     pytest.mark.rtl,
@@ -29,65 +27,49 @@ pytestmark = [
 ]
 
 BOARD = find_board("ulx3s-12f")
-CLOCK = clock_settings(BOARD, BOARD.clock_mhz)
-DIVISOR = 4
-SMALLEST = "lanes=2,pes=2,digit=4,activation_bits=4,requantisers=1,input_bytes=1"
-BUILT = Built(
-    board=BOARD.name,
-    bitstream="",
-    clock_hz=CLOCK.hz,
-    baud=round(CLOCK.hz / DIVISOR),
-    divisor=DIVISOR,
-    of_logic_cells=BOARD.luts,
-    of_memories=BOARD.memories,
-    seconds={},
-)
 
 
 @pytest.fixture(scope="module")
 def network() -> Mapping:
-    """Deep enough for weights in a block memory, whose output register takes one of the pipeline's."""
-    program = random_program(np.random.default_rng(20), largest=12, layers=1, classes=4)
-    return mapped(program, f"{SMALLEST},pipeline_registers=2", BOARD)
+    """Its weights' block memory has an output register that takes one of the pipeline's."""
+    return small_network(BOARD, pipeline_registers=2)
 
 
 @pytest.fixture(scope="module")
 def folder(network: Mapping, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What place and route is given; it needs a minute itself."""
-    made = tmp_path_factory.mktemp("ecp5")
-    write_top(made, network, BOARD, CLOCK, DIVISOR)
-    synthesise_top(made, BOARD, large=True)
-    return made
+    return placed(tmp_path_factory.mktemp("ecp5"), network, BOARD)
 
 
-def prove(folder: Path, network: Mapping) -> Proof:
-    images = random_images(np.random.default_rng(5), network.program, 1)
-    return prove_build(folder, network, BOARD, BUILT, images)
-
-
-def test_the_netlist_for_place_and_route_equals_the_simulator(network: Mapping, folder: Path) -> None:
-    cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"].values()
-    assert {"DP16KD", "TRELLIS_DPR16X4", "CCU2C"} <= Counter(cell["type"] for cell in cells).keys()
+def test_the_placed_netlist_equals_the_simulator(network: Mapping, folder: Path) -> None:
+    cells = json.loads((folder / PLACED).read_text())["modules"]["top"]["cells"].values()
+    assert {"DP16KD", "TRELLIS_RAMW"} <= Counter(cell["type"] for cell in cells).keys()
+    assert {"CCU2", "DPRAM"} <= {cell["parameters"].get("MODE") for cell in cells}
     assert any(cell["parameters"].get("REGMODE_A") == "OUTREG" for cell in cells)
-    proof = prove(folder, network)
-    assert proof.designs == ("netlist",)
+    proof = prove(folder, network, BOARD)
+    assert proof.designs == ("placed netlist",)
     assert proof.words == network.program.classes + 1
     assert proof.edges > 0
     assert proof.skipped.keys() == {"bitstream"}
 
 
 @pytest.mark.soak
-def test_a_block_memory_with_other_words_is_named(network: Mapping, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["", "CCU2"])
+def test_other_words_or_another_carry_are_named(
+    mode: str, network: Mapping, folder: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "out"
     shutil.copytree(folder, other)
-    design = json.loads((other / "top.json").read_text())
+    design = json.loads((other / PLACED).read_text())
     for cell in design["modules"]["top"]["cells"].values():
         for name, bits in cell["parameters"].items():
-            if name.startswith("INITVAL_"):
+            if (
+                name.startswith("INITVAL" if mode else "INITVAL_")
+                and cell["parameters"].get("MODE", "") == mode
+            ):
                 cell["parameters"][name] = bits.translate(str.maketrans("01", "10"))
-    (other / "top.json").write_text(json.dumps(design))
-    with pytest.raises(BcsimError, match=r"^The netlist d"):
-        prove(other, network)
+    (other / PLACED).write_text(json.dumps(design))
+    with pytest.raises(BcsimError, match=r"^The placed netlist d"):
+        prove(other, network, BOARD)
 
 
 @pytest.mark.soak
