@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bcsim.models import winograd
+from bcsim.models import integer, winograd
 from bcsim.models.binarise import binarise_deterministic, binarise_stochastic, ternarise
 from bcsim.models.normalise import make_norm
+from bcsim.models.pooling import MaxPool2d
 from bcsim.models.recipes import UNIT_NORM, Inference, Method, Recipe
-from bcsim.models.straight_through import make_activation
+from bcsim.models.straight_through import QuantisedReLU, make_activation
 from bcsim.models.topologies import Stage
 
 
@@ -47,13 +48,18 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
         return self.method != "stoch" if self.inference == "binary" else not self.is_binary
 
     @property
+    def multiplies_by_signs(self) -> bool:
+        """Whether this pass multiplies by -1, 0 and +1 only."""
+        return self.is_binary and (self.training or self.inference == "binary")
+
+    @property
     def lr_coefficient(self) -> float:
         """Glorot coefficient 1 / sqrt(1.5 / (fan in + fan out)) that scales the learning rate."""
         return 1 / math.sqrt(1.5 / self.fans)
 
     def effective_weight(self) -> Tensor:
         """The weights that this pass multiplies by, of the shape of `weight`."""
-        if not self.is_binary or (self.inference == "real" and not self.training):
+        if not self.multiplies_by_signs:
             return self.weight
         if self.method == "stoch" and self.training:
             return binarise_stochastic(self.weight)
@@ -70,11 +76,30 @@ class BinaryLayer(nn.Module):  # type: ignore[misc,unused-ignore]
             return winograd.convolve(x, weight)
         return nn.functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
+    def behind(self, activation: QuantisedReLU, x: Tensor) -> Tensor:
+        """What `forward` gives for `activation(x)`; exact sums of integers where the processor is fast at them."""
+        if self.multiplies_by_signs and integer.applies(x, activation, self.weight):
+            return integer.convolve(x, activation, self.effective_weight())
+        return self(activation(x))
+
     def clip(self) -> None:
         """Bring real weights that are to be binarised back into -1..+1; call after every step."""
         if self.is_binary and self.clips:
             with torch.no_grad():
                 self.weight.clamp_(-1, 1)
+
+
+class Network(nn.Sequential):  # type: ignore[misc,unused-ignore]
+    """Layers one after another; a BinaryLayer right behind a quantised ReLU takes both as one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = list(self)
+        for before, layer in zip([None, *layers], layers, strict=False):
+            if isinstance(before, QuantisedReLU):
+                x = layer.behind(before, x) if isinstance(layer, BinaryLayer) else layer(before(x))
+            elif not isinstance(layer, QuantisedReLU):
+                x = layer(x)
+        return x
 
 
 def build(recipe: Recipe) -> nn.Sequential:
@@ -88,7 +113,7 @@ def build(recipe: Recipe) -> nn.Sequential:
         layers += _stage(stage, recipe, first=stage is stages[0])
         if stage is not stages[-1]:
             layers.append(make_activation(recipe.activation))
-    return nn.Sequential(*layers)
+    return Network(*layers)
 
 
 def _stage(stage: Stage, recipe: Recipe, *, first: bool) -> list[nn.Module]:
@@ -105,7 +130,7 @@ def _stage(stage: Stage, recipe: Recipe, *, first: bool) -> list[nn.Module]:
         )
     )
     if stage.pool:
-        layers.append(nn.MaxPool2d(2))
+        layers.append(MaxPool2d())
     return [*layers, make_norm(stage.outputs, image=stage.convolution, kind=recipe.normalisation)]
 
 

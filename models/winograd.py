@@ -4,8 +4,8 @@ A quarter of the multiplications of the direct sum, in all three products of a t
 direct sum's by rounding: 1e-4 of their standard deviation at most, measured with 128 to 512 channels.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bcsim.common.vectors import LANES
 from bcsim.models import winograd_tiles
+from bcsim.models.threads import in_threads
 from bcsim.models.winograd_tiles import TILE, WINDOW
 
 ELEMENTS = WINDOW * WINDOW
@@ -31,16 +32,6 @@ _G = torch.tensor(
 )
 _WEIGHTS = torch.kron(_G, _G)
 """(36, 9): from a 3x3 kernel g to G g G^T."""
-
-
-def _start_thread() -> None:
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    torch.set_grad_enabled(False)
-
-
-# Each thread transforms and multiplies images of its own: fewer meetings than a parallel product of each chunk.
-_threads = ThreadPoolExecutor(thread_name_prefix="winograd", initializer=_start_thread)
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
@@ -71,7 +62,7 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
         outputs, inputs = weight.shape[:2]
         kernels = torch.mm(_WEIGHTS, weight.reshape(-1, 9).T).view(ELEMENTS, outputs, inputs)
         results = images.new_empty(*images.shape[:3], outputs)
-        _in_threads(_forward, kernels, images, results)
+        in_threads(partial(_forward, kernels), images, results)
         ctx.save_for_backward(images, kernels)
         return results.permute(0, 3, 1, 2)
 
@@ -80,7 +71,7 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
         images, kernels = ctx.saved_tensors
         slopes = grad.permute(0, 2, 3, 1).contiguous()
         image_grad = torch.empty_like(images)
-        kernel_grad, *others = _in_threads(_backward, kernels, images, slopes, image_grad)
+        kernel_grad, *others = in_threads(partial(_backward, kernels), images, slopes, image_grad)
         for other in others:
             kernel_grad += other
         weight_grad = torch.mm(kernel_grad.view(ELEMENTS, -1).T, _WEIGHTS)
@@ -104,13 +95,6 @@ def _backward(kernels: Tensor, images: Tensor, slopes: Tensor, image_grad: Tenso
         torch.bmm(product, kernels, out=cut)
         winograd_tiles.cut_gradient(cut.numpy(), image_grad[part].numpy())
     return kernel_grad
-
-
-def _in_threads(work: Callable[..., Any], kernels: Tensor, *batches: Tensor) -> list[Any]:
-    """Results of `work` on a share of the images for each of PyTorch's threads."""
-    shares = zip(*(batch.detach().tensor_split(torch.get_num_threads()) for batch in batches), strict=True)
-    begun = [_threads.submit(work, kernels, *share) for share in shares if len(share[0])]
-    return [one.result() for one in begun]
 
 
 def _chunks(images: Tensor, kernels: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
