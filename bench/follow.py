@@ -166,15 +166,14 @@ def _verilog_rows(mapping: Mapping) -> Rows:
     machine = mapping.machine
     verilog = to_verilog(Accelerator(machine, image=mapping.image), "accelerator")
     word = {name: lines.splitlines()[0] for name, lines in verilog.images.items()}
-    parameter = word["parameter_memory_0_words.mem"]
-    width = machine.remainder_bits
-    negative, divisor = int(parameter, 16) & ((1 << width) - 1), int(parameter, 16) >> width
+    both, divisor = verilog.images["parameter_memory_0_words.mem"].splitlines()[:2]
+    offset = int(both, 16) - int(divisor, 16)
     return [
         ("`issue_memory_words.mem`, word 0", f"`{word['issue_memory_words.mem']}`"),
         ("`weight_memory_words.mem`, word 0", f"`{word['weight_memory_words.mem']}`"),
-        ("`parameter_memory_0_words.mem`, word 0", f"`{parameter}`"),
-        (f"its low {width} bits, negated: offset", str((1 << width) - negative)),
-        ("the bits above them: divisor", str(divisor)),
+        ("`parameter_memory_0_words.mem`, word 0: offset and divisor", f"`{both}`"),
+        ("`parameter_memory_0_words.mem`, word 1: divisor", f"`{divisor}`"),
+        ("their difference: offset", str(offset)),
     ]
 
 

@@ -186,7 +186,7 @@ class Accelerator(wiring.Component):
         for index, (memory, requantiser) in enumerate(zip(parameters, self._requantisers, strict=False)):
             m.submodules[f"parameter_memory_{index}"] = memory
             m.d.comb += [
-                memory.address.eq(address + requantiser.found),
+                memory.address.eq(Cat(self._drain.parameter_odd, address + requantiser.found)),
                 memory.enable.eq(self._drain.parameter_enable),
                 *(unit.parameter.eq(memory.data) for unit in self._requantisers[index :: len(parameters)]),
             ]

@@ -21,6 +21,7 @@ def times_at_work(nest: LoopNest) -> Mapping[When, int]:
     rounds, bits = nest.round_count, nest.layer.target.bits
     searches = isinstance(nest.layer.requantiser, Search)
     quotient, threshold = (0, rounds * bits) if searches else (rounds * bits, 0)
+    further = threshold if searches else rounds * (bits > 1)
     return {
         When.STEP: nest.steps,
         When.READ: reading_steps(nest),
@@ -33,7 +34,7 @@ def times_at_work(nest: LoopNest) -> Mapping[When, int]:
         When.QUOTIENT: quotient,
         When.THRESHOLD: threshold,
         When.REMAINDER: quotient or rounds,
-        When.PARAMETER: rounds + threshold,
+        When.PARAMETER: rounds + further,
     }
 
 

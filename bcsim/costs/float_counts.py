@@ -66,7 +66,7 @@ def _traffic(layer: PlacedLayer, machine: Machine, bits: int) -> Traffic:
     shapes = {
         "activation": MemoryShape("", 1, values, machine.lanes * bits),
         "weight": MemoryShape("", 1, own["weight"].words, machine.slots * bits),
-        "parameter": MemoryShape("", machine.requantisers, own["parameter"].words, 2 * bits),
+        "parameter": MemoryShape("", machine.requantisers, machine.parameter_words, 2 * bits),
     }
     rounds = times[When.ROUND] * machine.requantisers
     return {

@@ -56,11 +56,11 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
     """The memories whose traffic is counted, and on a spatial machine the one that keeps pooled values.
 
     Where weights are used again the accumulators are memories, too, one in each element.
-    A parameter word is an offset, a divisor and, on a spatial machine, the bit `minimum`. Every memory has at least
-    two words.
+    A parameter memory has two words for each of `parameter_words`, with the bit `minimum` on a spatial machine. Every
+    memory has at least two words.
     """
     n, r = machine.lanes, machine.requantisers
-    parameter = _with_parity(machine, machine.remainder_bits + machine.divisor_bits + machine.spatial)
+    parameter = _with_parity(machine, machine.parameter_bits + machine.spatial)
     kept = machine.reuse * (machine.pes // r)
     pool = {"pool": MemoryShape("pool", machine.drains * r, kept, QUOTIENT_BITS)} if machine.spatial else {}
     sums = MemoryShape("accumulator", machine.pes, 2 * machine.reuse, machine.accumulator_bits)
@@ -69,7 +69,7 @@ def machine_memories(machine: Machine) -> dict[str, MemoryShape]:
             "activation_memory", machine.activation_banks, machine.bank_words, n * machine.digit
         ),
         "weight": MemoryShape("weight_memory", 1, machine.weight_words, _with_parity(machine, machine.slots)),
-        "parameter": MemoryShape("parameter_memory", r, machine.parameter_words, parameter),
+        "parameter": MemoryShape("parameter_memory", r, 2 * machine.parameter_words, parameter),
         "output": MemoryShape("output", 1, _score_words(machine), r * QUOTIENT_BITS),
         **({"accumulator": sums} if machine.reuse > 1 else {}),
         **pool,
@@ -255,34 +255,31 @@ def _round_selector(machine: Machine) -> Iterator[Unit]:
 
 
 def _requantisers(machine: Machine) -> Iterator[Unit]:
-    """Offset or threshold meets the accumulator above its F fraction bits: A + 10 bits.
+    """One subtractor: a threshold meets the accumulator above its F fraction bits.
 
     A division keeps a remainder at its start and after each bit but the last, whose remainder nothing needs. It is
     doubled, so that its bits are those of the offset and one, or of the divisor and three.
     """
-    number, start, width = (
+    number, width = (
         machine.drains * machine.requantisers,
-        machine.remainder_bits - machine.fraction_bits,
         max(machine.remainder_bits + 1, machine.divisor_bits + 3),
     )
+    low, start = machine.fraction_bits, width - machine.fraction_bits
 
     def unit(name: str, kind: str, bits: int, when: When, shares: str = "") -> Unit:
         return Unit(name, "requantiser", "requantiser", kind, bits, number, when, shares)
 
-    yield unit("offsets", "adder", start, When.ROUND)
-    yield unit("thresholds", "comparator", start, When.THRESHOLD, "offsets")
-    if machine.divide_cycles == 1:
+    if machine.divide_cycles == 1 or not low:
         yield unit("subtractions", "adder", width, When.QUOTIENT)
+        yield unit("thresholds", "comparator", start, When.THRESHOLD, "subtractions")
     else:
-        half = width // 2
-        yield unit("lower subtractions", "adder", half, When.QUOTIENT)
-        yield unit("upper subtractions", "adder", width - half + 1, When.QUOTIENT)
+        yield unit("lower subtractions", "adder", low, When.QUOTIENT)
+        yield unit("upper subtractions", "adder", start + 1, When.QUOTIENT)
+        yield unit("thresholds", "comparator", start, When.THRESHOLD, "upper subtractions")
         yield _register("carries", "requantiser", 1, number, When.QUOTIENT)
     yield unit("distances", "bitwise", width - 1, When.REMAINDER)
-    yield unit("remainder choices", "bitwise", width - 1, When.REMAINDER)
     yield _register("remainders", "requantiser", width, number, When.REMAINDER)
     yield _register("directions", "requantiser", 1, number, When.REMAINDER)
-    yield _register("divisors", "requantiser", machine.divisor_bits, number, When.ROUND)
     yield _register("found bits", "requantiser", QUOTIENT_BITS, number, When.THRESHOLD)
     yield _register("trial values", "requantiser", QUOTIENT_BITS, number, When.BIT)
     yield _register("values", "requantiser", QUOTIENT_BITS, number, When.ROUND)
@@ -291,7 +288,6 @@ def _requantisers(machine: Machine) -> Iterator[Unit]:
 def _pool(machine: Machine) -> Iterator[Unit]:
     """A value against the one kept for its channel, bit by bit; one word of the kept ones is written a round."""
     number = machine.drains * machine.requantisers
-    yield _register("minimum flags", "requantiser", 1, number, When.ROUND)
     yield _register("orders", "pool", 1, 2 * number, When.BIT)
     yield Unit("kept bits", "pool", "requantiser", "bitwise", QUOTIENT_BITS, number, When.BIT)
     yield Unit("kept values", "pool", "requantiser", "bitwise", QUOTIENT_BITS, number, When.ROUND)

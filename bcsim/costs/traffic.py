@@ -59,8 +59,9 @@ def memory_traffic(mapping: Placement) -> dict[str, MemoryTraffic]:
     """Traffic of the activation, weight, parameter and output memories, per image.
 
     Activations are read once a step, but for steps outside of their tensor; a weight word once for all digits of a
-    chunk and all positions of a strip; a parameter word once a round, and in a search once a bit more. A streamed
-    weight word is written once an image. The parameter memories, one for each requantiser, are counted together.
+    chunk and all positions of a strip; a parameter word once a round, and once more for each bit of a search or for all
+    further bits of a quotient. A streamed weight word is written once an image. The parameter memories, one for each
+    requantiser, are counted together.
 
     Where accumulators are memories, one in each element, a chunk reads and writes its position's, but for a pass'
     first chunk, which reads none; draining reads each sum once.

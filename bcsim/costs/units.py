@@ -22,7 +22,7 @@ class When(Enum):
     QUOTIENT = "every bit of a round that divides"
     THRESHOLD = "every bit of a round that searches"
     REMAINDER = "every bit of a round that divides, every round that searches"
-    PARAMETER = "every parameter word taken: one a round, and one a bit where the round searches"
+    PARAMETER = "every parameter word taken: one a round, and one a bit where it searches, or one for its further bits"
 
 
 @dataclass(frozen=True, slots=True)

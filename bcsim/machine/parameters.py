@@ -36,6 +36,9 @@ SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog", "parit
 FORMS = ("six_input_luts",)
 """How the hardware is written: nor does any on these."""
 
+WORDS = 2
+"""What words of the program memories mean: raised with every change, so that no program of other words runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -150,6 +153,11 @@ class Machine:
         return self.step_bits or self.remainder_bits - 1
 
     @property
+    def parameter_bits(self) -> int:
+        """Width of a parameter memory's words but for `minimum`: a divisor, or the sum of offset and divisor."""
+        return self.remainder_bits + 1
+
+    @property
     def field_bits(self) -> Mapping[str, int]:
         """The widths that record_bits gives, by field."""
         pairs = (part.partition(":") for part in self.record_bits.split())
@@ -157,11 +165,11 @@ class Machine:
 
     @property
     def fingerprint(self) -> int:
-        """CRC-32 of the parameters that shape words and addresses; a program runs only where it is equal."""
+        """CRC-32 of WORDS and the parameters that shape words and addresses; a program runs only where it is equal."""
         absent = [name for name, least in OPTIONAL.items() if getattr(self, name) == least]
         left_out = (*OUTSIDE, *SURROUNDINGS, *FORMS, *absent)
         shape = [getattr(self, f.name) for f in fields(self) if f.name not in left_out]
-        return crc32(repr(shape).encode())
+        return crc32(repr([WORDS, *shape]).encode())
 
     @property
     def slots(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from bcsim.compiler.mapping.image import Image
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import (
@@ -50,7 +52,7 @@ def program_memories(machine: Machine, image: Image | None = None) -> tuple[Memo
         *(
             MemoryWords(
                 ParameterLayout(machine).size,
-                machine.parameter_words,
+                2 * machine.parameter_words,
                 _parameters(machine, image, r),
             )
             for r in range(machine.requantisers)
@@ -64,16 +66,15 @@ def _weights(image: Image | None) -> tuple[int, ...]:
 
 
 def _parameters(machine: Machine, image: Image | None, requantiser: int) -> tuple[int, ...]:
+    """Of every parameter word the sum of offset and divisor, then the divisor."""
     if image is None:
         return ()
-    layout = ParameterLayout(machine)
-    fields = [(-image.offsets[requantiser]).tolist(), image.divisors[requantiser].tolist()]
+    divisors, bits = image.divisors[requantiser], machine.parameter_bits
+    pairs = np.stack((image.offsets[requantiser] + divisors, divisors), axis=1)
+    words = pairs & ((1 << bits) - 1)
     if machine.spatial:
-        fields.append(image.minimum[requantiser].tolist())
-    names = layout.members
-    return tuple(
-        layout.const(dict(zip(names, word, strict=True))).as_bits() for word in zip(*fields, strict=True)
-    )
+        words |= image.minimum[requantiser].astype(np.int64)[:, None] << bits
+    return tuple(words.ravel().tolist())
 
 
 def load_writes(machine: Machine, image: Image) -> Iterator[tuple[int, int]]:

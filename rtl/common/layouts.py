@@ -14,21 +14,21 @@ __all__ = ["ParameterLayout", "PoolLayout", "digit_words", "tile_rounds", "weigh
 
 
 class ParameterLayout(StructLayout):
-    """A word of a requantiser's parameter memory.
+    """One of the two words that a channel has in a requantiser's parameter memory.
 
     Members
     -------
-    start : signed(machine.remainder_bits)
-        The negative offset, or threshold in a searched layer: what the first cycle of a round adds to the accumulator.
-    divisor : unsigned(machine.divisor_bits)
-        Already shifted left by the target's bits - 1.
+    subtrahend : signed(machine.parameter_bits)
+        In the even word what is taken off for a round's first bit, the sum of offset and divisor, or a threshold in a
+        searched layer; in the odd one the divisor, for all further bits. Divisors are already shifted left by the
+        target's bits - 1.
     minimum : unsigned(1)
-        The channel takes the minimum in pooling; on a spatial machine.
+        The channel takes the minimum in pooling; on a spatial machine, in both words.
     """
 
     def __init__(self, machine: Machine) -> None:
-        fields = {"start": signed(machine.remainder_bits), "divisor": unsigned(machine.divisor_bits)}
-        super().__init__(fields | ({"minimum": unsigned(1)} if machine.spatial else {}))
+        pooling = {"minimum": unsigned(1)} if machine.spatial else {}
+        super().__init__({"subtrahend": signed(machine.parameter_bits), **pooling})
 
 
 def tile_rounds(machine: Machine) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,15 +42,17 @@ class Requantiser(wiring.Component):
     `done`        cycle S * P                    cycle 3 * P
     `probe`       1 << (P - 1) to cycle S, then  1 << (P - 1) in cycles 1 to 3, then shifted right
                   shifted right after each step  after each step
-    `accumulator` cycle 0                        the cycles of `step`
-    `parameter`   the round's word in cycle 0    word `candidate` in the cycles of `step`
+    `accumulator` cycle 0                        cycle 0
+    `parameter`   the even word in cycles 1 to   the even word of the candidate in the cycles of `step`
+                  S, the odd one to the end
     `found`                                      with `probe` the word to read, in cycles 1, 4, ..., 3 * P - 2
     `q`           from cycle S * P + 1           from cycle 3 * P + 1
     ============= ============================== ==================================================
 
-    Cycle V is cycle 0 of the next round: a division's last step falls together with the next `load`, which therefore
-    has a subtractor of its own. With S = 2 the lower half of a subtraction goes before the upper one, and the carry
-    between them is a register. `q` stays until the next round's is complete.
+    Cycle V is cycle 0 of the next round: a division's last step falls together with the next `load`. That takes the
+    accumulator as it is: the first bit's subtraction is of offset and divisor at once, so that there is one subtractor
+    for all. With S = 2 the fraction bits of a subtraction go before the others, and the carry between them is a
+    register. `q` stays until the next round's is complete.
 
     Parameters
     ----------
@@ -98,15 +100,11 @@ class Requantiser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        start = Signal(signed(self.machine.remainder_bits))
-        fraction = self.machine.fraction_bits
-        whole = self.accumulator + self.parameter.start[fraction:].as_signed()
-        m.d.comb += start.eq(Cat(self.parameter.start[:fraction], whole))
-        self._decide(m, Mux(self.search, ~start[-1], self._divide(m, start)))
+        self._decide(m, self._subtract(m))
         return m
 
-    def _divide(self, m: Module, start: Signal) -> Value:
-        """The quotient's next bit, by division without restoring.
+    def _subtract(self, m: Module) -> Value:
+        """The target's next bit: of a quotient by division without restoring, or whether a threshold is reached.
 
         Instead of a divisor that is halved, the remainder is doubled. One below 0 is kept as its complement, which
         doubles to a complement: then every step subtracts, and a register says what the sign of a difference means.
@@ -114,29 +112,31 @@ class Requantiser(wiring.Component):
         width = max(self.machine.remainder_bits + 1, self.machine.divisor_bits + 3)
         # Complements of remainder and difference: a carry chain that subtracts would take inverters on iCE40.
         remainder = Signal(signed(width), reset_less=True)
-        divisor = Signal(unsigned(self.machine.divisor_bits), reset_less=True)
         difference, upright, fits = Signal(signed(width)), Signal(reset_less=True), Signal()
         reached = difference[-1]
         distance = difference[:-1] ^ reached.replicate(width - 1)
         # A distance of a quarter of the range is more than any divisor, and stays: so its upper bits may run together.
-        doubled = Cat(~fits, distance[:-2], distance[-2:].any())
-        m.d.comb += [difference.eq(self._add(m, remainder, divisor)), fits.eq(upright ^ ~reached)]
-        with m.If(self.load | (self.step & ~self.search)):
-            m.d.sync += [remainder.eq(~Mux(self.load, start, doubled)), upright.eq(self.load | fits)]
+        doubled = Cat(~fits, distance[:-2], distance[-2:].any(), 0).as_signed()
+        m.d.comb += [difference.eq(self._add(m, remainder)), fits.eq(upright ^ ~reached)]
+        whole = Cat(self.accumulator << self.machine.fraction_bits, 0).as_signed()
+        # Apart, so that the bits below and above the accumulator's are set by their flip-flops and take no choice.
         with m.If(self.load):
-            m.d.sync += divisor.eq(self.parameter.divisor)
+            m.d.sync += [remainder.eq(~whole), upright.eq(1)]
+        with m.Elif(self.step & ~self.search):
+            m.d.sync += [remainder.eq(~doubled), upright.eq(fits)]
         return fits
 
-    def _add(self, m: Module, remainder: Signal, divisor: Signal) -> Value:
-        """Their sum, in two cycles by halves."""
-        if self.machine.divide_cycles == 1:
-            return remainder + divisor
-        half, carry = len(remainder) // 2, Signal(reset_less=True)
-        low = remainder[:half] + divisor[:half]
-        m.d.sync += carry.eq(low[half])
-        # A bit below the upper half takes the carry: an adder of three numbers would be two.
-        high = Cat(1, remainder[half:]).as_signed() + Cat(carry, divisor[half:])
-        return Cat(low[:half], high[1:])
+    def _add(self, m: Module, remainder: Signal) -> Value:
+        """The remainder's complement and the subtrahend; in two cycles, the fraction bits before the others."""
+        subtrahend, low = self.parameter.subtrahend, self.machine.fraction_bits
+        if self.machine.divide_cycles == 1 or not low:
+            return remainder + subtrahend
+        carry, below = Signal(reset_less=True), remainder[:low] + subtrahend[:low]
+        # A threshold has no fraction, and comes in the cycle of its comparison: nothing is carried.
+        m.d.sync += carry.eq(below[low] & ~self.search)
+        # A bit below the upper ones takes the carry: an adder of three numbers would be two.
+        above = Cat(1, remainder[low:]).as_signed() + Cat(carry, subtrahend[low:]).as_signed()
+        return Cat(below[:low], above[1:])
 
     def _decide(self, m: Module, fits: Value) -> None:
         """The target's bits, from the most significant down; complete, they wait for their digits' writes."""
@@ -165,9 +165,8 @@ class Requantiser(wiring.Component):
     def _pool(self, m: Module, fits: Value, decided: Value) -> Value:
         rounds = self.machine.reuse * tile_rounds(self.machine)
         m.submodules.pool = pool = Pool(rounds=rounds, width=QUOTIENT_BITS)
-        with m.If(self.load):
-            m.d.sync += pool.minimum.eq(self.parameter.minimum)
         m.d.comb += [
+            pool.minimum.eq(self.parameter.minimum),
             pool.load.eq(self.load),
             pool.step.eq(self.step),
             pool.done.eq(self.done),

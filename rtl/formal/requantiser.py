@@ -91,7 +91,7 @@ class RequantiserProof(wiring.Component):
             dut.load.eq(self.start & (age >= round_cycles(self.bits, self.search, divide))),
         ]
         self._control(m, dut, age)
-        self._parameters(m, dut)
+        self._parameters(m, dut, age)
         with m.If(judged):
             m.d.comb += Assert(self._counted(dut.q) if self.search else self._divided(dut.q))
         return m
@@ -102,7 +102,7 @@ class RequantiserProof(wiring.Component):
         m.d.comb += [
             dut.done.eq(age == stride * self.bits),
             dut.search.eq(self.search & (age <= stride * self.bits)),
-            dut.probe.eq(self.noise.start),
+            dut.probe.eq(self.noise.subtrahend),
         ]
         for bit in range(self.bits):
             decided = stride * (bit + 1)
@@ -110,7 +110,7 @@ class RequantiserProof(wiring.Component):
                 m.d.comb += dut.probe.eq(1 << self.bits - 1 - bit)
                 m.d.comb += dut.step.eq(age == decided)
 
-    def _parameters(self, m: Module, dut: Requantiser) -> None:
+    def _parameters(self, m: Module, dut: Requantiser, age: Signal) -> None:
         """The parameter memory's part, and the ranges that the mapping keeps to."""
         reach = 1 << self.machine.accumulator_bits + self.machine.fraction_bits + 8
         inputs = self.inputs
@@ -118,7 +118,7 @@ class RequantiserProof(wiring.Component):
             Assume(inputs.divisor > 0),
             Assume((inputs.offset >= -reach) & (inputs.offset <= reach)),
             dut.parameter.eq(self.noise),
-            dut.accumulator.eq(self.noise.start),
+            dut.accumulator.eq(Mux(dut.load, inputs.accumulator, self.noise.subtrahend)),
         ]
         for below, above in zip(self._thresholds(inputs), self._thresholds(inputs)[1:], strict=False):
             m.d.comb += Assume(below <= above)
@@ -127,15 +127,13 @@ class RequantiserProof(wiring.Component):
             m.d.sync += [address.eq(dut.found + dut.probe), read.eq(address)]
             words = Array([Const(0), *self._thresholds(self.present)])
             with m.If(dut.step):
-                m.d.comb += dut.parameter.start.eq(-(words[read] << self.machine.fraction_bits))
-                m.d.comb += dut.accumulator.eq(self.present.accumulator)
-                m.d.comb += dut.accumulator.eq(self.present.accumulator)
+                m.d.comb += dut.parameter.subtrahend.eq(words[read] << self.machine.fraction_bits)
         else:
-            with m.If(dut.load):
-                m.d.comb += dut.accumulator.eq(inputs.accumulator)
-                m.d.comb += dut.parameter.start.eq(-inputs.offset)
-                m.d.comb += dut.parameter.divisor.eq(inputs.divisor << self.bits - 1)
-                m.d.comb += dut.accumulator.eq(inputs.accumulator)
+            divide, divisor = self.machine.divide_cycles, self.present.divisor << self.bits - 1
+            with m.If(age <= divide):
+                m.d.comb += dut.parameter.subtrahend.eq(self.present.offset + divisor)
+            with m.Elif(age <= divide * self.bits):
+                m.d.comb += dut.parameter.subtrahend.eq(divisor)
 
     def _thresholds(self, values: View[RoundLayout]) -> list[Value]:
         return [values[f"threshold_{k}"] for k in range(1, 1 << self.bits)]

@@ -75,7 +75,6 @@ class DrainWalker(wiring.Component):
             loops.advance.eq(pass_end),
             # What ends with a round is known before it ends.
             take.eq((end & (awake & last_round & last_pass)) | (reader.ready & ~awake)),
-            self.parameter_enable.eq(self.shift | self.select),
             round_.bits.eq(layer.bits),
             round_.search.eq(layer.search),
             round_.place.scores.eq(layer.scores),
@@ -171,8 +170,9 @@ class DrainWalker(wiring.Component):
             words.advance.eq(walk.end),
             words.restart.eq(walk.layer.last & last if streams else walk.layer.last),
             words.turn.layer.eq(last | walk.tile_turn if streams else last),
-            self.parameter_address.eq(words.address),
         ]
+        # The divisor is read in a round's first cycle or its second, where the address may be the next round's.
+        m.d.sync += self.parameter_address.eq(words.address)
         # A search takes 2**bits words a channel and never reads the first: so a candidate is its word's number.
         stride = Signal.like(words.stride)
         m.d.comb += words.stride.eq(stride)
@@ -206,7 +206,12 @@ class DrainWalker(wiring.Component):
 
     def _connect_phases(self, m: Module, walk: DrainWalk) -> None:
         m.submodules.phases = phases = RoundPhases(self.machine)
-        m.d.comb += [phases.begin.eq(self.shift), phases.round.eq(walk.round)]
+        m.d.comb += [
+            phases.begin.eq(self.shift),
+            phases.round.eq(walk.round),
+            self.parameter_enable.eq(phases.fetch),
+            self.parameter_odd.eq(phases.odd),
+        ]
         for name, member in phases.signature.members.items():
-            if member.flow == Out:
+            if member.flow == Out and name in self.signature.members:
                 m.d.comb += getattr(self, name).eq(getattr(phases, name))

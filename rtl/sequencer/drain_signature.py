@@ -38,9 +38,11 @@ class DrainSignature(wiring.Signature):
     select : Out(1)
         The parameter address is that of a search's next threshold, counted from `parameter_address`.
     parameter_address : Out(address_bits(machine.parameter_words))
-        The round's first word in the cycle of `shift`; the word `select` counts from.
+        The round's first word, from the cycle behind `shift` to the round's last read; what `select` counts from.
     parameter_enable : Out(1)
-        A requantiser takes the word of this address.
+        A requantiser takes the word of this address
+    parameter_odd : Out(1)
+        and with it this one of the two.
     place : Out(PlaceLayout(machine))
         In the cycle of `write`.
     write : Out(1)
@@ -63,6 +65,7 @@ class DrainSignature(wiring.Signature):
             "select": Out(1),
             "parameter_address": Out(address_bits(machine.parameter_words)),
             "parameter_enable": Out(1),
+            "parameter_odd": Out(1),
             "place": Out(PlaceLayout(machine)),
             "write": Out(1),
         }

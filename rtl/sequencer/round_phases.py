@@ -93,8 +93,13 @@ class RoundSignature(wiring.Signature):
         Read in the cycle of `begin`.
     load, step, done, search, probe : Out
         As in Requantiser.
+    fetch : Out(1)
+        The parameter memories read: the round's first word a cycle after `begin`, then the divisor where it has more
+        than one bit, or the candidates of a search.
+    odd : Out(1)
+        With `fetch`: they read the divisor.
     select : Out(1)
-        The parameter address is that of a search's next threshold, counted from the round's first word.
+        With `fetch`: they read a search's next threshold, counted from the round's first word.
     place : Out(PlaceLayout(machine))
         In the cycle of `write`.
     write : Out(1)
@@ -112,6 +117,8 @@ class RoundSignature(wiring.Signature):
             "done": Out(1),
             "search": Out(1),
             "probe": Out(QUOTIENT_BITS),
+            "fetch": Out(1),
+            "odd": Out(1),
             "select": Out(1),
             "place": Out(PlaceLayout(machine)),
             "write": Out(1),
@@ -143,13 +150,20 @@ class RoundPhases(wiring.Component):
             Signal(RoundLayout(self.machine), name=name, reset_less=True)
             for name in ("fetched", "next", "current")
         )
-        begun, probing = Signal(), Signal()
+        begun, probing, more = Signal(), Signal(), Signal()
         phase, second = Signal(3), Signal()
         divides = second if self.machine.divide_cycles == 2 else Const(1)
+        # The word of the first bit must stay for its subtraction.
+        if self.machine.divide_cycles == 2:
+            m.d.sync += self.odd.eq(more)
+        else:
+            m.d.comb += self.odd.eq(more)
         m.d.sync += [begun.eq(self.begin), self.load.eq(begun), fetched.eq(self.round), next_.eq(fetched)]
         m.d.comb += [
             self.step.eq(probing & Mux(current.search, phase[2], divides)),
             self.select.eq(probing & phase[0] & current.search),
+            more.eq(self.load & (next_.bits != 0) & ~next_.search),
+            self.fetch.eq(begun | self.odd | self.select),
             self.done.eq(self.step & self.probe[0]),
             self.search.eq(probing & current.search),
             self.place.eq(current.place),

@@ -73,10 +73,11 @@ def test_a_requantiser_divides_and_counts_thresholds(digit, bits, fraction_bits,
     prove(proof, steps=3 * write_cycles(bits, search))
 
 
-@pytest.mark.parametrize(("bits", "fraction_bits"), [(1, 1), (2, 0)])
-def test_a_requantiser_of_two_cycles_a_bit_divides(bits, fraction_bits):
+@pytest.mark.parametrize(("bits", "fraction_bits"), [(1, 1), (2, 0), (2, 1)])
+@pytest.mark.parametrize("search", [False, True], ids=["divide", "search"])
+def test_a_requantiser_of_two_cycles_a_bit(bits, fraction_bits, search):
     machine = replace(small_machine(2, bits, fraction_bits), divide_cycles=2)
-    prove(RequantiserProof(machine, bits=bits, search=False), steps=3 * write_cycles(bits, False, 2))
+    prove(RequantiserProof(machine, bits=bits, search=search), steps=3 * write_cycles(bits, search, 2))
 
 
 class Rounding(RequantiserProof):

@@ -84,7 +84,7 @@ def test_machine(priced: EnergyTable) -> None:
         | {
             "activation_memory": (16 * READ + 36 * 16 + 18 * 8) * SRAM / 64,
             "weight_memory": 16 * 201 * SRAM / 64,
-            "parameter_memory": 2 * 68 * PARAMETER * SRAM / 64,
+            "parameter_memory": 2 * 36 * PARAMETER * SRAM / 64,
             "output_memory": (3 * 32 + 2 * 32) * SRAM / 64,
             "io": 560 * DRAM,
         },

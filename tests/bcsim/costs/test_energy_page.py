@@ -37,7 +37,7 @@ def letters(machine: Machine) -> dict[str, int]:
     sizes["a"] = machine.reuse.bit_length()
     sizes["f"] = sizes["a"] + 1 if machine.reuse > 1 else 0
     sizes["D"], sizes["X"] = machine.drains, machine.pipeline_registers
-    sizes["B"] = 2 * sizes["A"] + 2 * sizes["F"] + 19 + machine.spatial
+    sizes["B"] = sizes["A"] + sizes["F"] + 11 + machine.spatial
     return sizes
 
 

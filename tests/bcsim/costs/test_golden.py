@@ -10,7 +10,7 @@ from bcsim.costs.units import When
 from tests.bcsim.costs.small import padded_mapping, small_mapping, streamed_mapping, strip_mapping
 
 # 4 lanes are 2 pairs, the second of them late (4-bit digits); M = 4 elements, R = 2 requantisers, A = 16, F = 8.
-# A remainder has 16 + 8 + 10 = 34 bits, a divisor 33, a start 16 + 10 = 26.
+# A remainder has 16 + 8 + 10 = 34 bits, a word of parameters 35; it doubles as one of 36.
 #
 # conv: 5 outputs fill 2 words of 4 lanes, so 8 are drained: 2 tiles, 8 / 2 = 4 rounds a position and window place.
 #   6 channels are 2 chunks, 8 bits 2 digits: a pass is 2 planes * 4 taps * 2 chunks * 2 digits = 32 steps.
@@ -31,7 +31,7 @@ TIMES = {
         When.QUOTIENT: 24 * 4,
         When.THRESHOLD: 0,
         When.REMAINDER: 24 * 4,
-        When.PARAMETER: 24,
+        When.PARAMETER: 24 + 24,
     },
     "search": {
         When.STEP: 3 * 2,
@@ -59,13 +59,13 @@ TIMES = {
         When.QUOTIENT: 2 * 16,
         When.THRESHOLD: 0,
         When.REMAINDER: 2 * 16,
-        When.PARAMETER: 2,
+        When.PARAMETER: 2 + 2,
     },
 }
 
 STEP, READ, CHUNK, PASS = 384 + 6 + 3, 320 + 6 + 3, 192 + 6 + 3, 12 + 3 + 1
 ROUND, BIT, QUOTIENT, THRESHOLD = 24 + 6 + 2, 96 + 12 + 32, 96 + 32, 12
-REMAINDER, PARAMETER = 96 + 6 + 32, 24 + 18 + 2
+REMAINDER, PARAMETER = 96 + 6 + 32, 24 + 24 + 18 + 2 + 2
 
 # A sum of 2 terms of 5 bits is at most 62, of 6 bits, and the only operand of the tree: no adder there. Of 2 digits
 # t is at most 62 * 17 = 1,054, of 11 bits; the digits before the last make at most 62. 4 / 2 rounds: 1 bit of number.
@@ -78,13 +78,12 @@ ACTIONS = {
     ("adders", "adder", 1): ROUND,  # the round's number
     ("select", "bitwise", 5): 2 * 4 * 2 * STEP,  # a multiplexer and a complement: pairs, elements
     ("select", "bitwise", 16): STEP + 4 * CHUNK,  # padding of 4 lanes of 4 bits; doubling
-    ("requantiser", "adder", 26): 2 * ROUND,
     ("requantiser", "adder", 36): 2 * QUOTIENT,  # of the remainder, which doubles: the divisor's bits and three
-    ("requantiser", "comparator", 26): 2 * THRESHOLD,
-    ("requantiser", "bitwise", 35): 2 * 2 * REMAINDER,  # distances, choices
+    ("requantiser", "comparator", 28): 2 * THRESHOLD,  # of that without the fraction
+    ("requantiser", "bitwise", 35): 2 * REMAINDER,  # distances
     ("requantiser", "bitwise", 16): 2 * (BIT + ROUND),  # pooling: kept bits and values
     # padding; tile; pooling; number; what a difference's sign means
-    ("registers", "register", 1): 2 * STEP + PASS + 2 * ROUND + 2 * 2 * BIT + ROUND + 2 * REMAINDER,
+    ("registers", "register", 1): 2 * STEP + PASS + 2 * 2 * BIT + ROUND + 2 * REMAINDER,
     ("registers", "register", 2): 4 * CHUNK,  # the late pair's weights, each element
     ("registers", "register", 4): (3 + 4 + 2) * STEP,  # flags: 1 + 2 cycles, elements; the padding's digit, twice
     ("registers", "register", 5): 4 * STEP,  # the other pair's term
@@ -98,9 +97,7 @@ ACTIONS = {
         + 2 * THRESHOLD + 2 * BIT + 2 * ROUND + 2 * ROUND  # found bits, trial values, values, kept values
     ),
     ("registers", "register", 32): ROUND,  # 2 drained sums
-    ("registers", "register", 33): 2 * ROUND,  # divisors
-    ("registers", "register", 36): 2 * REMAINDER,
-    ("registers", "register", 68): 2 * PARAMETER,  # offset, divisor and minimum
+    ("registers", "register", 36): 2 * REMAINDER + 2 * PARAMETER,  # a sum of offset and divisor, or that, and minimum
 }  # fmt: skip
 
 
@@ -124,7 +121,7 @@ def test_a_weight_word_is_read_once_for_a_strip() -> None:
     assert (scores[When.WEIGHT], scores[When.CHUNK], scores[When.SUM]) == (5 * 2, 5 * 2, 1)
     assert (conv[When.ROUND], scores[When.ROUND]) == (5 * 4, 1)
     both = times_at_work(strip_mapping(drains=2).nests[0])
-    assert (both[When.ROUND], both[When.PARAMETER], both[When.SUM]) == (3 * 4, 3 * 4, 5 * 2)
+    assert (both[When.ROUND], both[When.PARAMETER], both[When.SUM]) == (3 * 4, 2 * 3 * 4, 5 * 2)
     traffic = layer_traffic(mapping.layers[0], mapping.machine)
     assert (traffic["weight"].words_read, traffic["weight"].bits_read) == (96, 96 * 16)
     sums = traffic["accumulator"]
@@ -165,12 +162,12 @@ def test_traffic() -> None:
     expected = {
         "activation": MemoryTraffic(256, 16, READ, 16 * READ, 36 + drained, 36 * 16 + drained * 8),
         "weight": MemoryTraffic(64, 16, CHUNK, 16 * CHUNK, 0, 0),
-        "parameter": MemoryTraffic(64, 68, 2 * PARAMETER, 2 * 68 * PARAMETER, 0, 0, memories=2),
+        "parameter": MemoryTraffic(128, 36, 2 * PARAMETER, 2 * 36 * PARAMETER, 0, 0, memories=2),
         "output": MemoryTraffic(4, 32, 3, 3 * 32, 2, 2 * 32),
     }
     assert count_mapping(small_mapping()).memory == memory_traffic(small_mapping()) == expected
     sizes = {name: traffic.size_bits for name, traffic in expected.items()}
-    assert sizes == {"activation": 4096, "weight": 1024, "parameter": 8704, "output": 128}
+    assert sizes == {"activation": 4096, "weight": 1024, "parameter": 9216, "output": 128}
 
 
 def test_streams() -> None:
@@ -180,8 +177,8 @@ def test_streams() -> None:
 
 def test_unit_bits() -> None:
     bits = count_mapping(small_mapping()).bits
-    assert bits["adder"] == 4 * (4 + 5 + 6) * STEP + 64 * CHUNK + ROUND + 52 * ROUND + 72 * QUOTIENT
-    assert bits["comparator"] == 52 * THRESHOLD
+    assert bits["adder"] == 4 * (4 + 5 + 6) * STEP + 64 * CHUNK + ROUND + 72 * QUOTIENT
+    assert bits["comparator"] == 56 * THRESHOLD
     assert set(bits) == {"adder", "comparator", "bitwise", "register"}
 
 

@@ -267,8 +267,8 @@ def program_write(ctx, dut):
         (ProgramMemory.ISSUE, 5, 2),
         (ProgramMemory.DRAIN, 3, 2),
         (ProgramMemory.WEIGHTS, 2, 5),
-        (ProgramMemory.PARAMETERS, 3, 3),
-        (ProgramMemory.PARAMETERS + 2, 3, 3),
+        (ProgramMemory.PARAMETERS, 2, 6),
+        (ProgramMemory.PARAMETERS + 2, 2, 6),
     ],
 )
 def test_data_fill_words_slice_by_slice_and_stop_at_the_end(memory, slices, depth):

@@ -42,8 +42,9 @@ class Division:
             self.accumulator, self.offset, self.divisor, bits=self.bits, fraction_bits=self.fraction_bits
         )
 
-    def parameter(self, candidate: int) -> dict:
-        return {"start": -self.offset, "divisor": self.divisor << self.bits - 1}
+    def subtrahend(self, bit: int, candidate: int) -> int:
+        shifted = self.divisor << self.bits - 1
+        return self.offset + shifted if bit == self.bits - 1 else shifted
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Lookup:
     def expected(self) -> int:
         return search(self.accumulator, self.thresholds)
 
-    def parameter(self, candidate: int) -> dict:
-        return {"start": -(self.thresholds[candidate - 1] << self.fraction_bits), "divisor": 0}
+    def subtrahend(self, bit: int, candidate: int) -> int:
+        return self.thresholds[candidate - 1] << self.fraction_bits
 
 
 def random_division(generator, machine):
@@ -97,15 +98,21 @@ class Schedule:
     """Rounds as close as they may follow each other: what happens in which cycle."""
 
     def __init__(self, rounds, divide) -> None:
-        self.loads, self.steps, self.searches, self.done, self.complete = {}, {}, {}, set(), {}
+        self.loads, self.steps, self.searches, self.done, self.complete = {}, {}, set(), set(), {}
+        self.shown = {}
         cycle = 0
         for round_ in rounds:
             self.loads[cycle] = round_
             stride = 3 if round_.is_search else divide
             for index in range(round_.bits):
-                self.steps[cycle + stride * (index + 1)] = (round_, round_.bits - 1 - index)
+                last, bit = cycle + stride * (index + 1), (round_, round_.bits - 1 - index)
+                self.steps[last] = bit
+                # A threshold is there in the cycle of its comparison alone.
+                self.shown |= dict.fromkeys(
+                    range(last + 1 - (1 if round_.is_search else divide), last + 1), bit
+                )
             if round_.is_search:
-                self.searches |= dict.fromkeys(range(cycle, cycle + 3 * round_.bits + 1), round_)
+                self.searches |= set(range(cycle + 1, cycle + 3 * round_.bits + 1))
             self.done.add(cycle + stride * round_.bits)
             self.complete[cycle + stride * round_.bits + 1] = round_.expected
             cycle += round_cycles(round_.bits, round_.is_search, divide)
@@ -114,18 +121,17 @@ class Schedule:
 def drive(ctx, dut, generator, schedule, cycle: int, candidate: int) -> None:
     """The drain walker's, the array's and the parameter memory's side; `candidate` is that of two cycles ago."""
     round_, bit = schedule.steps.get(cycle, (None, 0))
-    shown = schedule.searches.get(cycle) or schedule.loads.get(cycle)
+    loaded, shown = schedule.loads.get(cycle), schedule.shown.get(cycle)
     following = next((schedule.steps[c][1] for c in range(cycle, cycle + 4) if c in schedule.steps), 0)
     ctx.set(dut.load, cycle in schedule.loads)
     ctx.set(dut.step, round_ is not None)
     ctx.set(dut.done, cycle in schedule.done)
-    ctx.set(dut.search, cycle in schedule.searches and cycle not in schedule.loads)
+    ctx.set(dut.search, cycle in schedule.searches)
     ctx.set(dut.probe, 1 << (following if round_ is None else bit))
-    ctx.set(dut.accumulator, shown.accumulator if shown else generator.getrandbits(4))
-    if shown and (cycle in schedule.loads or round_ is not None):
-        ctx.set(dut.parameter, shown.parameter(candidate if round_ is shown else 1))
-    else:
-        ctx.set(dut.parameter, {"start": generator.getrandbits(8), "divisor": 1})
+    ctx.set(dut.accumulator, loaded.accumulator if loaded else generator.getrandbits(4))
+    noise = generator.getrandbits(dut.machine.parameter_bits - 1)
+    subtrahend = shown[0].subtrahend(shown[1], max(1, candidate)) if shown else noise
+    ctx.set(dut.parameter, {"subtrahend": subtrahend})
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: f"{m.accumulator_bits}.{m.fraction_bits}")

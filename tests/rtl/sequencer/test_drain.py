@@ -106,6 +106,7 @@ class Trace:
         self.firsts: dict[int, int] = {}
         self.selects: dict[int, int] = {}
         self.addresses: list[int] = []
+        self.reads: dict[int, int] = {}
         self.values: list[list[int]] = []
         self.writes: dict[int, tuple[int, int, int]] = {}
         self.score_writes: list[int] = []
@@ -163,6 +164,8 @@ def record_cycle(ctx, walker: DrainWalker, writer: DrainWriter, trace: Trace, cy
         trace.steps[cycle] = (ctx.get(walker.search), ctx.get(walker.probe))
     if walker.machine.spatial and ctx.get(walker.done):
         trace.firsts[cycle] = ctx.get(walker.pool.first)
+    if ctx.get(walker.parameter_enable):
+        trace.reads[cycle] = ctx.get(walker.parameter_odd)
     if ctx.get(walker.select):
         trace.selects[cycle] = ctx.get(walker.probe)
     if enable := ctx.get(writer.write.enable):
@@ -181,10 +184,14 @@ def expected(machine: Machine, tiles, starts: list[int], sizes: list[int], seen:
             trace.shifts.append(first - 2)
             trace.onwards += [first - 2] * (machine.reuse > 1 and number > 0 and number % of_position == 0)
             trace.loads.append(first)
+            trace.reads[first - 1] = 0
+            if item.bits > 1 and not item.search:
+                trace.reads[first - 1 + machine.divide_cycles] = 1
             probes = [1 << bit for bit in reversed(range(item.bits))]
             for index, probe in enumerate(probes):
                 if item.search:
                     trace.selects[first + 1 + 3 * index] = probe
+                    trace.reads[first + 1 + 3 * index] = 0
                 stride = 3 if item.search else machine.divide_cycles
                 trace.steps[first + stride * (1 + index)] = (int(item.search), probe)
             write = first + item.write
@@ -215,12 +222,13 @@ def expect_writes(machine: Machine, item, first: int, seen: Trace, trace: Trace)
 
 
 def check_parameters(tiles, starts: list[int], trace: Trace) -> None:
-    """The address two cycles before a round's first one, and in the cycles of `select`."""
+    """The address a cycle before a round's first one, in the cycle of the second read, and in those of `select`."""
     for start, tile in zip(starts, tiles, strict=True):
         first = start
         for item in tile:
             if not item.search:
-                assert trace.addresses[first - 2] == item.parameter
+                of_round = [c for c in trace.reads if first - 1 <= c < first + item.cycles - 1]
+                assert {trace.addresses[c] for c in of_round} == {item.parameter}
             else:
                 of_round = [c for c in trace.selects if first <= c < first + item.cycles]
                 assert [trace.addresses[c] for c in of_round] == [item.parameter] * item.bits
@@ -281,6 +289,7 @@ def test_rounds_and_writes_happen_in_their_cycles(seed):
         "done",
         "firsts",
         "selects",
+        "reads",
         "writes",
         "score_writes",
         "score_lasts",
