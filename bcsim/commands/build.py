@@ -37,7 +37,11 @@ def build(
     ] = None,
     clock: Annotated[
         float | None,
-        typer.Option(min=1, metavar="MHZ", help="Must be reached. Default: the board's, or slower."),
+        typer.Option(
+            min=1,
+            metavar="MHZ",
+            help="The PLL's fastest clock up to this one must be reached. Default: the board's, or slower.",
+        ),
     ] = None,
     baud: Annotated[
         int | None, typer.Option(min=300, help="Of the serial line. Default: the board's.")
