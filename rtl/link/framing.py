@@ -65,7 +65,7 @@ class Deframer(wiring.Component):
 
 
 class Framer(wiring.Component):
-    """Puts escapes into a frame and computes its check sequence. Latency: 0.
+    """Puts escapes into a frame and computes its check sequence. Latency: 1 from `content`, which stays until taken.
 
     Members
     -------
@@ -99,17 +99,20 @@ class Framer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         check = _new_check()
-        taken, escaped, special, escape = Signal(), Signal(), Signal(), Signal()
-        m.submodules.check = ResetInserter(taken & self.flag)(check)
-        m.d.comb += [
+        escaped, special, escape, settled = Signal(), Signal(), Signal(), Signal()
+        m.submodules.check = ResetInserter(self.content_ready & self.flag)(check)
+        # A register between what the content is and whether it is taken: they were the link's longest path.
+        m.d.sync += [
             special.eq((self.content == FLAG) | (self.content == ESCAPE)),
+            settled.eq(self.content_valid & ~self.content_ready),
+        ]
+        m.d.comb += [
             escape.eq(special & ~self.flag & ~escaped),
             self.data.eq(Mux(escape, ESCAPE, self.content ^ (escaped << FLIP.bit_length() - 1))),
-            self.valid.eq(self.content_valid),
-            self.content_ready.eq(self.ready & ~escape),
-            taken.eq(self.content_valid & self.content_ready),
+            self.valid.eq(settled),
+            self.content_ready.eq(settled & self.ready & ~escape),
             check.data.eq(self.content),
-            check.valid.eq(taken & self.checked),
+            check.valid.eq(self.content_ready & self.checked),
             self.check.eq(check.crc),
         ]
         with m.If(self.valid & self.ready):
