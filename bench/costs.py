@@ -89,9 +89,9 @@ def _memories(mapping: Mapping) -> dict[str, MemoryUse]:
             word_bits=machine.slots,
         ),
         "parameter": MemoryUse(
-            used=sum(nest.parameter_span for nest in mapping.nests),
-            words=machine.parameter_words,
-            word_bits=machine.remainder_bits + machine.divisor_bits + machine.spatial,
+            used=2 * sum(nest.parameter_span for nest in mapping.nests),
+            words=2 * machine.parameter_words,
+            word_bits=machine.parameter_bits + machine.spatial,
             memories=machine.requantisers,
         ),
     }

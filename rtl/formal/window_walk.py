@@ -166,6 +166,7 @@ class WindowProof(wiring.Component):
             with m.Elif(advance):
                 m.d.sync += count.eq(Mux(ends, 0, count + 1))
             advance = ends
+        m.d.comb += Assume(~(self.start & walking) | advance)
         with m.If(self.start):
             m.d.sync += walking.eq(1)
         with m.Elif(advance):

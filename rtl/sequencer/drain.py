@@ -69,8 +69,8 @@ class DrainWalker(wiring.Component):
             reader.take.eq(take),
             reader.last.eq(self.record.last),
             loops.start.eq(take),
-            # Behind the first layer one begins where the one before ends, in the last trip of every loop.
-            loops.idle.eq(~awake),
+            # The first layer begins when its record is there, any other where the one before ends.
+            loops.idle.eq(~awake | last_pass),
             *(loops.counts[name].eq(self.record[name]) for name in order.names),
             loops.advance.eq(pass_end),
             # What ends with a round is known before it ends.

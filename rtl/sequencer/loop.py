@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
@@ -15,7 +15,7 @@ __all__ = ["Loop", "NestedLoops", "StripLoop"]
 
 
 class Loop(wiring.Component):
-    """A loop counter that starts over by itself after its last trip.
+    """A loop counter that starts over by itself after its last trip, but for the last one of the whole nest.
 
     Throughput: one trip a cycle. `last` is a register's sign bit: no comparison is in its path.
 
@@ -27,13 +27,16 @@ class Loop(wiring.Component):
     Members
     -------
     start : In(1)
-        Take `count`; the first trip begins in the next cycle. Goes before `advance`.
+        Take `count`; the first trip begins in the next cycle. Goes before `advance`. Only where nothing has begun
+        since the reset, where the nest has ended, or in the cycle in which it ends.
     idle : In(1)
-        No trip is to go on to the next one: set wherever `start` is, but in the last trip, where it may be 0.
+        Set wherever `start` is, and where no trip is to go on to the next one.
     count : In(width)
         Trips minus one.
     advance : In(1)
         This trip ends.
+    nest_end : In(1)
+        And all loops of the nest with it: the counter stays in its last trip until `start`.
     last : Out(1)
         This is the last trip.
     """
@@ -41,20 +44,23 @@ class Loop(wiring.Component):
     def __init__(self, *, width: int) -> None:
         require_positive("Width", width)
         self.width = width
-        flags = {"start": In(1), "idle": In(1), "advance": In(1), "last": Out(1)}
-        super().__init__({"count": In(width), **flags})
+        flags = {name: In(1) for name in ("start", "idle", "advance", "nest_end")}
+        super().__init__({"count": In(width), **flags, "last": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal(signed(self.width + 1))
-        whole = Signal(signed(self.width + 1))
-        fewer = Signal.like(left)
-        # One subtraction, of what may begin or of what goes on. `start` comes late, so that it only chooses behind it.
-        m.d.comb += [self.last.eq(left[-1]), fewer.eq(Mux(self.last | self.idle, self.count, left) - 1)]
-        with m.If(self.start | self.advance):
-            m.d.sync += left.eq(Mux(self.last & ~self.start, whole, fewer))
+        left, more = Signal(signed(self.width + 1), init=-1), Signal(signed(self.width + 1))
+        whole = Signal(self.width)
+        # From -1, where a loop is in its last trip, trips are added; so one addition and one choice are enough. `start`
+        # comes late: it chooses nothing.
+        m.d.comb += [
+            self.last.eq(left[-1]),
+            more.eq(Mux(self.idle, self.count, Mux(self.last, whole, -1))),
+        ]
+        with m.If(self.start | (self.advance & ~self.nest_end)):
+            m.d.sync += left.eq(left + more)
         with m.If(self.start):
-            m.d.sync += whole.eq(fewer)
+            m.d.sync += whole.eq(self.count)
         return m
 
 
@@ -115,7 +121,7 @@ class NestedLoops(wiring.Component):
     Members
     -------
     start : In(1)
-        Take `counts`; the first trip of every loop begins in the next cycle.
+        As in Loop: take `counts`; the first trip of every loop begins in the next cycle.
     idle : In(1)
         As in Loop, of all of them.
     counts : In(StructLayout(widths))
@@ -154,13 +160,15 @@ class NestedLoops(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         inner: Value = Const(1)
+        nest_end = Signal()
+        m.d.comb += nest_end.eq(Cat(self.lasts[name] for name in self.widths).all())
         for name, width in self.widths.items():
             if not width:
                 m.d.comb += [self.lasts[name].eq(1), self.ends[name].eq(inner)]
                 continue
             m.submodules[name] = loop = StripLoop(width=width) if name in self.short else Loop(width=width)
             if isinstance(loop, Loop):
-                m.d.comb += loop.idle.eq(self.idle)
+                m.d.comb += [loop.idle.eq(self.idle), loop.nest_end.eq(nest_end)]
             else:
                 m.d.comb += [
                     loop.short_count.eq(self.short_counts[name]),
