@@ -3,7 +3,7 @@
     python -m bench.training_step [NETWORK] [--threads N] [--rounds 9] [--json]
 
 A training step is the network's own batch forth and back in bfloat16, without the optimiser; evaluation is the same
-images in float32, where both give the same scores to the last bit.
+images in float32, where both give the same scores to the last bit. Times are the processor's, summed over threads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from functools import partial
 from typing import Any
 
@@ -48,7 +49,10 @@ def _evaluate(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def measure(recipe: Recipe, rounds: int) -> dict[str, dict[str, float]]:
-    """Median seconds of a training step and of an evaluation, both ways; raises BcsimError where scores differ."""
+    """Median processor seconds of a training step and of an evaluation, both ways.
+
+    Raises BcsimError where their scores differ.
+    """
     network = build(recipe)
     models = {PLAIN: _plain(network), INTEGER: network}
     x = torch.randint(-128, 128, (recipe.batch, *recipe.topology.input_shape)) / 128
@@ -57,7 +61,9 @@ def measure(recipe: Recipe, rounds: int) -> dict[str, dict[str, float]]:
         raise BcsimError("Scores in integers differ from PyTorch's")
     steps: Any = {"training": _train, "evaluation": _evaluate}
     return {
-        name: interleaved_medians({key: partial(step, model, x) for key, model in models.items()}, rounds)
+        name: interleaved_medians(
+            {key: partial(step, model, x) for key, model in models.items()}, rounds, time.process_time
+        )
         for name, step in steps.items()
     }
 

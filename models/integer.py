@@ -30,7 +30,7 @@ def is_fast() -> bool:
 def applies(x: Tensor, activation: QuantisedReLU, weight: Tensor) -> bool:
     """Whether `convolve` takes these: on a CPU that is fast at it, 3x3, and with sums that float32 holds.
 
-    Of training that is in bfloat16; in float32 it would have to round what `bcsim.models.winograd` does not.
+    Training in float32 is left to `bcsim.models.winograd`, whose gradients are faster.
     """
     return (
         weight.shape[2:] == (3, 3)

@@ -37,11 +37,14 @@ def test_evaluation_gives_the_direct_sums_to_the_last_bit(bits: int, method: Met
         assert torch.equal(network(x), _direct(network, x))
 
 
-def test_levels_round_as_the_activation_does() -> None:
-    activation = QuantisedReLU(Activation(4))
-    near = torch.arange(17) * activation.step
-    ties = near + activation.step / 2
-    x = torch.cat([near, ties, torch.nextafter(ties, near), -near]).repeat(48).view(1, 48, -1, 1)
+@pytest.mark.parametrize("bits", [3, 4, 6])
+def test_levels_round_as_the_activation_does(bits: int) -> None:
+    activation = QuantisedReLU(Activation(bits))
+    steps = torch.arange(2**bits + 1) * activation.step
+    ties = steps + activation.step / 2
+    # Just above a tie, a product with 1 / step may round the other way than the quotient.
+    above, below = torch.nextafter(ties, ties + 1), torch.nextafter(ties, steps)
+    x = torch.cat([steps, ties, above, below, -steps]).repeat(48).view(1, 48, -1, 1)
     layer = BinaryLayer((4, 48, 3, 3), method="det")
     with torch.no_grad():
         expected = torch.nn.functional.conv2d(activation(x), layer.effective_weight(), padding=1)
