@@ -80,7 +80,7 @@ class Answer(wiring.Component):
         m.submodules.framer = framer = Framer()
         advance, begin, step = Signal(), Signal(), Signal()
         greets, reads = Signal(), Signal()
-        word, over = self._payload(m, begin, step, greets, reads)
+        until = self._pass(m, begin, step, greets, reads)
         status = Cat(greets, self.damaged, reads, self.refused, Const(int(self.registers)))
         m.d.comb += [
             self.data.eq(framer.data),
@@ -92,71 +92,66 @@ class Answer(wiring.Component):
         def send(content: Value | int, checked: bool = True) -> None:
             m.d.comb += [framer.content.eq(content), framer.content_valid.eq(1), framer.checked.eq(checked)]
 
-        due = Signal()
+        due, index = Signal(), Signal(2)
         m.d.sync += due.eq((due & ~begin) | self.request)
         with m.FSM():
             with m.State("Rest"), m.If(due):
                 m.d.comb += begin.eq(1)
                 m.next = "Open"
-            for name, following in (("Open", "Accepted"), ("Close", "Rest")):
+            for name, following in (("Open", "Header"), ("Close", "Rest")):
                 with m.State(name):
                     send(FLAG, checked=False)
                     m.d.comb += [framer.flag.eq(1), self.greeted.eq(advance & greets & (name == "Close"))]
                     with m.If(advance):
                         m.next = following
-            for name, content, following in (
-                ("Accepted", self.accepted, "Taken"),
-                ("Taken", self.taken, "Status"),
-                ("Status", status, "Place"),
-                ("Low", word[:8], "High"),
-            ):
-                with m.State(name):
-                    send(content)
-                    with m.If(advance):
-                        m.next = following
-            for name, content in (("Place", self.place), ("High", word[8:])):
-                with m.State(name):
-                    send(content)
-                    with m.If(advance):
-                        m.d.comb += step.eq(name == "High")
-                        m.next = "Address"
-                        if name == "High":
-                            with m.If(self.place[:BLOCK_BITS].all()):
-                                m.next = "Check-Low"
-            with m.State("Address"):
-                m.next = "Fetch"
+            with m.State("Header"):
+                send(Array([self.accepted, self.taken, status, self.place])[index])
+                with m.If(advance):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index.all()):
+                        m.next = "Fetch"
             with m.State("Fetch"):
-                m.next = "Low"
-                with m.If(over):
-                    m.next = "Check-Low"
-            for name, content, following in (
-                ("Check-Low", framer.check[:8], "Check-High"),
-                ("Check-High", framer.check[8:], "Close"),
-            ):
-                with m.State(name):
-                    send(content, checked=False)
-                    with m.If(advance):
-                        m.next = following
+                m.d.sync += index[0].eq(~index[0])
+                with m.If(index[0]):
+                    m.next = "Payload"
+                    with m.If(self.place == until):
+                        m.next = "Check"
+            with m.State("Payload"):
+                send(self._byte(index[0], greets, reads))
+                with m.If(advance):
+                    m.d.sync += index[0].eq(~index[0])
+                    with m.If(index[0]):
+                        m.d.comb += step.eq(1)
+                        m.next = "Fetch"
+                        with m.If(self.place[:BLOCK_BITS].all()):
+                            m.next = "Check"
+            with m.State("Check"):
+                send(framer.check.word_select(index[0], 8), checked=False)
+                with m.If(advance):
+                    m.d.sync += index[0].eq(~index[0])
+                    with m.If(index[0]):
+                        m.next = "Close"
         return m
 
-    def _payload(
-        self, m: Module, begin: Value, step: Value, greets: Signal, reads: Signal
-    ) -> tuple[Value, Value]:
-        """The payload's next word, and whether there is none."""
+    def _pass(self, m: Module, begin: Value, step: Value, greets: Signal, reads: Signal) -> Value:
+        """Walk through the payload's words; returns the place behind the last one."""
         until = Signal(POSITION)
-        greeting = Array(
-            int.from_bytes(self.greeting[start : start + 2], "little")
-            for start in range(0, GREETING_BYTES, 2)
-        )
         with m.If(step):
             m.d.sync += self.place.eq(self.place + 1)
         with m.If(begin):
-            m.d.sync += [self.place.eq(self.freed), until.eq(self.filled), greets.eq(self.restart)]
-        word = Mux(greets, greeting[self.place[:3]], self.word)
-        if self.registers:
-            with m.If(begin):
+            # A restart has cleared the results: the greeting's words begin at place 0, too.
+            end = self.filled | Mux(self.restart, GREETING_BYTES // 2, 0)
+            m.d.sync += [self.place.eq(self.freed), until.eq(end), greets.eq(self.restart)]
+            if self.registers:
                 m.d.sync += reads.eq(self.bus & ~self.restart)
                 with m.If(self.bus & ~self.restart):
                     m.d.sync += [self.place.eq(0), until.eq(LITE_BITS // QUOTIENT_BITS)]
-            word = Mux(reads, self.read_data.word_select(self.place[0], QUOTIENT_BITS), word)
-        return word, self.place == Mux(greets, GREETING_BYTES // 2, until)
+        return until
+
+    def _byte(self, high: Value, greets: Value, reads: Value) -> Value:
+        """A byte of the payload's word."""
+        greeting = Array([*self.greeting, *([self.greeting[-1]] * (16 - GREETING_BYTES))])
+        found = self.word.word_select(high, 8)
+        if self.registers:
+            found = Mux(reads, self.read_data.word_select(Cat(high, self.place[0]), 8), found)
+        return Mux(greets, greeting[Cat(high, self.place[:3])], found)
