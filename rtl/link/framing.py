@@ -65,7 +65,7 @@ class Deframer(wiring.Component):
 
 
 class Framer(wiring.Component):
-    """Puts escapes into a frame and computes its check sequence. Latency: 1 from `content`, which stays until taken.
+    """Puts escapes into a frame and computes its check sequence. Latency: 1 from `content`, whose first level counts.
 
     Members
     -------
@@ -99,19 +99,19 @@ class Framer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         check = _new_check()
-        escaped, special, escape, settled = Signal(), Signal(), Signal(), Signal()
+        held, escaped, special, escape, settled = Signal(8), Signal(), Signal(), Signal(), Signal()
         m.submodules.check = ResetInserter(self.content_ready & self.flag)(check)
-        # A register between what the content is and whether it is taken: they were the link's longest path.
-        m.d.sync += [
-            special.eq((self.content == FLAG) | (self.content == ESCAPE)),
-            settled.eq(self.content_valid & ~self.content_ready),
-        ]
+        # A register between what the content is and whether it is taken: they were the link's longest path. Counts of
+        # what came and what was used go on meanwhile, but a byte that needs no escape must not become one that does.
+        with m.If(~settled):
+            m.d.sync += [held.eq(self.content), special.eq((self.content == FLAG) | (self.content == ESCAPE))]
+        m.d.sync += settled.eq(self.content_valid & ~self.content_ready)
         m.d.comb += [
             escape.eq(special & ~self.flag & ~escaped),
-            self.data.eq(Mux(escape, ESCAPE, self.content ^ (escaped << FLIP.bit_length() - 1))),
+            self.data.eq(Mux(escape, ESCAPE, held ^ (escaped << FLIP.bit_length() - 1))),
             self.valid.eq(settled),
             self.content_ready.eq(settled & self.ready & ~escape),
-            check.data.eq(self.content),
+            check.data.eq(held),
             check.valid.eq(self.content_ready & self.checked),
             self.check.eq(check.crc),
         ]
