@@ -174,9 +174,15 @@ class Loader(wiring.Component):
         return Mux(count == 0, region, place), image & last
 
     def _count(self, m: Module, complete: Value, full: Signal, odd: Signal) -> None:
-        """How many images, or batches of them, are complete, and which region is next."""
-        images = Signal(range(self.machine.input_buffers + 1))
-        m.d.comb += [full.eq(images == self.machine.input_buffers), self.loaded.eq(images != 0)]
-        m.d.sync += images.eq(images + complete - self.release)
+        """How many images, or batches of them, are complete, and which region is next.
+
+        A release comes late in its cycle and from afar: it is counted a cycle later, and looked at until then.
+        """
+        images, released = Signal(range(self.machine.input_buffers + 1)), Signal()
+        m.d.comb += [
+            full.eq((images == self.machine.input_buffers) & ~released),
+            self.loaded.eq(images > released),
+        ]
+        m.d.sync += [released.eq(self.release), images.eq(images + complete - released)]
         if self.machine.input_buffers == 2:
             m.d.sync += odd.eq(odd ^ complete)
