@@ -40,7 +40,7 @@ class WindowProof(wiring.Component):
 
     Assumed, as the mapping sees to it: strides are those of tensors that lie row by row; both sources' tensors have
     addresses; a layer whose tiles have channels of their own has as many chunks as they need together. Steps come in
-    any cycles, and a layer may start in any cycle.
+    any cycles of a layer. A layer starts in any cycle behind the one before, or in that of its last step.
 
     Parameters
     ----------
@@ -166,7 +166,8 @@ class WindowProof(wiring.Component):
             with m.Elif(advance):
                 m.d.sync += count.eq(Mux(ends, 0, count + 1))
             advance = ends
-        m.d.comb += Assume(~(self.start & walking) | advance)
+        # The issue walker takes no step between two layers.
+        m.d.comb += [Assume(~(self.start & walking) | advance), Assume(~self.advance | walking)]
         with m.If(self.start):
             m.d.sync += walking.eq(1)
         with m.Elif(advance):

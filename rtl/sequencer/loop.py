@@ -34,7 +34,7 @@ class Loop(wiring.Component):
     count : In(width)
         Trips minus one.
     advance : In(1)
-        This trip ends.
+        This trip ends. Not between the end of a nest and the next `start`.
     nest_end : In(1)
         And all loops of the nest with it: the counter stays in its last trip until `start`.
     last : Out(1)
