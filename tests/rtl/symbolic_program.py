@@ -203,6 +203,19 @@ class Reference:
         return index
 
 
+def stream_literals(mapping: Mapping, images: Sequence[Values]) -> list[tuple[Any, int, int]]:
+    """The input stream of images: literals of each word, the bytes that count, and whether it is an image's last."""
+    count, inputs = len(images), mapping.program.inputs
+    # Numbers stand for values, the first ones for themselves: the host fills in the padding of windows.
+    constants = 1 + mapping.program.layers[0].geometry.pad_level
+    places = constants + np.arange(count * inputs).reshape(count, inputs)
+    data, kept, last = stream_words(stream_values(mapping, places), mapping.machine.input_bytes)
+    values = [[level >> bit & 1 for bit in range(8)] for level in range(constants)]
+    values += [[*value, *[FALSE] * 8][:8] for image in images for value in image]
+    words = [[bit for place in row for bit in values[place]] for row in data.tolist()]
+    return list(zip(words, kept.tolist(), last.tolist(), strict=True))
+
+
 class _Pins:
     """Pins as the benches' sources and sinks know them."""
 
@@ -230,7 +243,7 @@ class Machine:
         """Writes (cycle, address, groups) and output words (cycle, data, last). Raises ValueError where a cycle in
         which something is written or sent depends on the images."""
         pins = _Pins(s_axis_tvalid=0, s_axis_tdata=[], s_axis_tlast=0, s_axis_tkeep=0, s_axis_tready=0)
-        words = self._words()
+        words = stream_literals(self.mapping, self.images)
         outputs = len(self.images) * (self.mapping.program.classes + 1)
         source = Source(pins, words, self.pauses.before_words(0, len(words)).tolist())
         sink = Sink(
@@ -278,15 +291,6 @@ class Machine:
         pins.s_axis_tready.value = self.unrolled.constant("s_axis__tready")
         for name in ("tvalid", "tlast"):
             getattr(sink.dut, f"m_axis_{name}").value = self.unrolled.constant(f"m_axis__{name}")
-
-    def _words(self) -> list[tuple[Any, int, int]]:
-        """The input stream: literals of each word, the bytes that count, and whether it is an image's last."""
-        count, inputs = len(self.images), self.mapping.program.inputs
-        places = 1 + np.arange(count * inputs).reshape(count, inputs)
-        data, kept, last = stream_words(stream_values(self.mapping, places), self.mapping.machine.input_bytes)
-        values = [[FALSE] * 8, *([*value, *[FALSE] * 8][:8] for image in self.images for value in image)]
-        words = [[bit for place in row for bit in values[place]] for row in data.tolist()]
-        return list(zip(words, kept.tolist(), last.tolist(), strict=True))
 
 
 def prove(mapping: Mapping, images: int, pauses: Pauses, limit: int = 300) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,17 @@ import pytest
 
 from bcsim.common.errors import BcsimError
 from bcsim.compiler.mapping.mapping import Mapping, map_program
-from bcsim.compiler.program.layers import Program, WeightPlane
+from bcsim.compiler.program.geometry import Geometry
+from bcsim.compiler.program.layers import Encoding, InputCoding, Program, WeightPlane
 from bcsim.machine.parameters import Machine
 from bcsim.simulator.pauses import random_pauses
-from tests.conv_programs import random_conv_program
+from tests.conv_programs import conv_layer, random_conv_program
 from tests.programs import random_program
 
 pytest.importorskip("pyosys", exc_type=ImportError)
 pytest.importorskip("cocotb")
 
-from tests.rtl.symbolic_program import prove
+from tests.rtl.symbolic_program import prove, stream_literals
 
 PARTS: dict[str, Any] = {
     "lanes": 2,
@@ -63,6 +65,18 @@ def test_every_image_gives_the_programs_words_in_the_simulators_cycles(
     mapping, generator = drawn(MACHINES[name], seed)
     assert len(mapping.program.layers) > 1
     assert prove(mapping, images, random_pauses(generator, mapping, images)) == bits
+
+
+def test_the_padding_that_a_host_fills_in_is_its_level() -> None:
+    """A row of two values, 2 bits each, with what lies left of it in each window of three."""
+    generator, source = np.random.default_rng(5), Encoding(2, Fraction(1), Fraction(0))
+    row = Geometry(1, 2, (1,), kernel=(1, 3), pads=(0, 1, 0, 0), pad_level=2)
+    scores = conv_layer(generator, row, 2, source, 4, "scores", ("",))
+    program = Program("padded", InputCoding(source, source), (1, 1, 2), (scores,))
+    mapping = map_program(program, MACHINES["spatial"])
+    words = stream_literals(mapping, [[[100, 102], [104, 106]]])
+    assert mapping.packed
+    assert [word[0] for word in words] == [[0, 1, *[0] * 6], [100, 102, *[0] * 6], [104, 106, *[0] * 6]]
 
 
 def with_another_weight(program: Program) -> Program:
