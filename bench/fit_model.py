@@ -18,7 +18,8 @@ from typing import Any
 
 from bcsim.common.errors import BcsimError
 from bcsim.common.files import write_text
-from bcsim.costs.fpga_model import Weights, estimate, fitted_model, whole_machines
+from bcsim.costs.calibration import Weights, model_of, whole_machines
+from bcsim.costs.fpga_model import estimate
 from bcsim.machine.parameters import parse_machine
 from bcsim.rtl.generate.measure_blocks import measure_whole
 from bcsim.rtl.generate.random_machines import CHECKED, random_machine
@@ -45,7 +46,7 @@ def left_out(family: str) -> Iterator[dict[str, Any]]:
     """The table's machines, each with the estimate of a model that was fitted without it."""
     wholes = whole_machines(family)
     for fold in range(FOLDS):
-        model = fitted_model(family, [e for n, e in enumerate(wholes) if n % FOLDS != fold])
+        model = model_of(family, [e for n, e in enumerate(wholes) if n % FOLDS != fold])
         yield from (with_estimate(entry, family, model) for entry in wholes[fold::FOLDS])
 
 

@@ -1,16 +1,18 @@
 """What the size of each block of a machine depends on: counts of bits, which a calibration gives LUTs and flip-flops.
 
-The datapath's features are the inventory of bcsim.costs.structure; the control's are widths of records and addresses.
+The datapath's features are the inventory of bcsim.costs.structure; the control's are those widths of records and
+addresses that the hardware keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bcsim.costs.control_widths import SHORT, drain_widths, issue_widths, stream_widths, weight_stream_widths
 from bcsim.costs.structure import machine_units
 from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
-from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
+from bcsim.machine.widths import QUOTIENT_BITS
 
 __all__ = [
     "BLOCKS",
@@ -31,16 +33,12 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
     "drain": ("drain_walker",),
     "writer": ("drain_writer", "write_arbiter"),
     "loader": ("loader",),
-    "output": ("output",),
+    "output": ("output", "output_"),
     "registers": ("registers",),
     "weight_loader": ("weight_loader",),
     "glue": ("top", "array"),
 }
 """Blocks of the model, and the modules of the design that each holds, with all modules within."""
-
-SURROUNDINGS = ("loading", "counters", "readable_parameters", "watchdog")
-SURROUNDING_LUTS = 401
-"""A quarter of what they took on ECP5 when the tables were measured: `tiny` had 3,872 LUTs with them, 2,267 without."""
 
 
 def block_numbers(machine: Machine) -> dict[str, int]:
@@ -54,6 +52,15 @@ def block_numbers(machine: Machine) -> dict[str, int]:
 
 def _bits(units: tuple[Unit, ...], blocks: tuple[str, ...], kind: str) -> int:
     return sum(unit.bits * unit.number for unit in units if unit.block in blocks and unit.kind == kind)
+
+
+def _adders(units: tuple[Unit, ...], block: str, share: int) -> dict[str, float]:
+    """Bits of a block's sums: in carry chains, of two bits a cell, and in LUTs."""
+    sums = [(unit.bits + 1, unit.number) for unit in units if unit.block == block and unit.kind == "adder"]
+    return {
+        f"{block} chains": sum((bits + bits % 2) * n for bits, n in sums if bits > SHORT) / share,
+        f"{block} sums": sum(bits * n for bits, n in sums if bits <= SHORT) / share,
+    }
 
 
 def datapath_registers(machine: Machine) -> int:
@@ -71,88 +78,194 @@ def _address(depth: int) -> int:
 
 def block_features(machine: Machine) -> dict[str, dict[str, float]]:
     """For one of each block the bits that its size follows from; every block also has a constant."""
-    units, m = machine_units(machine), machine
-    widths = dict(issue_fields(m))
-    loops = sum(
-        widths.get(name, 0) for name in widths if "stride" not in name and name not in ("wait", "doubles")
-    )
-    strides = sum(bits for name, bits in widths.items() if name.endswith("stride"))
-    address, weight = _address(m.activation_words), _address(m.weight_words)
-    values = -(-m.activation_bits // m.digit) * m.digit
-    rounds = m.pes // m.requantisers
-    several, streams = m.reuse > 1, m.weight_stream_bytes > 0
-    element: dict[str, float] = {
-        f"{block} {kind}": _bits(units, (block,), kind) / m.pes
-        for block, kind in (
-            ("terms", "bitwise"),
-            ("terms", "adder"),
-            ("tree", "adder"),
-            ("horner", "adder"),
-            ("accumulator", "adder"),
-            ("accumulator", "bitwise"),
-        )
+    return {
+        **_datapath(machine),
+        "issue": _issue(machine),
+        "drain": _drain(machine),
+        **_streams(machine),
+        **_bus(machine),
     }
-    element["strips"] = several * m.accumulator_bits
+
+
+def _datapath(machine: Machine) -> dict[str, dict[str, float]]:
+    units, m = machine_units(machine), machine
+    rounds, requantisers = m.pes // m.requantisers, m.drains * m.requantisers
+    element: dict[str, float] = {
+        "terms": _bits(units, ("terms",), "bitwise") / m.pes,
+        **_adders(units, "terms", m.pes),
+        **_adders(units, "tree", m.pes),
+        **_adders(units, "horner", m.pes),
+        **_adders(units, "accumulator", m.pes),
+        "choices": _bits(units, ("accumulator",), "bitwise") / m.pes,
+    }
     return {
         "element": element,
         "lanes": {
-            "pair sums": _bits(units, ("lanes",), "adder"),
+            **_adders(units, "lanes", 1),
             "padding": _bits(units, ("padding",), "bitwise"),
         },
-        "selector": {"muxes": m.drains * m.requantisers * m.accumulator_bits * (rounds - 1)},
+        # A choice among n takes n - 1 LUTs of 4 inputs a bit, and the fewer the more of a LUT's inputs are used.
+        "selector": {"choices": requantisers * m.accumulator_bits * (rounds - 1)},
         "requantiser": {
-            "remainder": m.remainder_bits,
-            "divisor": m.divisor_bits,
-            "pooled": m.spatial * (1 + _address(rounds)),
+            **_adders(units, "requantiser", requantisers),
+            "bitwise": _bits(units, ("requantiser",), "bitwise") / requantisers,
+            "accumulator": m.accumulator_bits,
             "spatial": m.spatial,
             "halves": m.divide_cycles > 1,
         },
-        "issue": {
-            "loops": loops,
-            "strides": strides,
-            "address": address,
-            "weights": weight,
-            "spatial": m.spatial,
-            "walks": m.spatial * address,
-            "strips": several,
-            "streams": streams,
-        },
-        "drain": {
-            "record": record_bits(drain_fields(m)),
-            "address": address,
-            "parameters": _address(m.parameter_words),
-            "spatial": m.spatial,
-            "places": m.spatial * address,
-            "strips": several,
-        },
+    }
+
+
+def _live(machine: Machine) -> float:
+    """Of the bits of records those that differ in some of them; where nothing writes them, as of random words."""
+    return 1.0 if machine.loading else 1 - 2.0 ** (1 - machine.layers)
+
+
+def _issue(machine: Machine) -> dict[str, float]:
+    m, widths, live = machine, issue_widths(machine), _live(machine)
+    weight = _address(m.weight_words)
+    return {
+        "loops": widths.loops * (1 + live) / 2,
+        "short loops": widths.short_loops * (1 + live) / 2,
+        "sums": widths.sums,
+        "strides": widths.strides * live,
+        "taken": widths.taken * live,
+        "words": (not m.spatial) * _address(m.activation_words),
+        "weights": weight,
+        "replays": m.spatial * weight,
+        "jumps": (m.weight_stream_bytes > 0) * weight,
+        "spatial": m.spatial,
+        "strips": m.reuse > 1,
+        "banks": m.activation_banks > 1,
+    }
+
+
+def _drain(machine: Machine) -> dict[str, float]:
+    m, widths, live = machine, drain_widths(machine), _live(machine)
+    parameter, address = _address(m.parameter_words), _address(m.activation_words)
+    return {
+        "loops": widths.loops * (1 + live) / 2,
+        "short loops": widths.short_loops * (1 + live) / 2,
+        "sums": widths.sums,
+        "strides": widths.strides * live,
+        "taken": widths.taken * live,
+        "address": address,
+        "parameters": parameter,
+        "replays": m.spatial * parameter,
+        "spatial": m.spatial,
+        "strips": m.reuse > 1,
+        "pairs": m.drains > 1,
+    }
+
+
+def _streams(machine: Machine) -> dict[str, dict[str, float]]:
+    m, stream = machine, stream_widths(machine)
+    values = -(-m.activation_bits // m.digit) * m.digit
+    address, digits = _address(m.activation_words), values // m.digit
+    return {
         "writer": {
+            "digits": m.requantisers * (values - m.digit),
             "words": m.requantisers * m.digit,
-            "digits": m.requantisers * values,
+            "pairs": (m.drains > 1) * m.requantisers * values,
             "lanes": m.lanes * m.digit,
+            "groups": m.lanes // m.requantisers,
             "address": address,
             "banks": (m.activation_banks - 1) * m.lanes * m.digit,
         },
         "loader": {
-            "values": m.lanes * values,
-            "digits": m.lanes * (values - m.digit),
-            "stream": record_bits(stream_fields(m)),
+            "values": m.lanes * min(values, 8),
+            "digits": m.lanes * m.digit * (digits - 1),
+            "places": m.lanes // m.input_bytes,
+            "counts": stream.counts,
+            "address": address,
             "images": m.batch > 1,
         },
         "output": {
-            "scores": m.requantisers,
-            "record": record_bits(stream_fields(m)),
+            "scores": m.requantisers * QUOTIENT_BITS,
+            "choices": (m.requantisers - 1) * QUOTIENT_BITS,
+            "classes": stream.classes,
             "images": m.batch > 1,
         },
-        "registers": {
-            "surroundings": SURROUNDING_LUTS * sum(getattr(m, name) for name in SURROUNDINGS),
-            "requantisers": m.requantisers,
-            "slices": m.slots / 32,
-            "address": max(weight, _address(m.parameter_words)),
-        },
-        "weight_loader": {"weights": m.slots / 32},
-        "glue": {
-            "requantisers": m.requantisers,
-            "parameters": m.requantisers * _address(m.parameter_words),
-            "slices": m.slots / 32,
+        "weight_loader": {
+            "weights": m.slots / 32,
+            "address": _address(m.weight_words),
+            "counts": weight_stream_widths(machine),
+            "unit": max(32, 8 * m.weight_stream_bytes),
+            "kept": max(0, 32 - 8 * m.weight_stream_bytes),
         },
     }
+
+
+def _bus(machine: Machine) -> dict[str, dict[str, float]]:
+    m = machine
+    slices, parameter = m.slots / 32, _address(m.parameter_words)
+    return {
+        "registers": {
+            "loading": m.loading,
+            "slices": m.loading * slices,
+            "requantisers": m.loading * m.requantisers,
+            "address": m.loading * max(_address(m.weight_words), parameter),
+            "counters": m.counters,
+            "parameters": m.readable_parameters,
+            "watchdog": m.watchdog,
+            "streams": m.weight_stream_bytes > 0,
+        },
+        "glue": {
+            "addresses": m.requantisers * parameter,
+            "requantisers": m.requantisers,
+            "slices": slices * (m.loading or m.weight_stream_bytes > 0),
+            "streams": (m.loading and m.weight_stream_bytes > 0) * slices,
+        },
+    }
+
+
+LUTS_OF_BIT: Mapping[str, Mapping[str, float]] = {
+    "element": {
+        "terms": 0.5,
+        "terms sums": 2,
+        "tree sums": 2,
+        "horner chains": 1.3,
+        "horner sums": 2.5,
+        "1": 5,
+    },
+    "lanes": {"lanes sums": 2, "1": 1},
+    "selector": {"1": 0},
+    "requantiser": {"accumulator": 0.5, "spatial": 50, "halves": 5, "1": 35},
+    "issue": {
+        "loops": 2.5,
+        "short loops": 3,
+        "taken": 2,
+        "weights": 3,
+        "spatial": 40,
+        "strips": 40,
+        "banks": 10,
+        "1": 30,
+    },
+    "drain": {
+        "loops": 2.5,
+        "short loops": 3,
+        "parameters": 2,
+        "address": 2,
+        "spatial": 40,
+        "strips": 40,
+        "pairs": 20,
+        "1": 100,
+    },
+    "writer": {"digits": 0.7, "words": 0.2, "groups": 3, "banks": 0.9, "1": 15},
+    "loader": {"values": 0.6, "digits": 0.5, "places": 3, "counts": 3, "images": 30, "1": 20},
+    "output": {"scores": 0.1, "classes": 2, "images": 30, "1": 95},
+    "weight_loader": {"weights": 2, "counts": 2.5, "1": 20},
+    "registers": {
+        "loading": 200,
+        "slices": 3,
+        "requantisers": 10,
+        "address": 8,
+        "counters": 120,
+        "parameters": 20,
+        "watchdog": 40,
+        "streams": 10,
+        "1": 150,
+    },
+    "glue": {"addresses": 1, "requantisers": 5, "slices": 3, "1": 15},
+}
+"""What is assumed beside measurements: LUTs of 4 inputs for a bit of a feature, 1 where nothing stands here."""

@@ -8,42 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bcsim.costs.memory_mapping import BLOCK, map_memory
+from bcsim.costs.memory_use import machine_block_memories
 from bcsim.costs.structure import machine_memories
 from bcsim.costs.units import MemoryShape
 from bcsim.machine.parameters import Machine
 
-__all__ = [
-    "BLOCKS",
-    "PLANNED",
-    "MemoryBlocks",
-    "block_bits",
-    "fewest_blocks",
-    "memory_blocks",
-    "written_parts",
-]
+__all__ = ["PLANNED", "MemoryBlocks", "block_bits", "memory_blocks"]
 
-BLOCK_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-BLOCKS: Mapping[str, tuple[tuple[int, int], ...]] = {
-    "ecp5": BLOCK_18K,
-    "gowin": BLOCK_18K,
-    "7-series": BLOCK_18K,
-    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
-}
-"""Words and bits of a word that one block can have: ECP5's PDPW16KD and DP16KD (Lattice FPGA-TN-02204), iCE40's
-SB_RAM40_4K (Lattice FPGA-TN-02002); the blocks of the others have the shapes of ECP5's."""
+BLOCK_BITS: Mapping[str, int] = {"ecp5": 18 << 10, "gowin": 18 << 10, "7-series": 18 << 10, "ice40": 4 << 10}
+"""What one block holds: ECP5's DP16KD (Lattice FPGA-TN-02204), half a RAMB36E1, and iCE40's SB_RAM40_4K (Lattice
+FPGA-TN-02002)."""
 
 PLANNED = ("ecp5", "ice40")
 """Families whose counts of whole machines are held to synthesis."""
-
-SLICE_BITS = 32
-"""What the bus writes at once, with a write enable of its own: no block has bits of two."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBlocks:
     """Memories alike, in blocks of a family.
 
-    shape : the memories. blocks : of all of them. used : part of the blocks' bits that hold words' bits.
+    shape : the memories. blocks : of all of them; 0 where they are LUTs. used : part of the blocks' bits that hold
+        words' bits.
     """
 
     name: str
@@ -54,27 +40,17 @@ class MemoryBlocks:
 
 def memory_blocks(machine: Machine, family: str) -> tuple[MemoryBlocks, ...]:
     """The activation, weight and parameter memories in blocks of a family of PLANNED."""
-    found = []
-    for name in ("activation", "weight", "parameter"):
-        shape = machine_memories(machine)[name]
-        written = SLICE_BITS if machine.loading and name != "activation" else shape.word_bits
-        parts = written_parts(shape.word_bits, written)
-        blocks = shape.memories * sum(fewest_blocks(bits, shape.words, family) for bits in parts)
-        room = blocks * block_bits(family)
-        found.append(MemoryBlocks(name, shape, blocks, shape.memories * shape.words * shape.word_bits / room))
+    shapes, found = machine_memories(machine), []
+    for name, memory, number in machine_block_memories(machine):
+        if name in ("activation", "weight", "parameter"):
+            mapped, shape = map_memory(memory, family), shapes[name]
+            blocks = number * mapped.size if mapped.holds == BLOCK else 0
+            bits = shape.memories * shape.words * shape.word_bits
+            used = bits / (blocks * block_bits(family)) if blocks else 0.0
+            found.append(MemoryBlocks(name, shape, blocks, used))
     return tuple(found)
 
 
 def block_bits(family: str) -> int:
     """What one block holds."""
-    return max(words * bits for words, bits in BLOCKS[family])
-
-
-def written_parts(bits: int, written: int) -> list[int]:
-    """The widths of a word's parts of which each is written alone, `written` bits and what is left."""
-    return [min(written, bits - first) for first in range(0, bits, written)]
-
-
-def fewest_blocks(bits: int, words: int, family: str) -> int:
-    """Blocks of one shape that hold so many words."""
-    return min(-(-words // depth) * -(-bits // width) for depth, width in BLOCKS[family])
+    return BLOCK_BITS[family]

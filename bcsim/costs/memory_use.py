@@ -1,17 +1,16 @@
-"""Which block memories a machine's memories become on an FPGA family, as Yosys maps them (docs/fit.md).
-
-Where the bus loads a memory of more than 32 bits, each 32 bits are written alone and take blocks of their own.
-"""
+"""What a machine's memories take of an FPGA family, each mapped as Yosys maps it (memory_mapping.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bcsim.costs.memory_blocks import BLOCKS, SLICE_BITS, fewest_blocks, written_parts
+from bcsim.costs.control_widths import used_bits
+from bcsim.costs.memory_mapping import BLOCK, LUTS, Mapped, Memory, map_memory
 from bcsim.costs.single_ports import single_port_memories
 from bcsim.costs.structure import machine_memories
 from bcsim.machine.parameters import Machine
+from bcsim.machine.record_parts import Fields
 from bcsim.machine.records import (
     drain_fields,
     issue_fields,
@@ -19,53 +18,44 @@ from bcsim.machine.records import (
     stream_fields,
     weight_stream_fields,
 )
+from bcsim.machine.widths import SLICE_BITS
 
-__all__ = ["MemoryUse", "memory_use"]
+__all__ = ["MemoryUse", "distinct_bits", "machine_block_memories", "memory_use"]
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What memories take. name : which ones, as bcsim.costs.structure.machine_memories has it, `record` or
-    `stream`."""
+    """What memories alike take.
 
-    luts: int
-    flip_flops: int
-    blocks: int
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a family holds memories.
-
-    shallow : words up to which LUTs or flip-flops hold them.
-    luts : for a word's bit in a shallow memory. by_depth : whether flip-flops hold its words, as there are no memories
-        of LUTs.
-    logic : LUTs for a bit of 17 to SHALLOW words that nothing writes; 0 where that was not measured.
-    byte_bits : that a block writes alone. few : LUT memories of 16 x 4 bits up to which they are taken for one whose
-        parts are written alone.
+    name : which ones, as bcsim.costs.structure.machine_memories has it, `record`, `counters` or `stream`.
+    sites : LUT sites that are memory. selected : bits that are selected among rows, once for every row but the first.
+    luts : about, of what is logic.
+    flip_flops : of words that flip-flops hold, and of a read that blocks keep and others do not.
+    constant : whether nothing writes them.
     """
 
-    shallow: int
-    luts: float
-    logic: float = 0.0
-    by_depth: bool = False
-    byte_bits: int = 0
-    few: int = 0
+    name: str
+    sites: int = 0
+    selected: int = 0
+    luts: int = 0
+    flip_flops: int = 0
+    blocks: int = 0
+    constant: bool = False
 
-
-RULES: Mapping[str, Rules] = {
-    "ecp5": Rules(32, 1.0, logic=2.0, byte_bits=9, few=10),
-    "gowin": Rules(32, 1.0, logic=2.0, byte_bits=9, few=10),
-    "7-series": Rules(64, 0.75),
-    "ice40": Rules(4, 2.1, logic=3.7, by_depth=True),
-}
 
 SHALLOW = 32
 """Words up to which the generator leaves a memory that nothing writes to logic (rtl/tools/memory_images.py)."""
-LOGIC = ((2, 0.0), (4, 0.1), (8, 0.7), (16, 1.0))
-"""Words of a memory that is logic, at most, and LUTs of 4 inputs for a bit of them: Yosys 0.70 on random words. Beyond
-16 they differ by family."""
+CONSTANT = ((2, 0.0), (4, 0.1), (8, 0.7), (16, 1.0))
+"""Words of a memory that is logic, at most, and LUTs of 4 inputs for a bit of them: Yosys 0.70 on random words."""
+DEEP_CONSTANT = {"ice40": 3.7}
+DEEP = 2.0
+"""The same beyond 16 words, which differ by family: on iCE40 no cell chooses between two LUTs."""
+WRITTEN_LOGIC = 0.7
+"""LUTs for a bit of every word but the first, where flip-flops hold what is written."""
+SITES = 4
+"""LUT sites of a cell that is memory: TRELLIS_DPR16X4, RAM16SDP4, RAM32M, RAM64M."""
+COUNTERS = Memory(32, 64, 32, block=True)
+"""The counters and other words of the registers (rtl/bus/counters.py)."""
 
 
 def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[MemoryUse]:
@@ -75,85 +65,130 @@ def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[Mem
     """
     apart = 0 < single_port_memories(machine) <= single_ports
     uses = [
-        replace(
-            MemoryUse(0, width, 0)
-            if apart and name == "activation"
-            else _constant(width, words, family, number)
-            if RULES[family].logic and words <= SHALLOW and not _is_written(name, machine)
-            else _use(width, words, part, family, number),
-            name=name,
-        )
-        for name, width, words, part, number in _memories(machine)
+        MemoryUse(name) if apart and name == "activation" else _use(name, memory, family, number)
+        for name, memory, number in machine_block_memories(machine)
+        if name != "record"
     ]
+    uses += [_use_of_record(machine, memory, fields, family) for memory, fields in _records(machine)]
     stream = record_bits(stream_fields(machine)) if machine.loading else 0
-    return [*uses, MemoryUse(0, stream, 0, "stream")]
+    return [*uses, MemoryUse("stream", flip_flops=stream)]
 
 
-def _memories(machine: Machine) -> Iterator[tuple[str, int, int, int, int]]:
-    """Its name, bits of a word, words, bits that are written at once, and how many there are."""
+def machine_block_memories(machine: Machine) -> Iterator[tuple[str, Memory, int]]:
+    """Every memory of the design, and how many there are of it."""
     shapes = machine_memories(machine)
-    for name, shape in shapes.items():
-        if name in ("output", "pool"):  # measured within their blocks
-            continue
-        loaded = name in ("weight", "parameter")
-        written = SLICE_BITS if loaded and machine.loading else shape.word_bits
-        if name == "activation":
-            written = machine.digit * machine.requantisers
-        yield name, shape.word_bits, shape.words, written, shape.memories
-    records = [record_bits(issue_fields(machine)), record_bits(drain_fields(machine))]
+    for name, at_once in (("pool", 1), ("accumulator", 1 + machine.drains)):
+        if shape := shapes.get(name):
+            memory = Memory(shape.word_bits, shape.words, shape.word_bits, at_once=at_once)
+            yield name, memory, shape.memories
+    for name in ("activation", "weight", "parameter", "output"):
+        shape = shapes[name]
+        part = _part(name, machine, shape.word_bits)
+        yield name, _memory(shape.word_bits, shape.words, part), shape.memories
+    yield from (("record", memory, 1) for memory, _ in _records(machine))
+    if machine.counters:
+        yield "counters", COUNTERS, 1
+
+
+def _part(name: str, machine: Machine, width: int) -> int:
+    """Bits that are written at once; 0 where nothing writes."""
+    if name == "activation":
+        return machine.digit * machine.requantisers
+    if name == "output":
+        return width
+    loads = machine.loading or (name == "weight" and machine.weight_stream_bytes > 0)
+    return min(width, SLICE_BITS + machine.parity) if loads else 0
+
+
+def _records(machine: Machine) -> Iterator[tuple[Memory, Fields]]:
+    """The memories of records, and what these have."""
+    for fields in (issue_fields(machine), drain_fields(machine)):
+        yield _record(machine, record_bits(fields), not machine.spatial), fields
     if machine.weight_stream_bytes:
-        records.append(record_bits(weight_stream_fields(machine)))
-    for bits in records:
-        yield "record", bits, max(2, machine.layers), SLICE_BITS if machine.loading else bits, 1
+        fields = weight_stream_fields(machine)
+        yield _record(machine, record_bits(fields), False), fields
 
 
-def _is_written(name: str, machine: Machine) -> bool:
-    """Whether anything writes the memory once the part is configured."""
-    streamed = name == "weight" and machine.weight_stream_bytes > 0
-    return machine.loading or streamed or name not in ("weight", "parameter", "record")
+def _record(machine: Machine, bits: int, block: bool) -> Memory:
+    width = bits + (-(-bits // SLICE_BITS) if machine.parity else 0)
+    part = min(width, SLICE_BITS + machine.parity) if machine.loading else 0
+    return _memory(width, max(2, machine.layers), part, block)
 
 
-def _constant(width: int, words: int, family: str, number: int) -> MemoryUse:
-    """Of memories that are logic, and a register behind each."""
-    luts = next((luts for most, luts in LOGIC if words <= most), RULES[family].logic)
-    return MemoryUse(round(number * width * luts), number * width, 0)
+def _memory(width: int, words: int, part: int, block: bool = False) -> Memory:
+    """What nothing writes is a block memory unless it is shallow, and what something writes if it is told so.
+
+    A last part is as wide as the others while memories are mapped; what is not used of it goes later.
+    """
+    whole = -(-width // part) * part if part else width
+    return Memory(whole, words, part, used=width, block=block if part else words > SHALLOW)
 
 
-def _use(width: int, words: int, part: int, family: str, number: int) -> MemoryUse:
-    """Of `number` memories: a register behind each, and what holds the words."""
-    rules = RULES[family]
-    if words <= rules.shallow or _in_luts(width, words, part, rules):
-        held = width * (words if rules.by_depth else 1)
-        deeper = width if words > 16 and not rules.by_depth else 0
-        return MemoryUse(round(number * (width * rules.luts + 2 * deeper)), number * (held + width), 0)
-    blocks = _blocks(width, words, part, family)
-    return MemoryUse(number * _selection(width, part, words, family), number * width, number * blocks)
+def distinct_bits(bits: int, words: int) -> int:
+    """Of so many bits of words that nothing writes those that differ from others and in themselves.
+
+    Synthesis keeps one of those that are alike in all words. As many as are expected of random words; those of a
+    network's records are more often alike.
+    """
+    patterns = 2.0 ** min(words, 64)
+    return round((patterns - 2) * (1 - (1 - 1 / patterns) ** bits))
 
 
-def _in_luts(width: int, words: int, part: int, rules: Rules) -> bool:
-    """Whether Yosys takes LUTs for what would fill little of its blocks: where parts are written alone."""
-    return 0 < -(-words // 16) * -(-width // 4) <= rules.few and part < width
-
-
-def _blocks(width: int, words: int, part: int, family: str) -> int:
-    """The fewest blocks. Those of 36 and 18 bits write every 9 alone, so that narrow parts share one."""
-    parts = written_parts(width, part)
-    fewest = sum(fewest_blocks(bits, words, family) for bits in parts)
-    if not RULES[family].byte_bits:
-        return fewest
-    lanes = sum(-(-bits // RULES[family].byte_bits) for bits in parts)
-    sharing = [
-        -(-words // depth) * -(-lanes // (wide // RULES[family].byte_bits))
-        for depth, wide in BLOCKS[family]
-        if wide > RULES[family].byte_bits
-    ]
-    return min(fewest, *sharing)
-
-
-def _selection(width: int, part: int, words: int, family: str) -> int:
-    """LUTs behind a memory that is deeper than a block: one for a bit and every row of blocks but the first."""
-    bits = min(part, width)
-    _, rows = min(
-        (-(-words // depth) * -(-bits // wide), -(-words // depth)) for depth, wide in BLOCKS[family]
+def _use(name: str, memory: Memory, family: str, number: int) -> MemoryUse:
+    mapped = map_memory(memory, family)
+    bits = memory.used or memory.width
+    luts, flip_flops = _beside(memory, bits, mapped, family)
+    return MemoryUse(
+        name,
+        sites=number * mapped.size if mapped.holds == LUTS else 0,
+        selected=number * bits * (mapped.rows - 1) * max(1, memory.at_once),
+        luts=round(number * luts),
+        flip_flops=number * flip_flops,
+        blocks=number * mapped.size if mapped.holds == BLOCK else 0,
+        constant=not memory.part,
     )
-    return width * (rows - 1)
+
+
+def _use_of_record(machine: Machine, memory: Memory, fields: Fields, family: str) -> MemoryUse:
+    """Of a record's memory and the register behind it, as far as a walker takes its bits; parity takes all."""
+    taken = [bits for _, bits in fields] if machine.parity else [*used_bits(machine, fields).values()]
+    bits, mapped = sum(taken), map_memory(replace(memory, used=0), family)
+    luts, flip_flops = _beside(memory, bits, mapped, family)
+    alike = memory.part or mapped.holds == BLOCK
+    size = mapped.size * _share(fields, taken, memory.width, mapped) if mapped.size else 0
+    return MemoryUse(
+        "record",
+        sites=round(size) if mapped.holds == LUTS else 0,
+        selected=bits * (mapped.rows - 1),
+        luts=round(luts),
+        flip_flops=flip_flops + (bits if alike else distinct_bits(bits, memory.words)),
+        blocks=round(size) if mapped.holds == BLOCK else 0,
+        constant=not memory.part,
+    )
+
+
+def _share(fields: Fields, taken: Sequence[int], width: int, mapped: Mapped) -> float:
+    """Of the cells side by side that hold a record those of which a bit is taken."""
+    cells = mapped.size // mapped.rows // (SITES if mapped.holds == LUTS else 1)
+    wide = -(-width // max(1, cells))
+    found: set[int] = set()
+    begin = 0
+    for (_, bits), used in zip(fields, taken, strict=True):
+        found.update(bit // wide for bit in range(begin, begin + used))
+        begin += bits
+    return len(found) / max(1, cells)
+
+
+def _beside(memory: Memory, width: int, mapped: Mapped, family: str) -> tuple[float, int]:
+    """LUTs that hold a memory's words, and flip-flops beside it; so many of a word's bits are read."""
+    late = 0 if memory.at_once else width
+    if mapped.holds == BLOCK:
+        return 0.0, (mapped.rows - 1).bit_length()
+    if mapped.holds == LUTS:
+        return 0.0, late
+    if memory.part:
+        selected = WRITTEN_LOGIC * width * (memory.words - 1) * max(1, memory.at_once)
+        return selected, width * memory.words + late
+    deep = DEEP_CONSTANT.get(family, DEEP)
+    late = distinct_bits(width, memory.words)
+    return width * next((luts for most, luts in CONSTANT if memory.words <= most), deep), late

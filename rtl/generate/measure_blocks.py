@@ -1,8 +1,8 @@
 """Blocks of accelerators on FPGA families, by Yosys: `python -m bcsim.rtl.generate.measure_blocks --family ecp5`.
 
-Every machine of SHAPES is synthesised with its hierarchy kept, so that a module that it has many times is measured
-once. Random machines are synthesised as a whole, flat, as a user's design is: blocks share what lies between them then.
-What both take goes into a table from which bcsim.costs.fpga_model is fitted.
+Of ECP5 every machine of SHAPES is synthesised with its hierarchy kept, so that a module that it has many times is
+measured once. Random machines are synthesised as a whole, flat, as a user's design is: blocks share what lies between
+them then. What both take goes into a table from which bcsim.costs.calibration fits its weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bcsim.common.files import write_text
 from bcsim.common.leftovers import scratch_folder
 from bcsim.compiler.mapping.image import Image
 from bcsim.costs.block_features import BLOCKS
-from bcsim.costs.fpga_model import table_machine
+from bcsim.costs.calibration import MEASURED, table_machine
 from bcsim.machine.parameters import Machine, parse_machine
 from bcsim.machine.records import drain_fields, issue_fields, record_bits, stream_fields
 from bcsim.rtl.accelerator import Accelerator
@@ -107,10 +107,12 @@ def _image(machine: Machine) -> Image | None:
     def records(bits: int) -> tuple[int, ...]:
         return tuple(int.from_bytes(rng.bytes(64), "little") % (1 << bits) for _ in range(machine.layers))
 
+    weights = rng.integers(0, 256, (machine.weight_words, -(-machine.slots // 8)), np.uint8)
+    weights[:, -1] &= 0xFF >> -machine.slots % 8
     return Image(
-        weights=rng.integers(0, 256, (machine.weight_words, -(-machine.slots // 8)), np.uint8),
+        weights=weights,
         streamed=np.zeros((0, -(-machine.slots // 8)), np.uint8),
-        offsets=rng.integers(0, 1 << machine.remainder_bits - 2, words),
+        offsets=rng.integers(-1 << machine.remainder_bits - 2, 1 << machine.remainder_bits - 2, words),
         divisors=rng.integers(0, 1 << machine.divisor_bits - 1, words),
         minimum=rng.integers(0, 2, words) > 0,
         issue=records(record_bits(issue_fields(machine))),
@@ -157,8 +159,9 @@ def main(
     wholes: Annotated[int, typer.Option(help="Random machines.")] = WHOLES,
 ) -> None:
     """Measure the blocks of the machines of the model; tables go on where they were interrupted."""
-    texts = {"machines": list(SHAPES), "wholes": [random_machine(CALIBRATED + n) for n in range(wholes)]}
+    drawn = [random_machine(CALIBRATED + n) for n in range(wholes)]
     for name in family or FAMILIES:
+        texts = {"machines": list(SHAPES) if name == MEASURED else [], "wholes": drawn}
         path = folder / f"{name}.json"
         known = json.loads(path.read_text()) if path.exists() and not again else {}
         table: dict[str, Any] = {"family": name, "yosys": version("pyosys")}
