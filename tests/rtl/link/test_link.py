@@ -118,7 +118,7 @@ def exchange(images, *, pace=3, pause=0.0, noise=0, host_pause=0.0, seed=0, garb
         wire = Line(dut, pace)
         wire.send(garbage)
         heard = 0
-        for now in range(CYCLES):
+        for now in range(CYCLES * pace):
             wire.cycle(ctx)
             behind.take(ctx)
             if lazy.random() >= host_pause:
