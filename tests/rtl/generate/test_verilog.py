@@ -71,7 +71,8 @@ def test_the_accelerators_ports_have_names_that_stay(accelerator: Path) -> None:
     text = accelerator.read_text()
     assert not re.findall(r"\b(?:io)?port_\d+\w*", text)
     assert (
-        "module round_phases(clk, rst, begin_, round, load, step, done, search, probe, select, place," in text
+        "module round_phases(clk, rst, begin_, round, load, step, done, search, probe, fetch, odd, select, place,"
+        in text
     )
 
 
