@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bcsim.costs.control_widths import used_bits
 from bcsim.costs.memory_mapping import BLOCK, LUTS, Mapped, Memory, map_memory
@@ -58,10 +59,13 @@ COUNTERS = Memory(32, 64, 32, block=True)
 """The counters and other words of the registers (rtl/bus/counters.py)."""
 
 
-def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[MemoryUse]:
+@lru_cache(maxsize=64)
+def memory_use(machine: Machine, family: str, single_ports: int = 0) -> tuple[MemoryUse, ...]:
     """Of every memory, the stream record's register included.
 
     single_ports : memories of one port that the part has, which the activation memories are where they can be.
+
+    An estimate asks several times for the same machine, a search for thousands of machines.
     """
     apart = 0 < single_port_memories(machine) <= single_ports
     uses = [
@@ -71,7 +75,7 @@ def memory_use(machine: Machine, family: str, single_ports: int = 0) -> list[Mem
     ]
     uses += [_use_of_record(machine, memory, fields, family) for memory, fields in _records(machine)]
     stream = record_bits(stream_fields(machine)) if machine.loading else 0
-    return [*uses, MemoryUse("stream", flip_flops=stream)]
+    return (*uses, MemoryUse("stream", flip_flops=stream))
 
 
 def machine_block_memories(machine: Machine) -> Iterator[tuple[str, Memory, int]]:
