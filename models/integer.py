@@ -66,11 +66,11 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc,unused-ignore]
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, levels, weight = ctx.saved_tensors
-        kernels = weight.to(grad.dtype).contiguous(memory_format=torch.channels_last)
+        signs = weight.to(grad.dtype).contiguous(memory_format=torch.channels_last)
         x_grad, weight_grad, _ = torch.ops.aten.convolution_backward(
             grad,
             levels.to(grad.dtype),
-            kernels,
+            signs,
             None,
             _ONCE,
             _ONCE,

@@ -24,9 +24,8 @@ def complete(name: str, cell: Cell) -> Cell | None:
     Raises BcsimError where it is used in a way that has no model.
     """
     kind, parameters = cell["type"], cell["parameters"]
-    if (
-        parameters.get("MODE") == "RAMW_BLOCK"
-    ):  # the write side of a distributed memory takes two tables' places
+    if parameters.get("MODE") == "RAMW_BLOCK":
+        # The write side of a distributed memory takes the places of two tables.
         return None
     if kind == "TRELLIS_COMB":
         wider = bool(cell["connections"].get("FXA"))
