@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +11,7 @@ from statistics import median
 
 from bcsim.common.errors import BcsimError
 
-__all__ = ["interleaved_medians", "run_main"]
+__all__ = ["interleaved_medians", "run_main", "timing_options"]
 
 # Thread pools (onnxruntime's, OpenBLAS's) go on spinning for a while after a call and would slow the next contender.
 REST = 0.5
@@ -32,6 +34,15 @@ def interleaved_medians(
             call()
             seconds[name].append(clock() - start)
     return {name: median(times[1:]) for name, times in seconds.items()}
+
+
+def timing_options(description: str | None) -> argparse.ArgumentParser:
+    """A benchmark of PyTorch: its module's docstring, `--threads`, `--rounds` and `--json`."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0] if description else None)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    return parser
 
 
 def run_main(main: Callable[[], None]) -> None:

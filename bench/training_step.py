@@ -8,9 +8,7 @@ images in float32, where both give the same scores to the last bit. Times are th
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import time
 from functools import partial
 from typing import Any
@@ -25,7 +23,7 @@ from bcsim.models.device import prepare
 from bcsim.models.layers import build
 from bcsim.models.pooling import MaxPool2d
 from bcsim.models.recipes import Recipe, recipe_for
-from bench.common import interleaved_medians, run_main
+from bench.common import interleaved_medians, run_main, timing_options
 
 PLAIN, INTEGER = "pytorch", "integer"
 
@@ -69,11 +67,8 @@ def measure(recipe: Recipe, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = timing_options(__doc__)
     parser.add_argument("network", nargs="?", default="cifar10-fast")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     prepare(seed=1)
     torch.set_num_threads(options.threads)

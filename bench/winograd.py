@@ -7,9 +7,7 @@ Each layer of `cifar10-cnn` that the algorithm takes: result, gradient of the im
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,7 @@ from torch import Tensor
 from bcsim.models import winograd
 from bcsim.models.device import prepare
 from bcsim.models.topologies import TOPOLOGIES
-from bench.common import interleaved_medians, run_main
+from bench.common import interleaved_medians, run_main, timing_options
 
 DIRECT, WINOGRAD = "conv2d", "winograd"
 
@@ -59,11 +57,8 @@ def measure(shape: tuple[int, ...], size: int, images: int, rounds: int) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = timing_options(__doc__)
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     prepare(seed=1)
     torch.set_num_threads(options.threads)
