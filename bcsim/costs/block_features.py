@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bcsim.costs.control_widths import SHORT, drain_widths, issue_widths, stream_widths, weight_stream_widths
+from bcsim.costs.control_widths import (
+    SHORT,
+    Widths,
+    drain_widths,
+    issue_widths,
+    stream_widths,
+    weight_stream_widths,
+)
 from bcsim.costs.structure import machine_units
 from bcsim.costs.units import Unit
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.machine.widths import QUOTIENT_BITS, address_bits
 
 __all__ = [
     "BLOCKS",
@@ -72,10 +79,6 @@ def datapath_registers(machine: Machine) -> int:
     )
 
 
-def _address(depth: int) -> int:
-    return max(1, (depth - 1).bit_length())
-
-
 def block_features(machine: Machine) -> dict[str, dict[str, float]]:
     """For one of each block the bits that its size follows from; every block also has a constant."""
     return {
@@ -121,16 +124,23 @@ def _live(machine: Machine) -> float:
     return 1.0 if machine.loading else 1 - 2.0 ** (1 - machine.layers)
 
 
-def _issue(machine: Machine) -> dict[str, float]:
-    m, widths, live = machine, issue_widths(machine), _live(machine)
-    weight = _address(m.weight_words)
+def _walker(machine: Machine, widths: Widths) -> dict[str, float]:
+    """What issue and drain walker have both."""
+    live = _live(machine)
     return {
         "loops": widths.loops * (1 + live) / 2,
         "short loops": widths.short_loops * (1 + live) / 2,
         "sums": widths.sums,
         "strides": widths.strides * live,
         "taken": widths.taken * live,
-        "words": (not m.spatial) * _address(m.activation_words),
+    }
+
+
+def _issue(machine: Machine) -> dict[str, float]:
+    m, weight = machine, address_bits(machine.weight_words)
+    return {
+        **_walker(m, issue_widths(m)),
+        "words": (not m.spatial) * address_bits(m.activation_words),
         "weights": weight,
         "replays": m.spatial * weight,
         "jumps": (m.weight_stream_bytes > 0) * weight,
@@ -141,14 +151,10 @@ def _issue(machine: Machine) -> dict[str, float]:
 
 
 def _drain(machine: Machine) -> dict[str, float]:
-    m, widths, live = machine, drain_widths(machine), _live(machine)
-    parameter, address = _address(m.parameter_words), _address(m.activation_words)
+    m = machine
+    parameter, address = address_bits(m.parameter_words), address_bits(m.activation_words)
     return {
-        "loops": widths.loops * (1 + live) / 2,
-        "short loops": widths.short_loops * (1 + live) / 2,
-        "sums": widths.sums,
-        "strides": widths.strides * live,
-        "taken": widths.taken * live,
+        **_walker(m, drain_widths(m)),
         "address": address,
         "parameters": parameter,
         "replays": m.spatial * parameter,
@@ -161,7 +167,7 @@ def _drain(machine: Machine) -> dict[str, float]:
 def _streams(machine: Machine) -> dict[str, dict[str, float]]:
     m, stream = machine, stream_widths(machine)
     values = -(-m.activation_bits // m.digit) * m.digit
-    address, digits = _address(m.activation_words), values // m.digit
+    address, digits = address_bits(m.activation_words), values // m.digit
     return {
         "writer": {
             "digits": m.requantisers * (values - m.digit),
@@ -188,7 +194,7 @@ def _streams(machine: Machine) -> dict[str, dict[str, float]]:
         },
         "weight_loader": {
             "weights": m.slots / 32,
-            "address": _address(m.weight_words),
+            "address": address_bits(m.weight_words),
             "counts": weight_stream_widths(machine),
             "unit": max(32, 8 * m.weight_stream_bytes),
             "kept": max(0, 32 - 8 * m.weight_stream_bytes),
@@ -198,13 +204,13 @@ def _streams(machine: Machine) -> dict[str, dict[str, float]]:
 
 def _bus(machine: Machine) -> dict[str, dict[str, float]]:
     m = machine
-    slices, parameter = m.slots / 32, _address(m.parameter_words)
+    slices, parameter = m.slots / 32, address_bits(m.parameter_words)
     return {
         "registers": {
             "loading": m.loading,
             "slices": m.loading * slices,
             "requantisers": m.loading * m.requantisers,
-            "address": m.loading * max(_address(m.weight_words), parameter),
+            "address": m.loading * max(address_bits(m.weight_words), parameter),
             "counters": m.counters,
             "parameters": m.readable_parameters,
             "watchdog": m.watchdog,

@@ -13,7 +13,7 @@ from bcsim.machine.latency import longest_wait, round_cycles
 from bcsim.machine.parameters import Machine
 from bcsim.machine.record_parts import Fields
 from bcsim.machine.records import drain_fields, issue_fields, stream_fields, weight_stream_fields
-from bcsim.machine.widths import QUOTIENT_BITS
+from bcsim.machine.widths import QUOTIENT_BITS, address_bits
 
 __all__ = [
     "SHORT",
@@ -54,16 +54,12 @@ class Widths:
     taken: int
 
 
-def _address(words: int) -> int:
-    return max(1, (words - 1).bit_length())
-
-
 def used_bits(machine: Machine, fields: Fields) -> dict[str, int]:
     """Of each field of an issue or drain record the bits that the walkers take, from the least significant up."""
     widths = dict(fields)
     most = _trips(machine) | _bounds(machine, widths)
     return {
-        name: min(bits, most.get(name, _address(machine.activation_words) if _is_address(name) else bits))
+        name: min(bits, most.get(name, address_bits(machine.activation_words) if _is_address(name) else bits))
         for name, bits in fields
     }
 
@@ -75,11 +71,11 @@ def _is_address(name: str) -> bool:
 def _trips(machine: Machine) -> dict[str, int]:
     """Bits of trip counts at most, as rtl/common/records.py bounds them."""
     own = (machine.parameter_words, *(() if machine.weight_stream_bytes else (machine.weight_words,)))
-    most = dict.fromkeys(("tiles", "streamed_tiles"), _address(min(own)))
-    most |= dict.fromkeys(("chunks", "rows", "columns", "positions"), _address(machine.activation_words))
+    most = dict.fromkeys(("tiles", "streamed_tiles"), address_bits(min(own)))
+    most |= dict.fromkeys(("chunks", "rows", "columns", "positions"), address_bits(machine.activation_words))
     if not machine.spatial:
         most["digits"] = (-(-machine.activation_bits // machine.digit) - 1).bit_length()
-    return most | dict.fromkeys(("strip", "short_strip"), max(1, (machine.reuse - 1).bit_length()))
+    return most | dict.fromkeys(("strip", "short_strip"), address_bits(machine.reuse))
 
 
 def _bounds(machine: Machine, widths: Mapping[str, int]) -> dict[str, int]:
@@ -87,8 +83,8 @@ def _bounds(machine: Machine, widths: Mapping[str, int]) -> dict[str, int]:
     rounds = machine.pes // machine.requantisers
     cycles = machine.reuse * rounds * round_cycles(QUOTIENT_BITS, search=True)
     most = dict.fromkeys(DRAINS, cycles.bit_length()) | {"wait": longest_wait(machine).bit_length()}
-    most |= dict.fromkeys(("rounds_full", "rounds_last"), max(1, (rounds - 1).bit_length()))
-    most |= dict.fromkeys(("weight_base", "weight_base_odd"), _address(machine.weight_words))
+    most |= dict.fromkeys(("rounds_full", "rounds_last"), address_bits(rounds))
+    most |= dict.fromkeys(("weight_base", "weight_base_odd"), address_bits(machine.weight_words))
     if not machine.shift_planes:
         most["doubles"] = 0
     if "top" in widths:
@@ -109,7 +105,7 @@ def _loops(used: Mapping[str, int], names: Iterable[str]) -> tuple[int, int]:
 
 def issue_widths(machine: Machine) -> Widths:
     """Of the issue walker."""
-    used, address = used_bits(machine, issue_fields(machine)), _address(machine.activation_words)
+    used, address = used_bits(machine, issue_fields(machine)), address_bits(machine.activation_words)
     taken = sum(used.get(name, 0) for name in ("wait", "doubles", "read_base", "read_base_odd", *DRAINS))
     loops = _loops(used, TRIPS)
     if not machine.spatial:
@@ -123,7 +119,7 @@ def issue_widths(machine: Machine) -> Widths:
 
 def drain_widths(machine: Machine) -> Widths:
     """Of the drain walker."""
-    used, address = used_bits(machine, drain_fields(machine)), _address(machine.activation_words)
+    used, address = used_bits(machine, drain_fields(machine)), address_bits(machine.activation_words)
     taken = sum(used[name] for name in ("rounds_full", "rounds_last", "bits", "digits", "write_base"))
     strided = [bits for name, bits in used.items() if name.endswith("_stride")]
     loops = _loops(used, [name for name in TRIPS if name != "digits"])
@@ -133,9 +129,9 @@ def drain_widths(machine: Machine) -> Widths:
 def stream_widths(machine: Machine) -> StreamWidths:
     """Of loader and output."""
     fields = dict(stream_fields(machine))
-    beats = _address(machine.activation_words * machine.lanes // machine.input_bytes)
+    beats = address_bits(machine.activation_words * machine.lanes // machine.input_bytes)
     counts = min(fields["beats"], beats) + min(fields.get("position_beats", 0), beats)
-    return StreamWidths(counts, min(fields["classes"], _address(machine.outputs)))
+    return StreamWidths(counts, min(fields["classes"], address_bits(machine.outputs)))
 
 
 @dataclass(frozen=True, slots=True)

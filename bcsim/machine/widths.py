@@ -9,6 +9,7 @@ __all__ = [
     "SCORE_BITS",
     "SLICE_BITS",
     "WEIGHT_ADDRESS_BITS",
+    "address_bits",
 ]
 
 QUOTIENT_BITS = 16
@@ -31,3 +32,8 @@ WEIGHT_ADDRESS_BITS = 24
 
 COORDINATE_BITS = 16
 """Of rows and columns of a tensor, of windows and of strides; in two's complement where padding makes them negative."""
+
+
+def address_bits(depth: int) -> int:
+    """Width of an address of `depth` words; at least 1, so that every memory has an address."""
+    return max(1, (depth - 1).bit_length())

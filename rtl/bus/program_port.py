@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.bus.program_image import program_memories
-from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.axi import LITE_BITS
 from bcsim.rtl.common.loaded_memory import slices
 from bcsim.rtl.common.register_map import ProgramMemory

@@ -8,8 +8,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.machine.widths import SLICE_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import SLICE_BITS, address_bits
 from bcsim.rtl.common.require import require_positive
 
 __all__ = ["BLOCK", "SLICE_BITS", "LoadSignature", "LoadedMemory", "LoadedRegister", "slices", "with_parity"]

@@ -7,8 +7,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.activation_bank import ActivationBank
-from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.require import require_machine
 
 __all__ = [

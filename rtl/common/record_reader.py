@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.require import require_positive
 
 __all__ = ["RecordReader"]

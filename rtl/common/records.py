@@ -8,7 +8,7 @@ from amaranth.lib.data import StructLayout
 
 from bcsim.machine.parameters import Machine
 from bcsim.machine.records import drain_fields, issue_fields, stream_fields, weight_stream_fields
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 
 __all__ = ["drain_layout", "issue_layout", "stream_layout", "trip_widths", "weight_stream_layout"]
 

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, Layout, StructLayout
 from amaranth.lib.wiring import In, Out
 
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 
 __all__ = ["Symbolic", "SymbolicProgram"]
 

@@ -8,7 +8,7 @@ from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In, connect, flipped
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.formal.stream import follows

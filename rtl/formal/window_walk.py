@@ -11,7 +11,7 @@ from amaranth.lib.data import StructLayout, View
 from amaranth.lib.wiring import In
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.formal.symbolic import Symbolic
 from bcsim.rtl.sequencer.loop import NestedLoops
 from bcsim.rtl.sequencer.loop_order import issue_order

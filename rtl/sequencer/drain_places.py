@@ -10,8 +10,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.data import View
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import ADDRESS_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import ADDRESS_BITS, address_bits
 from bcsim.rtl.sequencer.drain_walk import DrainWalk
 from bcsim.rtl.sequencer.nested_sum import NestedSum
 

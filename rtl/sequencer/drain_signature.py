@@ -6,8 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import QUOTIENT_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import QUOTIENT_BITS, address_bits
 from bcsim.rtl.common.layouts import PoolLayout
 from bcsim.rtl.common.records import drain_layout
 from bcsim.rtl.sequencer.round_phases import PlaceLayout

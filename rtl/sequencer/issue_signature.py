@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.step import StepLayout
 

@@ -8,8 +8,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import QUOTIENT_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import QUOTIENT_BITS, address_bits
 from bcsim.rtl.common.layouts import PoolLayout
 from bcsim.rtl.common.records import drain_layout
 from bcsim.rtl.common.require import require_machine

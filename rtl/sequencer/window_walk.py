@@ -12,8 +12,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import ADDRESS_BITS, COORDINATE_BITS, address_bits
 from bcsim.rtl.common.records import issue_layout
 from bcsim.rtl.common.require import require_machine
 from bcsim.rtl.sequencer.loop_order import STREAMED_ISSUE, STRIP, issue_order, with_strips

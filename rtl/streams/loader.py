@@ -10,7 +10,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.layouts import digit_words
 from bcsim.rtl.common.memory import WriteSignature

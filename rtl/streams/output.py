@@ -10,8 +10,7 @@ from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.machine.widths import QUOTIENT_BITS
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import QUOTIENT_BITS, address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.records import stream_layout
 from bcsim.rtl.common.require import require_machine

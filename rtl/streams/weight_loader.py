@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from bcsim.machine.parameters import Machine
-from bcsim.rtl.common.address import address_bits
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common.axi import StreamSignature
 from bcsim.rtl.common.layouts import weight_unit
 from bcsim.rtl.common.loaded_memory import SLICE_BITS, LoadSignature, slices

@@ -7,8 +7,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from bcsim.machine.parameters import Machine
+from bcsim.machine.widths import address_bits
 from bcsim.rtl.common import loaded_memory
-from bcsim.rtl.common.address import address_bits
 from bcsim.rtl.common.loaded_memory import LoadedMemory, LoadedRegister, slices, with_parity
 from bcsim.rtl.common.memory import ActivationMemory, WriteArbiter
 
